@@ -1,0 +1,28 @@
+//! Where a model's events go, and how the receiver says "enough".
+
+use crate::Event;
+use std::ops::ControlFlow;
+
+/// Receives events as they happen. `Break` stops the answer; what was said so far is kept.
+pub trait Sink {
+    fn event(&mut self, event: Event) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(Event) -> ControlFlow<()>> Sink for F {
+    fn event(&mut self, event: Event) -> ControlFlow<()> {
+        self(event)
+    }
+}
+
+/// Keeps every event and never stops.
+#[derive(Debug, Default)]
+pub struct Collect {
+    pub events: Vec<Event>,
+}
+
+impl Sink for Collect {
+    fn event(&mut self, event: Event) -> ControlFlow<()> {
+        self.events.push(event);
+        ControlFlow::Continue(())
+    }
+}
