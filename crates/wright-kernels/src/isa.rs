@@ -1,0 +1,86 @@
+//! Which instructions the kernels may use, found out when the program runs.
+//!
+//! Every kernel has a scalar form and gives the same bytes in all forms, so the choice is one of
+//! speed alone. Tests choose by hand to hold the forms against each other.
+
+/// A set of instructions that kernels are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// Plain Rust with `f32::mul_add`: the truth that the others are tested against.
+    Scalar,
+    /// x86-64 with AVX2, FMA and F16C.
+    Avx2,
+}
+
+impl Isa {
+    /// The best set that this processor has.
+    pub fn detect() -> Isa {
+        if avx2_is_there() { Isa::Avx2 } else { Isa::Scalar }
+    }
+
+    /// Whether AVX2 forms are both asked for and possible. Kernels ask this and nothing else, so
+    /// that a hand-made `Isa::Avx2` on a lesser processor is slow and not unsound.
+    #[inline]
+    pub fn has_avx2(self) -> bool {
+        self == Isa::Avx2 && avx2_is_there()
+    }
+
+    /// What to call it in reports and replay records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+        }
+    }
+}
+
+/// The standard library caches the answer, so that asking again costs a load or two.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn avx2_is_there() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn avx2_is_there() -> bool {
+    false
+}
+
+/// Calls the AVX2 form of a kernel where the set allows it, else its scalar twin.
+///
+/// The AVX2 form must need no target features beyond `avx2`, `fma` and `f16c`.
+macro_rules! by_isa {
+    ($isa:expr, $avx2:expr, $scalar:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        let done = if $isa.has_avx2() {
+            // SAFETY: the processor has AVX2, FMA and F16C; slices were checked by the caller.
+            Some(unsafe { $avx2 })
+        } else {
+            None
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let done = {
+            let _ = $isa;
+            None
+        };
+        match done {
+            Some(value) => value,
+            None => $scalar,
+        }
+    }};
+}
+pub(crate) use by_isa;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_detected_may_be_used_and_scalar_stays_scalar() {
+        assert_eq!(Isa::detect().has_avx2(), Isa::detect() == Isa::Avx2);
+        assert!(!Isa::Scalar.has_avx2());
+    }
+}
