@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own chores: `cargo xtask CHORE`.
+//!
+//! Nothing here is part of what a user installs. `tidy` reads the tree and runs no program but
+//! `git ls-files`; `peers`, `parity` and `bench-peers` run other people's programs, and keep
+//! everything that they fetch or build in a cache folder outside the repository.
+#![forbid(unsafe_code)]
+
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a chore can fail with: it is only ever printed.
+type Failure = Box<dyn std::error::Error>;
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE
+
+  tidy          check the house rules: crate edges, lengths, names, absences";
+
+/// The root of the workspace that this program was built in.
+fn workspace_root() -> PathBuf {
+    let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().map(PathBuf::from).unwrap_or(xtask)
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = match args.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let done = match chore {
+        "tidy" => tidy::run(&workspace_root(), rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        other => Err(format!("no chore is called `{other}`\n\n{USAGE}").into()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `cargo xtask tidy`: the rules of the house, as a program.
+//!
+//! ARCHITECTURE.md and the style of the project are only worth something while they are true, so
+//! this reads the tree and says where it is not. It looks at text: it does not compile, format or
+//! resolve anything (`rustfmt` and `clippy` do), and it changes no file.
+//!
+//! A rule may be broken on purpose, in the open: a comment `tidy: RULE: reason` on the line, or in
+//! the comment above the function, or at the head of the file, excepts it. A marker without a
+//! reason, or one that excepts nothing any more, is itself reported.
+
+mod absences;
+mod edges;
+mod lengths;
+mod manifest;
+mod marks;
+mod names;
+mod source;
+mod tree;
+mod unsafety;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use crate::Failure;
+use std::fmt;
+use std::path::Path;
+use tree::Tree;
+
+/// One place where the tree breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Violation {
+    path: String,
+    /// From 1; 0 where the whole file is meant.
+    line: usize,
+    rule: &'static str,
+    message: String,
+}
+
+impl Violation {
+    fn new(path: &str, line: usize, rule: &'static str, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line, rule, message: message.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {} [{}]", self.path, self.line.max(1), self.message, self.rule)
+    }
+}
+
+/// Every violation in `tree`, in order of place.
+fn check(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let sources = source::read_all(tree);
+    let marks = marks::Marks::read(&sources, &mut found);
+    edges::check(tree, &mut found);
+    lengths::check(tree, &sources, &marks, &mut found);
+    names::check(tree, &sources, &mut found);
+    unsafety::check(&sources, &mut found);
+    words::check(tree, &sources, &marks, &mut found);
+    absences::check(&sources, &mut found);
+    marks.report_unused(&mut found);
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Checks the workspace at `root` and prints what it finds; `Ok(true)` if that is nothing.
+///
+/// # Errors
+/// If the tree cannot be read, or an argument is not known.
+pub fn run(root: &Path, args: &[String]) -> Result<bool, Failure> {
+    if let Some(arg) = args.first() {
+        return Err(format!("tidy takes no arguments, and got `{arg}`").into());
+    }
+    let tree = Tree::read(root)?;
+    let found = check(&tree);
+    for violation in &found {
+        println!("{violation}");
+    }
+    match found.len() {
+        0 => println!("tidy: {} files, nothing to say", tree.len()),
+        n => println!("tidy: {} files, {n} to mend", tree.len()),
+    }
+    Ok(found.is_empty())
+}
