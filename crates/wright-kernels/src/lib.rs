@@ -14,6 +14,7 @@
 //! This crate knows no model: no tensor names, no layers, no files, no clock.
 
 mod dtype;
+pub mod gemm;
 mod isa;
 mod pool;
 pub mod quant;
