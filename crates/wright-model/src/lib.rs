@@ -1,1 +1,34 @@
-//! wright-model
+//! From a file's bytes to logits.
+//!
+//! [`Gguf`] reads the container, [`Config`] the numbers of the model in it, [`Network`] finds each
+//! part's weights, and the one [`forward`] pass runs over any [`Exec`]utor. [`Session`] is what
+//! most callers want: a model with a KV cache, to which batches of tokens are given.
+//!
+//! This crate opens no file, reads no clock and no environment, prints nothing and knows no text.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod config;
+mod decode;
+mod error;
+pub mod exec;
+mod forward;
+mod gguf;
+pub mod kv;
+pub mod metadata;
+mod model;
+pub mod network;
+pub mod rope;
+mod session;
+
+pub use batch::{Batch, Rows, Segment, SeqId, Span, Want};
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use exec::Exec;
+pub use exec::cost::Cost;
+pub use forward::forward;
+pub use gguf::{Gguf, TensorInfo};
+pub use metadata::{Metadata, Value};
+pub use model::{Bytes, Model};
+pub use network::{Network, WeightId};
+pub use session::{KvType, Logits, Precision, Session, SessionOptions};

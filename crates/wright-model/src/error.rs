@@ -1,0 +1,137 @@
+//! What can go wrong between a file's bytes and logits, in words that help.
+//!
+//! Every variant says what is wrong and why; [`Error::hint`] says how to mend it, and
+//! [`Error::kind`] is stable, so that a binary can give each kind an exit code of its own.
+
+use thiserror::Error;
+
+/// What sort of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The bytes are no GGUF, are cut short, or contradict themselves.
+    BadFile,
+    /// A GGUF in order, with something in it that this version cannot run.
+    Unsupported,
+    /// A readable GGUF whose tensors or metadata do not make the model that it claims to be.
+    BadModel,
+    /// The caller asked for something that cannot be: wrong position, unknown sequence or token.
+    BadBatch,
+    /// The context has no room left.
+    ContextFull,
+    /// The system does not give the memory that was asked for.
+    Memory,
+    /// The model gave NaN or infinity.
+    NotFinite,
+}
+
+/// A failure of this room.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Error {
+    #[error("this is not a GGUF file: it begins with {begins}")]
+    NotGguf { begins: String, hint: &'static str },
+    #[error("the file ends at byte {len}, inside {what}")]
+    Truncated { what: String, len: usize },
+    #[error("{what} is wrong: {why}")]
+    Malformed { what: String, why: String },
+    #[error("GGUF version {version} cannot be read: {why}")]
+    Version { version: u32, why: &'static str },
+    #[error("this file is part {no} of {count}: the model is split over several files")]
+    Split { no: u32, count: u32 },
+    #[error("tensor {tensor} is stored as {dtype}, which {why}")]
+    TensorType { tensor: String, dtype: String, why: &'static str },
+    #[error("architecture {arch:?} is not known here; known are {known}")]
+    Architecture { arch: String, known: String, closest: Option<&'static str> },
+    #[error("{what}, which this version does not compute")]
+    Feature { what: String },
+    #[error("metadata {key} {why}")]
+    Metadata { key: String, why: String },
+    #[error("tensor {name} is missing")]
+    MissingTensor { name: String },
+    #[error("tensor {name} has shape {got}, expected {want}")]
+    Shape { name: String, got: String, want: String },
+    #[error("tensors that architecture {arch} has no place for: {names}")]
+    SpareTensors { arch: String, names: String },
+    #[error("{what}")]
+    Batch { what: String },
+    #[error("the context is full: {what}")]
+    ContextFull { what: String },
+    #[error("not enough memory for {what}")]
+    Memory { what: String },
+    #[error("the model gave {n_bad} logits that are not finite at position {pos}")]
+    NotFinite { n_bad: usize, pos: u32 },
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::NotGguf { .. } | Error::Truncated { .. } | Error::Malformed { .. } => {
+                ErrorKind::BadFile
+            }
+            Error::Version { .. }
+            | Error::Split { .. }
+            | Error::TensorType { .. }
+            | Error::Architecture { .. }
+            | Error::Feature { .. } => ErrorKind::Unsupported,
+            Error::Metadata { .. }
+            | Error::MissingTensor { .. }
+            | Error::Shape { .. }
+            | Error::SpareTensors { .. } => ErrorKind::BadModel,
+            Error::Batch { .. } => ErrorKind::BadBatch,
+            Error::ContextFull { .. } => ErrorKind::ContextFull,
+            Error::Memory { .. } => ErrorKind::Memory,
+            Error::NotFinite { .. } => ErrorKind::NotFinite,
+        }
+    }
+
+    /// What the person can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::NotGguf { hint, .. } => (*hint).into(),
+            Error::Truncated { .. } => {
+                "the download is probably incomplete: compare its size and fetch it again".into()
+            }
+            Error::Malformed { .. } => "the file is damaged or was made by a faulty tool: \
+                fetch it again, or convert the model anew"
+                .into(),
+            Error::Version { .. } => "convert the model anew with a current converter".into(),
+            Error::Split { .. } => {
+                "join the parts into one file first, for instance with llama-gguf-split --merge"
+                    .into()
+            }
+            Error::TensorType { .. } => {
+                "get the model in another type, such as Q4_K_M, Q8_0 or F16".into()
+            }
+            Error::Architecture { closest: Some(name), .. } => {
+                format!("the closest known name is {name:?}; a newer version may know this one")
+            }
+            Error::Architecture { .. } => "a newer version may know it".into(),
+            Error::Feature { .. } => "use another model, or a newer version".into(),
+            Error::Metadata { .. } | Error::MissingTensor { .. } | Error::Shape { .. } => {
+                "the file was not made for this architecture, or its converter is at fault: \
+                 get it from another source or convert it anew"
+                    .into()
+            }
+            Error::SpareTensors { .. } => "running it without them would give wrong answers; \
+                a newer version may know this variant"
+                .into(),
+            Error::Batch { .. } => "this is a mistake of the program, not of the model".into(),
+            Error::ContextFull { .. } => "ask for a longer context, or shorten the input".into(),
+            Error::Memory { .. } => "ask for a shorter context or fewer sequences".into(),
+            Error::NotFinite { .. } => "the weights are damaged, or too large for f16 in the KV \
+                cache: try the exact mode, or check the file's hash"
+                .into(),
+        }
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Error::Malformed { what: what.into(), why: why.into() }
+    }
+
+    pub(crate) fn metadata(key: impl Into<String>, why: impl Into<String>) -> Self {
+        Error::Metadata { key: key.into(), why: why.into() }
+    }
+
+    pub(crate) fn batch(what: impl Into<String>) -> Self {
+        Error::Batch { what: what.into() }
+    }
+}

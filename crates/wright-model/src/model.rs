@@ -1,0 +1,106 @@
+//! A model: a parsed file whose parts have been found, with its weights where they lie.
+
+use crate::Error;
+use crate::config::Config;
+use crate::decode::dequantize;
+use crate::gguf::{Gguf, TensorInfo};
+use crate::metadata::Metadata;
+use crate::network::{Network, WeightId};
+use std::sync::Arc;
+use wright_kernels::Matrix;
+
+/// A file's bytes, wherever they are: a map of the file, or a buffer.
+pub trait Bytes: AsRef<[u8]> + Send + Sync {}
+
+impl<T: AsRef<[u8]> + Send + Sync + ?Sized> Bytes for T {}
+
+/// A model that can be run. Weights are read from the file's bytes, which it keeps alive.
+pub struct Model {
+    bytes: Arc<dyn Bytes>,
+    gguf: Gguf,
+    config: Config,
+    network: Network,
+    /// Values of small tensors (norms, biases), by [`WeightId`].
+    vectors: Vec<Option<Box<[f32]>>>,
+}
+
+impl Model {
+    /// Reads the header, the numbers and the table of tensors. No weight matrix is touched.
+    ///
+    /// # Errors
+    /// If the file is damaged, or is no model that can be run here; see [`Error`].
+    pub fn from_gguf(bytes: Arc<dyn Bytes>) -> Result<Model, Error> {
+        let gguf = Gguf::parse(&bytes)?;
+        let file = (*bytes).as_ref();
+        if let Some(t) = gguf.tensors.iter().find(|t| !t.dtype.is_float()) {
+            let (tensor, dtype) = (t.name.clone(), t.dtype.to_string());
+            return Err(Error::TensorType { tensor, dtype, why: "is not decoded yet" });
+        }
+        let config = Config::read(&gguf.metadata, gguf.tensors.len())?;
+        let vector = |id: WeightId| values(&gguf.tensors[id.index()], file);
+        let network = Network::bind(&config, &gguf.tensors, vector)?;
+        let is_vector = |t: &TensorInfo| t.dims.len() == 1;
+        let vectors = gguf.tensors.iter().map(|t| is_vector(t).then(|| values(t, file).into()));
+        let vectors = vectors.collect();
+        Ok(Model { bytes, gguf, config, network, vectors })
+    }
+
+    pub fn metadata(&self) -> &Metadata {
+        &self.gguf.metadata
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The tensors of the file, in its order; a [`WeightId`] is an index.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        &self.gguf.tensors
+    }
+
+    /// Version of the container and alignment of its tensors.
+    pub fn gguf(&self) -> &Gguf {
+        &self.gguf
+    }
+
+    /// Tokens in the vocabulary: width of the logits.
+    pub fn n_vocab(&self) -> usize {
+        self.network.n_vocab
+    }
+
+    /// The longest context the model was made for.
+    pub fn n_ctx_train(&self) -> u32 {
+        self.config.n_ctx_train
+    }
+
+    /// A weight as it lies in the file: rows of all outer dimensions together.
+    pub fn matrix(&self, id: WeightId) -> Matrix<'_> {
+        let info = &self.gguf.tensors[id.index()];
+        let bytes = &(*self.bytes).as_ref()[info.at.clone()];
+        Matrix { dtype: info.dtype, n: info.n(), k: info.k(), bytes }
+    }
+
+    /// The values of a tensor of one dimension.
+    ///
+    /// # Panics
+    /// If the tensor has more.
+    pub fn vector(&self, id: WeightId) -> &[f32] {
+        self.vectors[id.index()].as_deref().expect("bound as a vector, so of one dimension")
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Model({} {:?})", self.config.arch, self.config.name)
+    }
+}
+
+fn values(info: &TensorInfo, file: &[u8]) -> Vec<f32> {
+    let mut values = vec![0.0; info.n_values()];
+    dequantize(info.dtype, &file[info.at.clone()], &mut values);
+    values
+}

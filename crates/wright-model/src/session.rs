@@ -1,0 +1,400 @@
+//! A session: a model, a KV cache for some sequences, threads, and one way to compute.
+//!
+//! The caller says which tokens come next in which sequence; the session checks it, splits long
+//! batches into passes of bounded memory, and returns logits. Results are the same bytes however
+//! a sequence is cut into batches, whoever shares them, and on any number of threads. It samples
+//! nothing and knows no text.
+
+use crate::Error;
+use crate::batch::{Batch, Rows, Segment, SeqId};
+use crate::exec::exact::{Exact, ExactStore, Real};
+use crate::forward::forward;
+use crate::kv::{BLOCK, BlockCopy, KvTable};
+use crate::model::Model;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use wright_kernels::Pool;
+
+/// How numbers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Weights in their own format, activations in 8 bits, cache of [`SessionOptions::kv`].
+    #[default]
+    Fast,
+    /// Activations and cache in f32.
+    Exact,
+    /// Everything in f64, plain and slow: for tests.
+    Double,
+}
+
+/// The type of keys and values in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KvType {
+    #[default]
+    F16,
+    F32,
+}
+
+/// What a session is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionOptions {
+    pub precision: Precision,
+    /// Threads that compute, the caller's among them.
+    pub threads: usize,
+    /// Positions that each sequence may have.
+    pub n_ctx: usize,
+    /// Sequences that may be held at a time.
+    pub n_seq: usize,
+    /// For [`Precision::Fast`]; the others keep the cache in their own numbers.
+    pub kv: KvType,
+    /// Tokens computed in one pass; longer batches are split. More takes more memory and is
+    /// faster up to some hundred.
+    pub n_batch: usize,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        SessionOptions {
+            precision: Precision::Fast,
+            threads: 1,
+            n_ctx: 4096,
+            n_seq: 1,
+            kv: KvType::F16,
+            n_batch: 512,
+        }
+    }
+}
+
+/// Logits of one pass at most fill this many values, so that scoring long texts with a large
+/// vocabulary stays in bounded memory.
+const LOGITS_MAX: usize = 8 << 20;
+
+/// Buffers of logits that are no longer in use.
+type Spare = Arc<Mutex<Vec<Vec<f32>>>>;
+
+/// Logits of the wanted rows, in the order of the batch.
+#[derive(Debug)]
+pub struct Logits {
+    /// (rows, n_vocab)
+    data: Vec<f32>,
+    n_vocab: usize,
+    /// Where the buffer goes when it is dropped, to be used again.
+    spare: Spare,
+}
+
+impl Logits {
+    pub fn n_rows(&self) -> usize {
+        self.data.len() / self.n_vocab
+    }
+
+    pub fn n_vocab(&self) -> usize {
+        self.n_vocab
+    }
+
+    /// Logits of wanted row `row`. (n_vocab)
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.n_vocab..(row + 1) * self.n_vocab]
+    }
+
+    /// For samplers that work in place.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.data[row * self.n_vocab..(row + 1) * self.n_vocab]
+    }
+
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.data.chunks_exact(self.n_vocab)
+    }
+}
+
+impl Drop for Logits {
+    fn drop(&mut self) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < 2 {
+            spare.push(std::mem::take(&mut self.data));
+        }
+    }
+}
+
+/// Cache and weights in the form of one executor.
+enum Engine {
+    Exact(ExactStore<f32>),
+    Double(ExactStore<f64>),
+}
+
+/// A model at work.
+pub struct Session {
+    model: Arc<Model>,
+    options: SessionOptions,
+    pool: Pool,
+    table: KvTable,
+    engine: Engine,
+    rows: Rows,
+    spare: Spare,
+}
+
+impl Session {
+    /// Allocates the cache and brings the weights into the executor's form.
+    ///
+    /// # Errors
+    /// If the options are impossible, or the cache does not fit into memory.
+    pub fn new(model: Arc<Model>, options: SessionOptions) -> Result<Session, Error> {
+        if options.n_ctx == 0 || options.n_seq == 0 || options.n_batch == 0 {
+            return Err(Error::batch("a session needs n_ctx, n_seq and n_batch of at least 1"));
+        }
+        let n_blocks = check_memory(&model, &options)?;
+        let pool = Pool::new(options.threads);
+        let engine = match options.precision {
+            Precision::Double => Engine::Double(ExactStore::new(&model, n_blocks)),
+            Precision::Fast | Precision::Exact => Engine::Exact(ExactStore::new(&model, n_blocks)),
+        };
+        Ok(Session {
+            table: KvTable::new(options.n_seq, options.n_ctx),
+            model,
+            options,
+            pool,
+            engine,
+            rows: Rows::default(),
+            spare: Spare::default(),
+        })
+    }
+
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    pub fn options(&self) -> &SessionOptions {
+        &self.options
+    }
+
+    /// Positions that each sequence may have.
+    pub fn n_ctx(&self) -> usize {
+        self.table.n_ctx()
+    }
+
+    /// Sequences that may be held at a time.
+    pub fn n_seq(&self) -> usize {
+        self.table.n_seq()
+    }
+
+    /// Positions that `seq` holds; 0 for a sequence that the session does not have.
+    pub fn len(&self, seq: SeqId) -> usize {
+        self.table.len(seq).unwrap_or(0)
+    }
+
+    /// Whether no sequence holds anything.
+    pub fn is_empty(&self) -> bool {
+        self.table.n_used() == 0
+    }
+
+    /// Forgets the positions of `seq` from `len` on.
+    ///
+    /// # Errors
+    /// If there is no such sequence, or it is shorter already.
+    pub fn truncate(&mut self, seq: SeqId, len: usize) -> Result<(), Error> {
+        self.table.truncate(seq, len)
+    }
+
+    /// Forgets all of `seq`.
+    ///
+    /// # Errors
+    /// If there is no such sequence.
+    pub fn clear(&mut self, seq: SeqId) -> Result<(), Error> {
+        self.table.truncate(seq, 0)
+    }
+
+    /// Makes `to` begin with the first `len` positions of `from`, at no cost but bookkeeping.
+    /// What `to` held is forgotten.
+    ///
+    /// # Errors
+    /// If one is missing, both are the same, or `from` is shorter than `len`.
+    pub fn copy_prefix(&mut self, from: SeqId, to: SeqId, len: usize) -> Result<(), Error> {
+        self.table.copy_prefix(from, to, len)
+    }
+
+    /// Runs the batch and returns the logits of its wanted rows, segment by segment.
+    ///
+    /// # Errors
+    /// If the batch does not fit the sequences as they are, the context is full, or the model
+    /// gives NaN or infinity; the sequences are then as long as before.
+    pub fn forward(&mut self, batch: &Batch<'_>) -> Result<Logits, Error> {
+        let mut data = self.take_buffer();
+        let result = self.passes(batch, |logits| {
+            if data.is_empty() {
+                data = logits;
+            } else {
+                data.extend_from_slice(&logits);
+            }
+        });
+        let logits = Logits { data, n_vocab: self.model.n_vocab(), spare: Arc::clone(&self.spare) };
+        result.map(|()| logits)
+    }
+
+    /// As [`Session::forward`], but hands the wanted rows over one by one, in order, so that
+    /// logits of a long text are never all in memory.
+    ///
+    /// # Errors
+    /// As [`Session::forward`]; rows handed over before the error are valid.
+    pub fn forward_each(
+        &mut self,
+        batch: &Batch<'_>,
+        mut each: impl FnMut(&[f32]),
+    ) -> Result<(), Error> {
+        let n_vocab = self.model.n_vocab();
+        self.passes(batch, |logits| logits.chunks_exact(n_vocab).for_each(&mut each))
+    }
+
+    /// Splits the batch into passes; `take` gets the logits of each that has any.
+    fn passes(&mut self, batch: &Batch<'_>, mut take: impl FnMut(Vec<f32>)) -> Result<(), Error> {
+        self.check(batch)?;
+        let wanted_max = (LOGITS_MAX / self.model.n_vocab()).max(1);
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.clear();
+        let mut result = Ok(());
+        'batch: for segment in batch.segments {
+            let wanted = segment.want.rows(segment.ids.len());
+            let mut done = 0;
+            while done < segment.ids.len() {
+                if rows.len() == self.options.n_batch || rows.wanted.len() >= wanted_max {
+                    result = self.pass(&mut rows, &mut take);
+                    if result.is_err() {
+                        break 'batch;
+                    }
+                }
+                // Rows before the first wanted one do not count against the logits.
+                let unwanted = wanted.start.saturating_sub(done);
+                let room = unwanted + wanted_max - rows.wanted.len();
+                let n = (segment.ids.len() - done).min(self.options.n_batch - rows.len()).min(room);
+                let clip = |i: usize| i.clamp(done, done + n) - done;
+                let (from, to) = (clip(wanted.start), clip(wanted.end));
+                let pos = segment.pos + done as u32;
+                rows.push(segment.seq, pos, &segment.ids[done..done + n], from..to);
+                done += n;
+            }
+        }
+        if result.is_ok() && !rows.is_empty() {
+            result = self.pass(&mut rows, &mut take);
+        }
+        self.rows = rows;
+        if result.is_err() {
+            for segment in batch.segments {
+                // Only what this batch added goes; `check` saw that the sequence exists.
+                let held = self.len(segment.seq);
+                self.table.truncate(segment.seq, held.min(segment.pos as usize))?;
+            }
+        }
+        result
+    }
+
+    /// Runs what `rows` holds and empties it.
+    fn pass(&mut self, rows: &mut Rows, take: &mut impl FnMut(Vec<f32>)) -> Result<(), Error> {
+        for span in &rows.spans {
+            if let Some(copy) = self.table.extend(span.seq, span.rows.len())? {
+                self.copy_block(copy);
+            }
+        }
+        let logits = self.run(rows);
+        let n_vocab = self.model.n_vocab();
+        for (logits, &row) in logits.chunks_exact(n_vocab).zip(&rows.wanted) {
+            let n_bad = logits.iter().filter(|x| !x.is_finite()).count();
+            if n_bad > 0 {
+                return Err(Error::NotFinite { n_bad, pos: rows.positions[row as usize] });
+            }
+        }
+        if !logits.is_empty() {
+            take(logits);
+        }
+        rows.clear();
+        Ok(())
+    }
+
+    fn run(&mut self, rows: &Rows) -> Vec<f32> {
+        let (model, pool, table) = (&*self.model, &self.pool, &self.table);
+        match &mut self.engine {
+            Engine::Exact(store) => run_exact(Exact { model, pool, rows, table, store }),
+            Engine::Double(store) => run_exact(Exact { model, pool, rows, table, store }),
+        }
+    }
+
+    fn copy_block(&mut self, copy: BlockCopy) {
+        let n_blocks = KvTable::n_blocks(self.options.n_seq, self.options.n_ctx);
+        match &mut self.engine {
+            Engine::Exact(store) => store.copy_block(copy, n_blocks),
+            Engine::Double(store) => store.copy_block(copy, n_blocks),
+        }
+    }
+
+    /// Everything that can be wrong with a batch, before anything changes.
+    fn check(&self, batch: &Batch<'_>) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        for segment in batch.segments {
+            let Segment { seq, pos, ids, .. } = *segment;
+            let held = self.table.len(seq)?;
+            if held != pos as usize {
+                let what = format!("sequence {} holds {held} tokens, not {pos}", seq.0);
+                return Err(Error::batch(what));
+            }
+            if !seen.insert(seq) {
+                return Err(Error::batch(format!("sequence {} is twice in a batch", seq.0)));
+            }
+            if held + ids.len() > self.n_ctx() {
+                let n_ctx = self.n_ctx();
+                let what = format!("{held} + {} tokens do not fit into {n_ctx}", ids.len());
+                return Err(Error::ContextFull { what });
+            }
+            if let Some(id) = ids.iter().find(|&&id| id as usize >= self.model.n_vocab()) {
+                let n_vocab = self.model.n_vocab();
+                let what = format!("token {id} is outside of the vocabulary of {n_vocab}");
+                return Err(Error::batch(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_buffer(&self) -> Vec<f32> {
+        let mut buffer =
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({:?}, {:?})", self.model, self.options)
+    }
+}
+
+fn run_exact<R: Real>(mut exact: Exact<'_, R>) -> Vec<f32> {
+    let network = exact.model.network();
+    let logits = forward(&mut exact, network);
+    logits.data.into_iter().map(Real::to_f32).collect()
+}
+
+/// Whether the system would give the memory of the cache. Returns its number of blocks.
+fn check_memory(model: &Model, options: &SessionOptions) -> Result<usize, Error> {
+    let value = match (options.precision, options.kv) {
+        (Precision::Double, _) => 8,
+        (Precision::Exact, _) | (Precision::Fast, KvType::F32) => 4,
+        (Precision::Fast, KvType::F16) => 2,
+    };
+    let width: usize =
+        model.config().layers.iter().map(|l| l.heads.k_width() + l.heads.v_width()).sum();
+    let n_blocks = options.n_ctx.div_ceil(BLOCK).checked_mul(options.n_seq);
+    let bytes = n_blocks.and_then(|n| n.checked_mul(BLOCK * width * value));
+    let fits = |bytes: &usize| Vec::<u8>::new().try_reserve_exact(*bytes).is_ok();
+    match (n_blocks, bytes.filter(fits)) {
+        (Some(n_blocks), Some(_)) if u32::try_from(n_blocks).is_ok() => Ok(n_blocks),
+        _ => Err(Error::Memory {
+            what: format!("a cache of {} x {} positions", options.n_seq, options.n_ctx),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
