@@ -1,1 +1,17 @@
-//! wright-run
+//! From a prompt to a stream of text.
+//!
+//! The sampler turns logits into ids; the stream turns ids into whole characters, reasoning, tool
+//! calls and stops; the engine runs many sequences over one session of `wright-model`; and
+//! [`Local`] makes of it all a [`wright_chat::Model`].
+//!
+//! This crate opens no file, reads no clock but through a callback, and prints nothing.
+#![forbid(unsafe_code)]
+
+mod options;
+mod philox;
+mod sampler;
+mod softmax;
+
+pub use options::{OptionError, Sampling};
+pub use sampler::{SampleError, Sampler};
+pub use softmax::LogSoftmax;
