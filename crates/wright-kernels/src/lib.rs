@@ -13,12 +13,21 @@
 //!
 //! This crate knows no model: no tensor names, no layers, no files, no clock.
 
+mod dequant;
 mod dtype;
+mod float16;
 pub mod gemm;
 mod isa;
+mod lanes;
+pub mod math;
 mod pool;
 pub mod quant;
 
+pub use dequant::{dequantize, embed};
 pub use dtype::{DType, Matrix};
+pub use float16::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub use isa::Isa;
 pub use pool::Pool;
+
+#[cfg(test)]
+mod tests;
