@@ -9,7 +9,6 @@
 
 pub mod batch;
 pub mod config;
-mod decode;
 mod error;
 pub mod exec;
 mod forward;

@@ -2,12 +2,12 @@
 
 use crate::Error;
 use crate::config::Config;
-use crate::decode::dequantize;
+
 use crate::gguf::{Gguf, TensorInfo};
 use crate::metadata::Metadata;
 use crate::network::{Network, WeightId};
 use std::sync::Arc;
-use wright_kernels::Matrix;
+use wright_kernels::{Matrix, dequantize};
 
 /// A file's bytes, wherever they are: a map of the file, or a buffer.
 pub trait Bytes: AsRef<[u8]> + Send + Sync {}
@@ -32,10 +32,6 @@ impl Model {
     pub fn from_gguf(bytes: Arc<dyn Bytes>) -> Result<Model, Error> {
         let gguf = Gguf::parse(&bytes)?;
         let file = (*bytes).as_ref();
-        if let Some(t) = gguf.tensors.iter().find(|t| !t.dtype.is_float()) {
-            let (tensor, dtype) = (t.name.clone(), t.dtype.to_string());
-            return Err(Error::TensorType { tensor, dtype, why: "is not decoded yet" });
-        }
         let config = Config::read(&gguf.metadata, gguf.tensors.len())?;
         let vector = |id: WeightId| values(&gguf.tensors[id.index()], file);
         let network = Network::bind(&config, &gguf.tensors, vector)?;

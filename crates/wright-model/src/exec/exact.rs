@@ -6,14 +6,14 @@
 
 use crate::batch::{Rows, Span};
 use crate::config::{Activation, Heads, NormKind};
-use crate::decode::dequantize;
+
 use crate::exec::{Exec, Qkv};
 use crate::kv::{BLOCK, BlockCopy, KvTable};
 use crate::model::Model;
 use crate::network::{Linear, Norm, WeightId};
 use crate::rope::Pairing;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
-use wright_kernels::Pool;
+use wright_kernels::{Pool, dequantize};
 
 /// The numbers that it computes in.
 pub trait Real:
