@@ -1,1 +1,35 @@
 //! Matrices in block formats times activations in 8 bits, with exact integer sums.
+//!
+//! A weight matrix is repacked once ([`Packed`]): eight rows lie interleaved, so that one lane of
+//! a vector is one output. Activations are rounded once to 8 bits with a scale for each 32 values
+//! ([`Activations`]) and serve any number of matrices. [`linear_packed`] multiplies the two.
+//!
+//! For one output, block after block of 32 along K:
+//!
+//! ```text
+//! i   = Σ w·a                         exact, in integers
+//! acc = fma(i, scale_w · scale_a, acc)
+//! acc = fma(min_w, scale_a · Σ a, acc)     (formats with a minimum)
+//! ```
+//!
+//! That is all there is, for one row of activations or a thousand, one thread or many, scalar or
+//! AVX2: the same bytes. Weights keep the file's bits per value; nothing is rounded twice.
+//!
+//! This room knows no float matrices (`linear_f32` takes those, and every format as a fallback),
+//! and decodes no weight to a float.
+
+mod activations;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod formats;
+mod linear;
+mod pack;
+mod packed;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+pub use activations::Activations;
+pub use linear::{Part, linear_packed, linear_packed_each};
+pub use packed::{Packed, PackedError};

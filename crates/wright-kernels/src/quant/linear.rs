@@ -1,0 +1,173 @@
+//! Packed weights times quantised activations: checks, and the split into tasks.
+//!
+//! A task is a span of groups, small enough that its weights stay in the second cache while all
+//! rows of activations pass by, so that weights come from memory once. Where that gives too few
+//! tasks, rows are split too. No split changes a byte of the result.
+
+use super::activations::{Activations, Block};
+use super::packed::{LANES, Layout, Packed};
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
+use super::scalar;
+use crate::Pool;
+use crate::isa::by_isa;
+use std::ops::Range;
+
+/// Bytes of weights in a task at most.
+const SPAN_BYTES_MAX: usize = 128 << 10;
+
+/// Bytes of weights in a task of one row: less is not worth a task.
+const SPAN_BYTES_MIN: usize = 16 << 10;
+
+/// Rows of activations that a task has at least, where there are more.
+const TASK_ROWS_MIN: usize = 16;
+
+/// Tasks for each thread, so that an uneven split evens out.
+const TASKS_PER_THREAD: usize = 4;
+
+/// A matrix and where its product goes.
+pub struct Part<'a> {
+    pub weights: &'a Packed,
+    /// (M, N)
+    pub y: &'a mut [f32],
+}
+
+/// One task: `rows` of activations against `groups` of a matrix.
+pub(super) struct Job<'a> {
+    pub layout: &'a Layout,
+    /// All groups of the matrix.
+    pub weights: &'a [u8],
+    /// All rows of activations, (M, K / 32).
+    pub activations: &'a [Block],
+    pub groups: Range<usize>,
+    pub rows: Range<usize>,
+    pub out: Out<'a>,
+}
+
+/// An output, (M, N), that several tasks write, each its own elements.
+#[derive(Clone, Copy)]
+pub(super) struct Out<'a> {
+    y: *mut f32,
+    m: usize,
+    n: usize,
+    lifetime: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: tasks write disjoint rectangles of groups and rows, see `linear_packed_each`.
+unsafe impl Send for Out<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Out<'_> {}
+
+impl<'a> Out<'a> {
+    fn new(y: &'a mut [f32], m: usize, n: usize) -> Out<'a> {
+        assert_eq!(Some(y.len()), m.checked_mul(n), "the output is not (M, N)");
+        Out { y: y.as_mut_ptr(), m, n, lifetime: std::marker::PhantomData }
+    }
+
+    /// Writes one element.
+    pub fn put(&self, row: usize, column: usize, value: f32) {
+        assert!(row < self.m && column < self.n);
+        // SAFETY: inside the output, and no other task has this element.
+        unsafe { *self.y.add(row * self.n + column) = value };
+    }
+
+    /// Eight elements from `column` on; past the last column, zeros.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub unsafe fn load(&self, row: usize, column: usize) -> std::arch::x86_64::__m256 {
+        debug_assert!(row < self.m && column < self.n);
+        let mut eight = [0.0f32; LANES];
+        // SAFETY: the caller's: row < M, column < N, and AVX2; counts end at the last column.
+        unsafe {
+            let from = self.y.add(row * self.n + column);
+            if column + LANES <= self.n {
+                return std::arch::x86_64::_mm256_loadu_ps(from);
+            }
+            from.copy_to_nonoverlapping(eight.as_mut_ptr(), self.n - column);
+            std::arch::x86_64::_mm256_loadu_ps(eight.as_ptr())
+        }
+    }
+
+    /// Writes eight elements from `column` on, as many as there are columns.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub unsafe fn store(&self, row: usize, column: usize, v: std::arch::x86_64::__m256) {
+        debug_assert!(row < self.m && column < self.n);
+        let mut eight = [0.0f32; LANES];
+        // SAFETY: the caller's: row < M, column < N, and AVX2; counts end at the last column.
+        unsafe {
+            let to = self.y.add(row * self.n + column);
+            if column + LANES <= self.n {
+                std::arch::x86_64::_mm256_storeu_ps(to, v);
+            } else {
+                std::arch::x86_64::_mm256_storeu_ps(eight.as_mut_ptr(), v);
+                to.copy_from_nonoverlapping(eight.as_ptr(), self.n - column);
+            }
+        }
+    }
+}
+
+/// `y = x · Wᵀ`: `y` is (M, N) for M rows of activations and N outputs.
+///
+/// # Panics
+/// If the activations are not rows of K values, or `y` is not (M, N).
+pub fn linear_packed(pool: &Pool, weights: &Packed, x: &Activations, y: &mut [f32]) {
+    linear_packed_each(pool, &mut [Part { weights, y }], x);
+}
+
+/// Several matrices that read the same activations, in one call of the pool: Q, K and V, or gate
+/// and up. Each output is what [`linear_packed`] gives.
+///
+/// # Panics
+/// If the activations are not rows of K values, or a `y` is not (M, N).
+pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) {
+    let (m, threads) = (x.m(), pool.threads());
+    let mut jobs = Vec::new();
+    for part in parts {
+        let layout = part.weights.layout();
+        assert_eq!(layout.k, x.k(), "weights and activations have the same K");
+        if layout.k == 0 {
+            part.y.fill(0.0);
+        }
+        let out = Out::new(part.y, m, layout.n);
+        if m == 0 || layout.n == 0 || layout.k == 0 {
+            continue;
+        }
+        let weights = part.weights.groups();
+        let (per_span, per_rows) = split(layout, m, threads);
+        for first in (0..layout.groups()).step_by(per_span) {
+            for row in (0..m).step_by(per_rows) {
+                jobs.push(Job {
+                    layout,
+                    weights,
+                    activations: x.blocks(),
+                    groups: first..layout.groups().min(first + per_span),
+                    rows: row..m.min(row + per_rows),
+                    out,
+                });
+            }
+        }
+    }
+    let isa = pool.isa();
+    pool.run(jobs.len(), &|task| {
+        let job = &jobs[task];
+        by_isa!(isa, avx2::run(job), scalar::run(job));
+    });
+}
+
+/// (groups, rows) of a task.
+fn split(layout: &Layout, m: usize, threads: usize) -> (usize, usize) {
+    let groups = layout.groups();
+    if threads == 1 {
+        let span = (SPAN_BYTES_MAX / layout.group_bytes).max(2);
+        return (if m == 1 { groups } else { span.next_multiple_of(2) }, m);
+    }
+    let wanted = threads * TASKS_PER_THREAD;
+    let bytes_min = (SPAN_BYTES_MIN / m).max(1);
+    let most = (SPAN_BYTES_MAX / layout.group_bytes).max(2);
+    let least = bytes_min.div_ceil(layout.group_bytes).max(2);
+    let span = groups.div_ceil(wanted).max(least).min(most).next_multiple_of(2);
+    let spans = groups.div_ceil(span);
+    let row_parts = wanted.div_ceil(spans).min(m / TASK_ROWS_MIN).max(1);
+    (span, m.div_ceil(row_parts).next_multiple_of(4))
+}
