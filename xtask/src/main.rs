@@ -5,6 +5,7 @@
 //! everything that they fetch or build in a cache folder outside the repository.
 #![forbid(unsafe_code)]
 
+mod peers;
 mod tidy;
 
 use std::path::PathBuf;
@@ -16,7 +17,8 @@ type Failure = Box<dyn std::error::Error>;
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  tidy          check the house rules: crate edges, lengths, names, absences";
+  tidy          check the house rules: crate edges, lengths, names, absences
+  peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
 fn workspace_root() -> PathBuf {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     };
     let done = match chore {
         "tidy" => tidy::run(&workspace_root(), rest),
+        "peers" => peers::run(&workspace_root(), rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(true)
