@@ -21,24 +21,27 @@ mod float16;
 pub mod gemm;
 mod isa;
 mod lanes;
+mod linear;
 pub mod math;
 mod norm;
 mod pool;
 pub mod quant;
-mod rope;
-mod softmax;
 mod quantize;
+mod rope;
+mod scratch;
+mod softmax;
 
 pub use activation::{Activation, activate, gated, gated_rows};
 pub use dequant::{dequantize, embed};
 pub use dtype::{DType, Matrix};
 pub use float16::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub use isa::Isa;
+pub use linear::linear_f32;
 pub use norm::{Norm, layer_norm, layer_norm_in_place, rms_norm, rms_norm_in_place};
 pub use pool::Pool;
+pub use quantize::{QuantizeError, quantize};
 pub use rope::{Pairing, RopeTable, Yarn, frequencies, rope};
 pub use softmax::{log_softmax, log_sum_exp, softmax};
-pub use quantize::{QuantizeError, quantize};
 
 #[cfg(test)]
 mod tests;

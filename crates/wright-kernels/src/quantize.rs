@@ -1,0 +1,117 @@
+//! Values to blocks: F32 rows written in any stored format.
+//!
+//! Each block is fitted by weighted least squares: a handful of candidate grids is tried, the
+//! scale (and the minimum, where the format has one) is solved for each, and the one with the
+//! least weighted error is kept. The weight of a value is its column's importance where an
+//! importance matrix is given, times a term that grows with the value, since large weights matter
+//! more to a sum of products. What comes out is rounded once more against the scale as it is
+//! stored, so the choice of integers always fits the bytes that a reader will see.
+//!
+//! Rows are independent, so callers split work by rows. NaN and infinities are refused by
+//! [`quantize`]; reading blocks back is `dequantize`.
+
+mod fit;
+mod k_min;
+mod k_signed;
+mod legacy;
+mod nonlinear;
+
+#[cfg(test)]
+mod tests;
+
+use crate::DType;
+use crate::isa::{Isa, by_isa};
+use half::{bf16, f16};
+
+/// Why a row could not be quantised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuantizeError {
+    /// The row's length is not a whole number of blocks, or a buffer has the wrong length.
+    Shape { row_len: usize, block_len: usize },
+    /// A value is NaN or infinite; the index counts from the start of the source.
+    NotFinite { index: usize },
+}
+
+impl std::fmt::Display for QuantizeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            QuantizeError::Shape { row_len, block_len } => {
+                write!(f, "a row of {row_len} values is not whole blocks of {block_len}")
+            }
+            QuantizeError::NotFinite { index } => write!(f, "value {index} is not finite"),
+        }
+    }
+}
+
+impl std::error::Error for QuantizeError {}
+
+/// Writes rows of `row_len` values as blocks of `dtype`.
+///
+/// # Shapes
+/// `src` (rows, row_len), `importance` (row_len) or none, `dst` rows × `dtype.row_bytes(row_len)`.
+///
+/// # Errors
+/// For shapes that do not fit and for values that are not finite; `dst` is then unspecified.
+pub fn quantize(
+    isa: Isa,
+    dtype: DType,
+    row_len: usize,
+    src: &[f32],
+    importance: Option<&[f32]>,
+    dst: &mut [u8],
+) -> Result<(), QuantizeError> {
+    let shape = QuantizeError::Shape { row_len, block_len: dtype.block_len() };
+    let row_bytes = dtype.row_bytes(row_len).filter(|&bytes| bytes > 0).ok_or(shape)?;
+    let n_rows = src.len() / row_len;
+    let fits = src.len() == n_rows * row_len && dst.len() == n_rows * row_bytes;
+    if !fits || importance.is_some_and(|i| i.len() != row_len) {
+        return Err(shape);
+    }
+    if let Some(index) = src.iter().position(|x| !x.is_finite()) {
+        return Err(QuantizeError::NotFinite { index });
+    }
+    for (row, out) in src.chunks_exact(row_len).zip(dst.chunks_exact_mut(row_bytes)) {
+        by_isa!(isa, row_avx2(dtype, row, importance, out), row_in(dtype, row, importance, out));
+    }
+    Ok(())
+}
+
+/// The same code, compiled for wider vectors: explicit `mul_add` keeps the bytes equal.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn row_avx2(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    row_in(dtype, row, importance, out);
+}
+
+/// One row, block by block.
+#[inline(always)]
+fn row_in(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let blocks = row.chunks_exact(dtype.block_len());
+    let outs = out.chunks_exact_mut(dtype.block_bytes());
+    for (index, (x, out)) in blocks.zip(outs).enumerate() {
+        let start = index * dtype.block_len();
+        let importance = importance.map(|i| &i[start..start + dtype.block_len()]);
+        block(dtype, x, importance, out);
+    }
+}
+
+#[inline(always)]
+fn block(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    match dtype {
+        DType::F32 => out.copy_from_slice(&x[0].to_le_bytes()),
+        DType::F16 => out.copy_from_slice(&f16::from_f32(x[0]).to_le_bytes()),
+        DType::BF16 => out.copy_from_slice(&bf16::from_f32(x[0]).to_le_bytes()),
+        DType::Q4_0 => legacy::q4_0(x, importance, out),
+        DType::Q4_1 => legacy::q4_1(x, importance, out),
+        DType::Q5_0 => legacy::q5_0(x, importance, out),
+        DType::Q5_1 => legacy::q5_1(x, importance, out),
+        DType::Q8_0 => legacy::q8_0(x, out),
+        DType::Q2K => k_min::q2_k(x, importance, out),
+        DType::Q4K => k_min::q4_k(x, importance, out),
+        DType::Q5K => k_min::q5_k(x, importance, out),
+        DType::Q3K => k_signed::q3_k(x, importance, out),
+        DType::Q6K => k_signed::q6_k(x, importance, out),
+        DType::IQ4NL => nonlinear::iq4_nl(x, importance, out),
+        DType::IQ4XS => nonlinear::iq4_xs(x, importance, out),
+    }
+}

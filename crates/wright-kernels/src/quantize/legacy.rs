@@ -1,0 +1,112 @@
+//! Blocks of 32 with one scale, and perhaps a minimum: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0.
+//!
+//! Byte layouts are those of GGUF: scale (and minimum) as f16, for five bits a word of fifth bits,
+//! then nibbles with value i low and value i + 16 high in byte i.
+
+use super::fit::{self, Grid, MAX};
+
+/// Where a block's minimum stands, and its scale: `x ≈ d·(q - zero)` or `d·q + m`.
+#[inline(always)]
+fn symmetric(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32, [u8; MAX]) {
+    let w = match importance {
+        Some(_) => fit::weights(x, importance, fit::rms(x)),
+        None => squares(x),
+    };
+    let d = fit::round_f16(fit::signed(x, &w, -zero, zero - 1)).to_f32();
+    let inverse_d = fit::inverse(d);
+    let mut q = [0; MAX];
+    for (q, &x) in q.iter_mut().zip(x) {
+        *q = (fit::nearest_in(x * inverse_d, -zero, zero - 1) + zero) as u8;
+    }
+    (d, q)
+}
+
+/// x² as weights: what keeps large values right.
+#[inline(always)]
+fn squares(x: &[f32]) -> [f32; MAX] {
+    let mut w = [0.0; MAX];
+    for (w, &x) in w.iter_mut().zip(x) {
+        *w = x * x;
+    }
+    w
+}
+
+#[inline(always)]
+fn asymmetric(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
+    let w = fit::weights(x, importance, fit::rms(x));
+    let Grid { d, m } = fit::with_min(x, &w, hi, false);
+    let grid = Grid { d: fit::round_f16(d).to_f32(), m: fit::round_f16(m).to_f32() };
+    let inverse_d = fit::inverse(grid.d);
+    let mut q = [0; MAX];
+    for (q, &x) in q.iter_mut().zip(x) {
+        *q = fit::nearest_in((x - grid.m) * inverse_d, 0, hi) as u8;
+    }
+    (grid, q)
+}
+
+/// Low nibbles: value i in the low half of byte i, value i + 16 in the high half.
+#[inline(always)]
+fn put_nibbles(q: &[u8; MAX], out: &mut [u8]) {
+    for i in 0..16 {
+        out[i] = (q[i] & 15) | (q[i + 16] << 4);
+    }
+}
+
+/// The fifth bit of each value, value i at bit i.
+#[inline(always)]
+fn fifth_bits(q: &[u8; MAX]) -> [u8; 4] {
+    let mut bits = 0u32;
+    for (i, &q) in q.iter().enumerate() {
+        bits |= u32::from(q >> 4) << i;
+    }
+    bits.to_le_bytes()
+}
+
+#[inline(always)]
+fn put_f16(x: f32, out: &mut [u8]) {
+    out.copy_from_slice(&fit::round_f16(x).to_le_bytes());
+}
+
+#[inline(always)]
+pub fn q4_0(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (d, q) = symmetric(x, importance, 8);
+    put_f16(d, &mut out[..2]);
+    put_nibbles(&q, &mut out[2..]);
+}
+
+#[inline(always)]
+pub fn q5_0(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (d, q) = symmetric(x, importance, 16);
+    put_f16(d, &mut out[..2]);
+    out[2..6].copy_from_slice(&fifth_bits(&q));
+    put_nibbles(&q, &mut out[6..]);
+}
+
+#[inline(always)]
+pub fn q4_1(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (Grid { d, m }, q) = asymmetric(x, importance, 15);
+    put_f16(d, &mut out[..2]);
+    put_f16(m, &mut out[2..4]);
+    put_nibbles(&q, &mut out[4..]);
+}
+
+#[inline(always)]
+pub fn q5_1(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (Grid { d, m }, q) = asymmetric(x, importance, 31);
+    put_f16(d, &mut out[..2]);
+    put_f16(m, &mut out[2..4]);
+    out[4..8].copy_from_slice(&fifth_bits(&q));
+    put_nibbles(&q, &mut out[8..]);
+}
+
+/// Eight bits need no search: the largest value takes 127.
+#[inline(always)]
+pub fn q8_0(x: &[f32], out: &mut [u8]) {
+    let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    let d = fit::round_f16(largest / 127.0).to_f32();
+    let inverse_d = fit::inverse(d);
+    put_f16(d, &mut out[..2]);
+    for (out, &x) in out[2..].iter_mut().zip(x) {
+        *out = fit::nearest_in(x * inverse_d, -127, 127) as u8;
+    }
+}

@@ -1,0 +1,108 @@
+//! Blocks whose 4-bit codes name one of sixteen uneven steps: IQ4_NL and IQ4_XS.
+
+use super::fit::{self, MAX};
+
+/// The steps of GGUF's IQ4 formats: closer together near 0, where most weights are.
+const STEPS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/// Candidate units on each side of the plain one.
+const TRIES: i32 = 7;
+
+/// The code of the step nearest to `x`.
+#[inline(always)]
+fn nearest_code(x: f32) -> u8 {
+    let mut code = 0;
+    for pair in STEPS.windows(2) {
+        let middle = 0.5 * (f32::from(pair[0]) + f32::from(pair[1]));
+        code += u8::from(x > middle);
+    }
+    code
+}
+
+/// The unit `d` for `x ≈ d·step`, by weighted least squares over a few candidates.
+#[inline(always)]
+fn unit(x: &[f32], w: &[f32]) -> f32 {
+    let mut extreme = 0.0f32;
+    for &x in x {
+        if x.abs() > extreme.abs() {
+            extreme = x;
+        }
+    }
+    if extreme == 0.0 {
+        return 0.0;
+    }
+    let (mut best_d, mut best_gain) = (extreme / f32::from(STEPS[0]), f32::MIN);
+    for step in -TRIES..=TRIES {
+        let inverse_d = (f32::from(STEPS[0]) - step as f32) / extreme;
+        let (mut xq, mut qq) = (0.0f32, 0.0f32);
+        for (&x, &w) in x.iter().zip(w) {
+            let q = f32::from(STEPS[usize::from(nearest_code(x * inverse_d))]);
+            xq = (w * q).mul_add(x, xq);
+            qq = (w * q).mul_add(q, qq);
+        }
+        let gain = xq * xq / qq;
+        if gain.is_finite() && gain > best_gain {
+            best_gain = gain;
+            best_d = xq / qq;
+        }
+    }
+    best_d
+}
+
+#[inline(always)]
+fn weights(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
+    match importance {
+        Some(_) => fit::weights(x, importance, rms),
+        None => {
+            let mut w = [0.0; MAX];
+            for (w, &x) in w.iter_mut().zip(x) {
+                *w = x * x;
+            }
+            w
+        }
+    }
+}
+
+#[inline(always)]
+fn put_codes(x: &[f32], d: f32, out: &mut [u8]) {
+    let inverse_d = fit::inverse(d);
+    for i in 0..16 {
+        let (low, high) = (nearest_code(x[i] * inverse_d), nearest_code(x[i + 16] * inverse_d));
+        out[i] = low | (high << 4);
+    }
+}
+
+#[inline(always)]
+pub fn iq4_nl(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let w = weights(x, importance, fit::rms(x));
+    let d = fit::round_f16(unit(x, &w)).to_f32();
+    out[..2].copy_from_slice(&fit::round_f16(d).to_le_bytes());
+    put_codes(x, d, &mut out[2..]);
+}
+
+/// Eight sub-blocks of 32, each with a 6-bit scale counted from -32.
+#[inline(always)]
+pub fn iq4_xs(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let block_rms = fit::rms(x);
+    let mut units = [0.0f32; 8];
+    let mut extreme = 0.0f32;
+    for (index, (x, unit_out)) in x.chunks_exact(32).zip(&mut units).enumerate() {
+        let w = weights(x, importance.map(|i| &i[index * 32..(index + 1) * 32]), block_rms);
+        *unit_out = unit(x, &w);
+        if unit_out.abs() > extreme.abs() {
+            extreme = *unit_out;
+        }
+    }
+    let d = fit::round_f16(extreme / -32.0).to_f32();
+    out[..2].copy_from_slice(&fit::round_f16(d).to_le_bytes());
+    let mut upper = 0u16;
+    out[4..8].fill(0);
+    for (index, x) in x.chunks_exact(32).enumerate() {
+        let scale = fit::nearest_in(units[index] * fit::inverse(d), -32, 31);
+        let stored = (scale + 32) as u8;
+        upper |= u16::from(stored >> 4) << (2 * index);
+        out[4 + index / 2] |= (stored & 15) << (4 * (index % 2));
+        put_codes(x, d * scale as f32, &mut out[8 + 16 * index..]);
+    }
+    out[2..4].copy_from_slice(&upper.to_le_bytes());
+}
