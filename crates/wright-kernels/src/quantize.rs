@@ -21,7 +21,7 @@ mod tests;
 
 use crate::DType;
 use crate::isa::{Isa, by_isa};
-use half::{bf16, f16};
+use crate::{f32_to_bf16, f32_to_f16};
 
 /// Why a row could not be quantised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +99,8 @@ fn row_in(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8])
 fn block(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     match dtype {
         DType::F32 => out.copy_from_slice(&x[0].to_le_bytes()),
-        DType::F16 => out.copy_from_slice(&f16::from_f32(x[0]).to_le_bytes()),
-        DType::BF16 => out.copy_from_slice(&bf16::from_f32(x[0]).to_le_bytes()),
+        DType::F16 => out.copy_from_slice(&f32_to_f16(x[0]).to_le_bytes()),
+        DType::BF16 => out.copy_from_slice(&f32_to_bf16(x[0]).to_le_bytes()),
         DType::Q4_0 => legacy::q4_0(x, importance, out),
         DType::Q4_1 => legacy::q4_1(x, importance, out),
         DType::Q5_0 => legacy::q5_0(x, importance, out),

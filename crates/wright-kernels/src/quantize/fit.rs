@@ -4,7 +4,7 @@
 //! (`with_min`). Both try a range of steps around the one that spans the values, because the best
 //! step clips the extremes a little or leaves them room, and keep the best.
 
-use half::f16;
+use crate::{f16_to_f32, f32_to_f16};
 
 /// Values in the largest sub-block that is fitted at once.
 pub const MAX: usize = 32;
@@ -25,10 +25,16 @@ pub fn nearest_in(x: f32, lo: i32, hi: i32) -> i32 {
     nearest(x.clamp(lo as f32 - 0.5, hi as f32 + 0.5)).clamp(lo, hi)
 }
 
-/// `x` as f16 bytes would hold it, kept finite.
+/// The bits of `x` as f16, kept finite.
 #[inline(always)]
-pub fn round_f16(x: f32) -> f16 {
-    f16::from_f32(x.clamp(-65504.0, 65504.0))
+pub fn f16_bits(x: f32) -> u16 {
+    f32_to_f16(x.clamp(-65504.0, 65504.0))
+}
+
+/// `x` as f16 would hold it, kept finite.
+#[inline(always)]
+pub fn round_f16(x: f32) -> f32 {
+    f16_to_f32(f16_bits(x))
 }
 
 /// 1/x, or 0 where that is not finite.

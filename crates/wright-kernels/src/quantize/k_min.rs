@@ -29,8 +29,8 @@ fn fitted<const LEN: usize>(x: &[f32], importance: Option<&[f32]>, hi: i32, top:
         d_max = d_max.max(grid.d);
         m_max = m_max.max(-grid.m);
     }
-    let d = fit::round_f16(d_max / top as f32).to_f32();
-    let d_min = fit::round_f16(m_max / top as f32).to_f32();
+    let d = fit::round_f16(d_max / top as f32);
+    let d_min = fit::round_f16(m_max / top as f32);
     let mut fitted = Fitted { d, d_min, scales: [0; 16], mins: [0; 16], q: [0; 256] };
     for (index, x) in x.chunks_exact(LEN).enumerate() {
         let scale = fit::nearest_in(grids[index].d * fit::inverse(d), 0, top);
@@ -70,8 +70,8 @@ fn put_nibbles(q: &[u8; 256], out: &mut [u8]) {
 
 #[inline(always)]
 fn put_units(fitted: &Fitted, out: &mut [u8]) {
-    out[..2].copy_from_slice(&fit::round_f16(fitted.d).to_le_bytes());
-    out[2..4].copy_from_slice(&fit::round_f16(fitted.d_min).to_le_bytes());
+    out[..2].copy_from_slice(&fit::f16_bits(fitted.d).to_le_bytes());
+    out[2..4].copy_from_slice(&fit::f16_bits(fitted.d_min).to_le_bytes());
 }
 
 #[inline(always)]
@@ -100,8 +100,8 @@ pub fn q5_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 #[inline(always)]
 pub fn q2_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let fitted = fitted::<16>(x, importance, 3, 15);
-    for i in 0..16 {
-        out[i] = fitted.scales[i] | (fitted.mins[i] << 4);
+    for (out, (scale, min)) in out.iter_mut().zip(fitted.scales.iter().zip(&fitted.mins)) {
+        *out = scale | (min << 4);
     }
     for (q, out) in fitted.q.chunks_exact(128).zip(out[16..80].chunks_exact_mut(32)) {
         for i in 0..32 {

@@ -25,7 +25,7 @@ fn fitted(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) -> Fitted 
         }
     }
     // The scale of the largest magnitude takes the long side of the signed range.
-    let d = fit::round_f16(extreme / -top as f32).to_f32();
+    let d = fit::round_f16(extreme / -top as f32);
     let mut fitted = Fitted { d, scales: [0; 16], q: [zero as u8; 256] };
     for (index, x) in x.chunks_exact(16).enumerate() {
         let scale = fit::nearest_in(steps[index] * fit::inverse(d), -top, top - 1);
@@ -68,7 +68,7 @@ pub fn q6_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     for (out, &scale) in scales.iter_mut().zip(&fitted.scales) {
         *out = scale as u8;
     }
-    d.copy_from_slice(&fit::round_f16(fitted.d).to_le_bytes());
+    d.copy_from_slice(&fit::f16_bits(fitted.d).to_le_bytes());
 }
 
 #[inline(always)]
@@ -96,5 +96,5 @@ pub fn q3_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         scales[i % 8] |= (scale & 15) << (4 * (i / 8));
         scales[8 + i % 4] |= (scale >> 4) << (2 * (i / 4));
     }
-    d.copy_from_slice(&fit::round_f16(fitted.d).to_le_bytes());
+    d.copy_from_slice(&fit::f16_bits(fitted.d).to_le_bytes());
 }

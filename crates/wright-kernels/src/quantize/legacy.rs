@@ -12,7 +12,7 @@ fn symmetric(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32, [u8; MAX
         Some(_) => fit::weights(x, importance, fit::rms(x)),
         None => squares(x),
     };
-    let d = fit::round_f16(fit::signed(x, &w, -zero, zero - 1)).to_f32();
+    let d = fit::round_f16(fit::signed(x, &w, -zero, zero - 1));
     let inverse_d = fit::inverse(d);
     let mut q = [0; MAX];
     for (q, &x) in q.iter_mut().zip(x) {
@@ -35,7 +35,7 @@ fn squares(x: &[f32]) -> [f32; MAX] {
 fn asymmetric(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
     let w = fit::weights(x, importance, fit::rms(x));
     let Grid { d, m } = fit::with_min(x, &w, hi, false);
-    let grid = Grid { d: fit::round_f16(d).to_f32(), m: fit::round_f16(m).to_f32() };
+    let grid = Grid { d: fit::round_f16(d), m: fit::round_f16(m) };
     let inverse_d = fit::inverse(grid.d);
     let mut q = [0; MAX];
     for (q, &x) in q.iter_mut().zip(x) {
@@ -64,7 +64,7 @@ fn fifth_bits(q: &[u8; MAX]) -> [u8; 4] {
 
 #[inline(always)]
 fn put_f16(x: f32, out: &mut [u8]) {
-    out.copy_from_slice(&fit::round_f16(x).to_le_bytes());
+    out.copy_from_slice(&fit::f16_bits(x).to_le_bytes());
 }
 
 #[inline(always)]
@@ -103,7 +103,7 @@ pub fn q5_1(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 #[inline(always)]
 pub fn q8_0(x: &[f32], out: &mut [u8]) {
     let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-    let d = fit::round_f16(largest / 127.0).to_f32();
+    let d = fit::round_f16(largest / 127.0);
     let inverse_d = fit::inverse(d);
     put_f16(d, &mut out[..2]);
     for (out, &x) in out[2..].iter_mut().zip(x) {

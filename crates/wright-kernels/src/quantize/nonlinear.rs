@@ -75,8 +75,8 @@ fn put_codes(x: &[f32], d: f32, out: &mut [u8]) {
 #[inline(always)]
 pub fn iq4_nl(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let w = weights(x, importance, fit::rms(x));
-    let d = fit::round_f16(unit(x, &w)).to_f32();
-    out[..2].copy_from_slice(&fit::round_f16(d).to_le_bytes());
+    let d = fit::round_f16(unit(x, &w));
+    out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
     put_codes(x, d, &mut out[2..]);
 }
 
@@ -93,8 +93,8 @@ pub fn iq4_xs(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
             extreme = *unit_out;
         }
     }
-    let d = fit::round_f16(extreme / -32.0).to_f32();
-    out[..2].copy_from_slice(&fit::round_f16(d).to_le_bytes());
+    let d = fit::round_f16(extreme / -32.0);
+    out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
     let mut upper = 0u16;
     out[4..8].fill(0);
     for (index, x) in x.chunks_exact(32).enumerate() {
