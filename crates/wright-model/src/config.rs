@@ -6,7 +6,8 @@
 
 use crate::Error;
 use crate::metadata::{Metadata, Value};
-use crate::rope::{Pairing, RopeConfig, Scaling};
+use crate::rope::{RopeConfig, Scaling};
+use wright_kernels::{Activation, Pairing};
 
 /// How a norm is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +16,6 @@ pub enum NormKind {
     Rms,
     /// (x - mean) / sqrt(var + eps)
     Layer,
-}
-
-/// The function inside an MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// x * sigmoid(x)
-    Silu,
-    /// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-    GeluTanh,
-    /// max(x, 0)^2
-    ReluSquared,
 }
 
 /// What the scores of attention are multiplied with.

@@ -8,8 +8,9 @@
 //! A fusion is a default method composed of primitives. An executor may override it if the result
 //! stays what the primitives give: the same bytes for executors of inference.
 
-use crate::config::{Activation, Heads};
+use crate::config::Heads;
 use crate::network::{Attention, Gate, Linear, Mlp, Norm, Projections, WeightId};
+use wright_kernels::Activation;
 
 pub mod cost;
 pub mod exact;
@@ -72,6 +73,11 @@ pub trait Exec {
     /// The rows whose logits are wanted.
     fn wanted_rows(&mut self, x: Self::Tensor) -> Self::Tensor;
 
+    /// [`Exec::norm`] of something that is not needed any more.
+    fn renorm(&mut self, x: Self::Tensor, norm: &Norm) -> Self::Tensor {
+        self.norm(&x, norm)
+    }
+
     /// Several linear maps of one normalised input.
     fn norm_linears<const N: usize>(
         &mut self,
@@ -100,10 +106,10 @@ pub trait Exec {
             }
         };
         if let Some(norm) = &a.q_norm {
-            q = self.norm(&q, norm);
+            q = self.renorm(q, norm);
         }
         if let Some(norm) = &a.k_norm {
-            k = self.norm(&k, norm);
+            k = self.renorm(k, norm);
         }
         if let Some(rope) = a.rope {
             q = self.rope(q, rope, heads.key_dim);
@@ -112,21 +118,10 @@ pub trait Exec {
         Qkv { q, k, v }
     }
 
-    /// residual + W x + b
-    fn add_linear(
-        &mut self,
-        residual: Self::Tensor,
-        x: &Self::Tensor,
-        linear: &Linear,
-    ) -> Self::Tensor {
-        let y = self.linear(x, linear);
-        self.add(residual, &y)
-    }
-
-    /// The feed-forward part up to, and without, its last projection. `norm` is the one that
-    /// applies, the layer's own or a shared one. (R, n_ff)
+    /// The feed-forward part, without the norm after it. `norm` is the one that applies before: the
+    /// layer's own, or one shared with attention. (R, n_embd)
     fn gated_mlp(&mut self, x: &Self::Tensor, norm: Option<&Norm>, mlp: &Mlp) -> Self::Tensor {
-        match &mlp.gate {
+        let hidden = match &mlp.gate {
             Gate::None => {
                 let [up] = self.norm_linears(x, norm, [&mlp.up]);
                 self.activate(up, mlp.activation)
@@ -144,7 +139,8 @@ pub trait Exec {
                 let up = self.columns(&both, n_ff, n_ff);
                 self.mul(gate, &up)
             }
-        }
+        };
+        self.linear(&hidden, &mlp.down)
     }
 
     /// Logits of the rows of `x`. (R, n_vocab)

@@ -1,7 +1,7 @@
 //! The one forward pass. Every model, executor and use goes through here.
 
 use crate::exec::Exec;
-use crate::network::{Block, Network};
+use crate::network::{Block, Network, Norm};
 
 /// Runs `network` over the rows that `e` was made for. Returns the logits of the wanted rows,
 /// (wanted, n_vocab).
@@ -46,29 +46,27 @@ fn forward_block<E: Exec>(
     }
     if block.parallel {
         let norm = block.mlp.norm.as_ref().or(attention.norm.as_ref());
-        let hidden = e.gated_mlp(&x, norm, &block.mlp);
-        x = project(e, x, &mixed, &attention.out, attention.post_norm.as_ref());
-        return project(e, x, &hidden, &block.mlp.down, block.mlp.post_norm.as_ref());
+        let fed = e.gated_mlp(&x, norm, &block.mlp);
+        let mixed = e.linear(&mixed, &attention.out);
+        x = add_normed(e, x, mixed, attention.post_norm.as_ref());
+        return add_normed(e, x, fed, block.mlp.post_norm.as_ref());
     }
-    let x = project(e, x, &mixed, &attention.out, attention.post_norm.as_ref());
-    let hidden = e.gated_mlp(&x, block.mlp.norm.as_ref(), &block.mlp);
-    project(e, x, &hidden, &block.mlp.down, block.mlp.post_norm.as_ref())
+    let mixed = e.linear(&mixed, &attention.out);
+    let x = add_normed(e, x, mixed, attention.post_norm.as_ref());
+    let fed = e.gated_mlp(&x, block.mlp.norm.as_ref(), &block.mlp);
+    add_normed(e, x, fed, block.mlp.post_norm.as_ref())
 }
 
-/// residual + norm(W y), where there is a norm.
-fn project<E: Exec>(
+/// The residual and what a part adds to it, normalised where the model does so.
+fn add_normed<E: Exec>(
     e: &mut E,
     residual: E::Tensor,
-    y: &E::Tensor,
-    linear: &crate::network::Linear,
-    norm: Option<&crate::network::Norm>,
+    part: E::Tensor,
+    norm: Option<&Norm>,
 ) -> E::Tensor {
-    match norm {
-        None => e.add_linear(residual, y, linear),
-        Some(norm) => {
-            let projected = e.linear(y, linear);
-            let normed = e.norm(&projected, norm);
-            e.add(residual, &normed)
-        }
-    }
+    let part = match norm {
+        Some(norm) => e.renorm(part, norm),
+        None => part,
+    };
+    e.add(residual, &part)
 }

@@ -4,10 +4,11 @@
 //! a tensor that nothing uses is an error: it would be a part of the model that we leave out.
 
 use crate::Error;
-use crate::config::{Activation, Config, Heads, LayerConfig, NormKind};
+use crate::config::{Config, Heads, LayerConfig, NormKind};
 use crate::gguf::{TensorInfo, shape};
 use crate::rope::Rope;
 use std::collections::HashMap;
+use wright_kernels::Activation;
 
 /// A tensor of the model: its index in [`crate::Model::tensors`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,14 +3,7 @@
 //! Every scaling (linear, llama 3's factors, YaRN) changes only the frequencies and one factor,
 //! so that executors know none of them.
 
-/// Which values of a head turn together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairing {
-    /// Neighbours: (0, 1), (2, 3) …
-    Norm,
-    /// Halves: (0, n/2), (1, n/2 + 1) …
-    Neox,
-}
+use wright_kernels::{Pairing, Yarn, frequencies};
 
 /// How a model was stretched beyond the context that it was trained with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,14 +48,9 @@ pub struct Rope {
 impl Rope {
     /// `factors` divides each frequency (llama 3's `rope_freqs`); n_rot / 2 of them.
     pub fn new(config: &RopeConfig, factors: Option<&[f32]>) -> Rope {
-        let n_rot = config.n_rot;
         let base = f64::from(config.base);
         let factors = factors.filter(|_| config.uses_factors);
-        let mut inv_freq: Vec<f64> = (0..n_rot / 2)
-            .map(|i| base.powf(-((2 * i) as f64) / n_rot as f64))
-            .enumerate()
-            .map(|(i, f)| f / factors.map_or(1.0, |all| f64::from(all[i])))
-            .collect();
+        let mut inv_freq = frequencies(base, config.n_rot, factors);
         let mut magnitude = 1.0;
         match config.scaling {
             Scaling::None => {}
@@ -70,15 +58,14 @@ impl Rope {
                 inv_freq.iter_mut().for_each(|f| *f /= f64::from(factor));
             }
             Scaling::Yarn { factor, n_ctx_orig, attn_factor, beta_fast, beta_slow } => {
-                let dim = |turns: f32| yarn_dim(turns, n_rot, base, n_ctx_orig);
-                let low = dim(beta_fast).floor().max(0.0);
-                let high = dim(beta_slow).ceil().min((n_rot - 1) as f64);
-                for (i, f) in inv_freq.iter_mut().enumerate() {
-                    let ramp = (i as f64 - low) / (high - low).max(0.001);
-                    let keep = 1.0 - ramp.clamp(0.0, 1.0);
-                    *f = *f / f64::from(factor) * (1.0 - keep) + *f * keep;
-                }
-                magnitude = attn_factor * (1.0 + 0.1 * factor.ln());
+                let yarn = Yarn {
+                    factor: f64::from(factor),
+                    n_ctx_orig: f64::from(n_ctx_orig),
+                    beta_fast: f64::from(beta_fast),
+                    beta_slow: f64::from(beta_slow),
+                };
+                yarn.stretch(base, &mut inv_freq);
+                magnitude = attn_factor * yarn.magnitude();
             }
         }
         Rope { pairing: config.pairing, inv_freq, magnitude }
@@ -88,12 +75,6 @@ impl Rope {
     pub fn n_rot(&self) -> usize {
         self.inv_freq.len() * 2
     }
-}
-
-/// The dimension that turns `turns` times over the original context.
-fn yarn_dim(turns: f32, n_rot: usize, base: f64, n_ctx_orig: u32) -> f64 {
-    let full_turn = f64::from(turns) * std::f64::consts::TAU;
-    n_rot as f64 * (f64::from(n_ctx_orig) / full_turn).ln() / (2.0 * base.ln())
 }
 
 #[cfg(test)]

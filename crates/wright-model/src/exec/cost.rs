@@ -5,12 +5,13 @@
 //! the cache that it sees, and activations as f32, written once and read once.
 
 use crate::batch::Rows;
-use crate::config::{Activation, Heads};
+use crate::config::Heads;
 use crate::exec::{Exec, Qkv};
 use crate::forward::forward;
 use crate::model::Model;
 use crate::network::{Linear, Norm, WeightId};
 use std::ops::Add;
+use wright_kernels::Activation;
 
 /// What a pass costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,15 +5,14 @@
 //! fused. It splits outputs over threads but is not made to be fast.
 
 use crate::batch::{Rows, Span};
-use crate::config::{Activation, Heads, NormKind};
+use crate::config::{Heads, NormKind};
 
 use crate::exec::{Exec, Qkv};
 use crate::kv::{BLOCK, BlockCopy, KvTable};
 use crate::model::Model;
 use crate::network::{Linear, Norm, WeightId};
-use crate::rope::Pairing;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
-use wright_kernels::{Pool, dequantize};
+use wright_kernels::{Activation, Pairing, Pool, dequantize};
 
 /// The numbers that it computes in.
 pub trait Real:
@@ -35,6 +34,7 @@ pub trait Real:
     fn sqrt(self) -> Self;
     fn exp(self) -> Self;
     fn tanh(self) -> Self;
+    fn erf(self) -> Self;
 }
 
 impl Real for f32 {
@@ -56,6 +56,9 @@ impl Real for f32 {
     fn tanh(self) -> f32 {
         self.tanh()
     }
+    fn erf(self) -> f32 {
+        wright_kernels::math::erf(self)
+    }
 }
 
 impl Real for f64 {
@@ -76,6 +79,18 @@ impl Real for f64 {
     }
     fn tanh(self) -> f64 {
         self.tanh()
+    }
+    /// 2/sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...), whose terms are of one sign.
+    fn erf(self) -> f64 {
+        if self.abs() > 6.0 {
+            return self.signum();
+        }
+        let (mut sum, mut term) = (0.0, self);
+        for n in 1..400 {
+            sum += term;
+            term *= 2.0 * self * self / f64::from(2 * n + 1);
+        }
+        std::f64::consts::FRAC_2_SQRT_PI * (-self * self).exp() * sum
     }
 }
 
@@ -367,13 +382,19 @@ impl<R: Real> Exec for Exact<'_, R> {
     fn activate(&mut self, x: Mat<R>, activation: Activation) -> Mat<R> {
         let one = R::of(1.0);
         let zero = R::default();
+        let half_root = R::of(std::f64::consts::FRAC_1_SQRT_2);
         match activation {
             Activation::Silu => x.map(|x| x / (one + (zero - x).exp())),
             Activation::GeluTanh => {
                 let (root, cube) = (R::of((2.0 / std::f64::consts::PI).sqrt()), R::of(0.044715));
                 x.map(|x| R::of(0.5) * x * (one + (root * (x + cube * x * x * x)).tanh()))
             }
+            Activation::GeluErf => x.map(|x| R::of(0.5) * x * (one + (x * half_root).erf())),
+            Activation::GeluQuick => x.map(|x| x / (one + (R::of(-1.702) * x).exp())),
+            Activation::Relu => x.map(|x| if x > zero { x } else { zero }),
             Activation::ReluSquared => x.map(|x| if x > zero { x * x } else { zero }),
+            Activation::Sigmoid => x.map(|x| one / (one + (zero - x).exp())),
+            Activation::Tanh => x.map(Real::tanh),
         }
     }
 
