@@ -109,6 +109,11 @@ impl Heads {
         self.n_kv_head * self.value_dim
     }
 
+    /// The first position that a query at `pos` sees.
+    pub fn oldest(&self, pos: usize) -> usize {
+        self.window.map_or(0, |w| (pos + 1).saturating_sub(w as usize))
+    }
+
     /// ALiBi's slope of a head (Press et al. 2022, for any number of heads); 0 without ALiBi.
     pub fn alibi_slope(&self, head: usize) -> f64 {
         let Some(max_bias) = self.alibi_max_bias else { return 0.0 };

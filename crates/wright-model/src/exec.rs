@@ -13,6 +13,7 @@ use crate::network::{Attention, Gate, Linear, Mlp, Norm, Projections, WeightId};
 use wright_kernels::Activation;
 
 pub mod cost;
+pub mod cpu;
 pub mod exact;
 
 /// Queries, keys and values of the pass's rows.

@@ -10,6 +10,14 @@ use crate::batch::SeqId;
 /// Positions in a block.
 pub const BLOCK: usize = 64;
 
+/// The type of keys and values in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KvType {
+    #[default]
+    F16,
+    F32,
+}
+
 /// A copy of a block's contents that the store must make before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockCopy {

@@ -7,11 +7,15 @@
 
 use crate::Error;
 use crate::batch::{Batch, Rows, Segment, SeqId};
+use crate::exec::cpu::store::KvStore;
+use crate::exec::cpu::weights::CpuWeights;
+use crate::exec::cpu::{Cpu, CpuState};
 use crate::exec::exact::{Exact, ExactStore, Real};
 use crate::forward::forward;
-use crate::kv::{BLOCK, BlockCopy, KvTable};
+use crate::kv::{BLOCK, BlockCopy, KvTable, KvType};
 use crate::model::Model;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use wright_kernels::Pool;
 
@@ -23,16 +27,10 @@ pub enum Precision {
     Fast,
     /// Activations and cache in f32.
     Exact,
+    /// As `Exact`, plain and slow: the truth that it is tested against.
+    Scalar,
     /// Everything in f64, plain and slow: for tests.
     Double,
-}
-
-/// The type of keys and values in the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KvType {
-    #[default]
-    F16,
-    F32,
 }
 
 /// What a session is made for.
@@ -123,7 +121,8 @@ impl Drop for Logits {
 
 /// Cache and weights in the form of one executor.
 enum Engine {
-    Exact(ExactStore<f32>),
+    Cpu(Box<CpuState>),
+    Scalar(ExactStore<f32>),
     Double(ExactStore<f64>),
 }
 
@@ -151,7 +150,15 @@ impl Session {
         let pool = Pool::new(options.threads);
         let engine = match options.precision {
             Precision::Double => Engine::Double(ExactStore::new(&model, n_blocks)),
-            Precision::Fast | Precision::Exact => Engine::Exact(ExactStore::new(&model, n_blocks)),
+            Precision::Scalar => Engine::Scalar(ExactStore::new(&model, n_blocks)),
+            Precision::Exact => {
+                let store = KvStore::new(&model, KvType::F32, n_blocks);
+                Engine::Cpu(Box::new(CpuState::new(CpuWeights::in_place(&model), store)))
+            }
+            Precision::Fast => {
+                let store = KvStore::new(&model, options.kv, n_blocks);
+                Engine::Cpu(Box::new(CpuState::new(CpuWeights::repack(&model, &pool), store)))
+            }
         };
         Ok(Session {
             table: KvTable::new(options.n_seq, options.n_ctx),
@@ -180,6 +187,15 @@ impl Session {
     /// Sequences that may be held at a time.
     pub fn n_seq(&self) -> usize {
         self.table.n_seq()
+    }
+
+    /// Ranges of the file whose weights were repacked: they need not stay in memory, since at most
+    /// single rows of them are read from now on.
+    pub fn released(&self) -> Vec<Range<usize>> {
+        match &self.engine {
+            Engine::Cpu(state) => state.weights.released(&self.model),
+            Engine::Scalar(_) | Engine::Double(_) => Vec::new(),
+        }
     }
 
     /// Positions that `seq` holds; 0 for a sequence that the session does not have.
@@ -316,7 +332,11 @@ impl Session {
     fn run(&mut self, rows: &Rows) -> Vec<f32> {
         let (model, pool, table) = (&*self.model, &self.pool, &self.table);
         match &mut self.engine {
-            Engine::Exact(store) => run_exact(Exact { model, pool, rows, table, store }),
+            Engine::Cpu(state) => {
+                let mut cpu = Cpu::new(model, pool, rows, table, state);
+                forward(&mut cpu, model.network()).into_data()
+            }
+            Engine::Scalar(store) => run_exact(Exact { model, pool, rows, table, store }),
             Engine::Double(store) => run_exact(Exact { model, pool, rows, table, store }),
         }
     }
@@ -324,7 +344,8 @@ impl Session {
     fn copy_block(&mut self, copy: BlockCopy) {
         let n_blocks = KvTable::n_blocks(self.options.n_seq, self.options.n_ctx);
         match &mut self.engine {
-            Engine::Exact(store) => store.copy_block(copy, n_blocks),
+            Engine::Cpu(state) => state.store.copy_block(copy),
+            Engine::Scalar(store) => store.copy_block(copy, n_blocks),
             Engine::Double(store) => store.copy_block(copy, n_blocks),
         }
     }
@@ -380,7 +401,7 @@ fn run_exact<R: Real>(mut exact: Exact<'_, R>) -> Vec<f32> {
 fn check_memory(model: &Model, options: &SessionOptions) -> Result<usize, Error> {
     let value = match (options.precision, options.kv) {
         (Precision::Double, _) => 8,
-        (Precision::Exact, _) | (Precision::Fast, KvType::F32) => 4,
+        (Precision::Exact | Precision::Scalar, _) | (Precision::Fast, KvType::F32) => 4,
         (Precision::Fast, KvType::F16) => 2,
     };
     let width: usize =

@@ -60,8 +60,19 @@ const NAMES: [&str; 3] = ["llama", "llama_tied", "gemma3"];
 #[test]
 fn the_exact_executor_is_within_a_ten_thousandth() {
     for name in NAMES {
-        let worst = worst(name, Precision::Exact);
-        assert!(worst < 1e-4, "{name}: {worst:e}");
+        for precision in [Precision::Exact, Precision::Scalar] {
+            let worst = worst(name, precision);
+            assert!(worst < 1e-4, "{name} {precision:?}: {worst:e}");
+        }
+    }
+}
+
+/// Their weights are floats, so only the cache in f16 differs from the exact mode.
+#[test]
+fn the_fast_executor_is_off_by_no_more_than_a_cache_in_f16_explains() {
+    for name in NAMES {
+        let worst = worst(name, Precision::Fast);
+        assert!(worst < 3e-3, "{name}: {worst:e}");
     }
 }
 

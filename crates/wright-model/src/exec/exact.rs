@@ -220,7 +220,7 @@ impl<R: Real> Exact<'_, R> {
     /// Attention of one head of one row over positions `first..=pos`.
     fn attend_head(&self, layer: usize, at: Query<'_, R>, out: &mut [R]) {
         let Query { span, pos, head, q, heads, sink } = at;
-        let first = heads.window.map_or(0, |w| (pos + 1).saturating_sub(w as usize));
+        let first = heads.oldest(pos);
         let kv_head = head / heads.group();
         let store = &self.store.layers[layer];
         let mut scores = Vec::with_capacity(pos + 1 - first);

@@ -1,0 +1,319 @@
+//! The executor for inference on a processor, by the kernels.
+//!
+//! Weights that have an integer kernel are repacked once and meet activations rounded to 8 bits;
+//! the others are multiplied in f32. Without repacked weights and with a cache in f32 it is the
+//! exact mode. It fuses a norm with the rounding of what follows, and the rounding is shared by
+//! all matrices that read the same input; the bytes are those of the operations one by one.
+
+pub mod buffers;
+pub mod store;
+pub mod weights;
+
+use crate::batch::Rows;
+use crate::config::{Heads, NormKind};
+use crate::exec::{Exec, Qkv};
+use crate::kv::KvTable;
+use crate::model::Model;
+use crate::network::{Gate, Linear, Mlp, Norm, WeightId};
+use buffers::{Buf, Buffers};
+use store::KvStore;
+use weights::CpuWeights;
+use wright_kernels::quant::{Activations, Part, linear_packed_each};
+use wright_kernels::{
+    Activation, Pool, RopeTable, activate, elementwise, embed, gated, gated_rows, layer_norm,
+    layer_norm_in_place, linear_f32, rms_norm, rms_norm_in_place, rope,
+};
+
+/// What an executor keeps from one pass to the next.
+#[derive(Debug)]
+pub struct CpuState {
+    pub weights: CpuWeights,
+    pub store: KvStore,
+    pub buffers: Buffers,
+    rounded: Activations,
+}
+
+impl CpuState {
+    pub fn new(weights: CpuWeights, store: KvStore) -> CpuState {
+        CpuState { weights, store, buffers: Buffers::default(), rounded: Activations::new() }
+    }
+}
+
+/// One pass.
+pub struct Cpu<'p> {
+    model: &'p Model,
+    pool: &'p Pool,
+    rows: &'p Rows,
+    table: &'p KvTable,
+    weights: &'p CpuWeights,
+    store: &'p mut KvStore,
+    buffers: &'p Buffers,
+    rounded: &'p mut Activations,
+    /// For each of the network's ropes, the turns of this pass's rows.
+    ropes: Vec<RopeTable>,
+}
+
+impl<'p> Cpu<'p> {
+    pub fn new(
+        model: &'p Model,
+        pool: &'p Pool,
+        rows: &'p Rows,
+        table: &'p KvTable,
+        state: &'p mut CpuState,
+    ) -> Cpu<'p> {
+        let ropes = model.network().ropes.iter();
+        let turns =
+            |r: &crate::rope::Rope| RopeTable::new(pool, &r.inv_freq, r.magnitude, &rows.positions);
+        let CpuState { weights, store, buffers, rounded } = state;
+        Cpu {
+            model,
+            pool,
+            rows,
+            table,
+            weights,
+            store,
+            buffers,
+            rounded,
+            ropes: ropes.map(turns).collect(),
+        }
+    }
+
+    fn kernel_norm(&self, norm: &Norm) -> wright_kernels::Norm<'p> {
+        wright_kernels::Norm {
+            len: norm.group,
+            eps: norm.eps,
+            weight: norm.weight.map(|id| self.model.vector(id)),
+            bias: norm.bias.map(|id| self.model.vector(id)),
+        }
+    }
+
+    /// Rounds `x`, normalised if there is a norm, for matrices of `k` columns.
+    fn round(&mut self, x: &Buf<'_>, norm: Option<&Norm>) {
+        let (m, k) = (x.rows(), x.cols);
+        let Some(norm) = norm else {
+            self.rounded.set(self.pool, &x.data, m, k);
+            return;
+        };
+        let kernel = self.kernel_norm(norm);
+        let pool = self.pool;
+        let data = &x.data;
+        let kind = norm.kind;
+        self.rounded.set_with(pool, m, k, |row, out| {
+            normalise(pool, kind, &kernel, &data[row * k..(row + 1) * k], out);
+        });
+    }
+
+    /// Multiplies what was rounded last with each matrix.
+    fn multiply<const N: usize>(&mut self, linears: [&Linear; N]) -> [Buf<'p>; N] {
+        let m = self.rounded.m();
+        let mut outs = linears.map(|l| self.buffers.take(m, l.n_out));
+        let mut at = outs.iter_mut();
+        let mut parts = linears.map(|l| Part {
+            weights: self.weights.packed(l.weight).expect("callers asked for packed weights"),
+            y: &mut at.next().expect("as many outputs as matrices").data,
+        });
+        linear_packed_each(self.pool, &mut parts, self.rounded);
+        for (out, linear) in outs.iter_mut().zip(linears) {
+            self.add_bias(out, linear);
+        }
+        outs
+    }
+
+    fn add_bias(&self, y: &mut Buf<'_>, linear: &Linear) {
+        if let Some(bias) = linear.bias {
+            elementwise::add_bias(self.pool, &mut y.data, self.model.vector(bias));
+        }
+    }
+
+    fn is_packed(&self, linear: &Linear) -> bool {
+        self.weights.packed(linear.weight).is_some()
+    }
+}
+
+/// `out = norm(x)` for whole groups.
+fn normalise(
+    pool: &Pool,
+    kind: NormKind,
+    norm: &wright_kernels::Norm<'_>,
+    x: &[f32],
+    out: &mut [f32],
+) {
+    match kind {
+        NormKind::Rms => rms_norm(pool, norm, x, out),
+        NormKind::Layer => layer_norm(pool, norm, x, out),
+    }
+}
+
+impl<'p> Exec for Cpu<'p> {
+    type Tensor = Buf<'p>;
+
+    fn embed(&mut self, table: WeightId, scale: f32) -> Buf<'p> {
+        let matrix = self.model.matrix(table);
+        let mut out = self.buffers.take(self.rows.len(), matrix.k);
+        embed(self.pool, &matrix, &self.rows.ids, &mut out.data);
+        if scale != 1.0 {
+            elementwise::scale(self.pool, &mut out.data, scale);
+        }
+        out
+    }
+
+    fn embed_positions(&mut self, table: WeightId) -> Buf<'p> {
+        let matrix = self.model.matrix(table);
+        let mut out = self.buffers.take(self.rows.len(), matrix.k);
+        embed(self.pool, &matrix, &self.rows.positions, &mut out.data);
+        out
+    }
+
+    fn linear(&mut self, x: &Buf<'p>, linear: &Linear) -> Buf<'p> {
+        if self.is_packed(linear) {
+            self.round(x, None);
+            let [y] = self.multiply([linear]);
+            return y;
+        }
+        let mut y = self.buffers.take(x.rows(), linear.n_out);
+        linear_f32(self.pool, &self.model.matrix(linear.weight), &x.data, &mut y.data);
+        self.add_bias(&mut y, linear);
+        y
+    }
+
+    fn norm(&mut self, x: &Buf<'p>, norm: &Norm) -> Buf<'p> {
+        let mut out = self.buffers.take(x.rows(), x.cols);
+        normalise(self.pool, norm.kind, &self.kernel_norm(norm), &x.data, &mut out.data);
+        out
+    }
+
+    fn renorm(&mut self, mut x: Buf<'p>, norm: &Norm) -> Buf<'p> {
+        let kernel = self.kernel_norm(norm);
+        match norm.kind {
+            NormKind::Rms => rms_norm_in_place(self.pool, &kernel, &mut x.data),
+            NormKind::Layer => layer_norm_in_place(self.pool, &kernel, &mut x.data),
+        }
+        x
+    }
+
+    fn rope(&mut self, mut x: Buf<'p>, index: usize, head_dim: usize) -> Buf<'p> {
+        let pairing = self.model.network().ropes[index].pairing;
+        rope(self.pool, pairing, &self.ropes[index], head_dim, &mut x.data);
+        x
+    }
+
+    fn attend(
+        &mut self,
+        layer: usize,
+        qkv: Qkv<Buf<'p>>,
+        heads: &Heads,
+        sinks: Option<WeightId>,
+    ) -> Buf<'p> {
+        let mut out = self.buffers.take(qkv.q.rows(), heads.out_width());
+        let sinks = sinks.map(|id| self.model.vector(id));
+        let Qkv { q, k, v } = qkv;
+        let layer = self.store.layer(layer);
+        layer.write(self.rows, self.table, heads, &k.data, &v.data);
+        let at = store::Look { rows: self.rows, table: self.table, heads, sinks };
+        layer.attend(self.pool, &at, &q.data, &mut out.data);
+        out
+    }
+
+    fn activate(&mut self, mut x: Buf<'p>, activation: Activation) -> Buf<'p> {
+        activate(self.pool, activation, &mut x.data);
+        x
+    }
+
+    fn add(&mut self, mut a: Buf<'p>, b: &Buf<'p>) -> Buf<'p> {
+        elementwise::add(self.pool, &mut a.data, &b.data);
+        a
+    }
+
+    fn mul(&mut self, mut a: Buf<'p>, b: &Buf<'p>) -> Buf<'p> {
+        elementwise::mul(self.pool, &mut a.data, &b.data);
+        a
+    }
+
+    fn scale(&mut self, mut x: Buf<'p>, by: f32) -> Buf<'p> {
+        elementwise::scale(self.pool, &mut x.data, by);
+        x
+    }
+
+    fn soft_cap(&mut self, mut x: Buf<'p>, cap: f32) -> Buf<'p> {
+        elementwise::soft_cap(self.pool, &mut x.data, cap);
+        x
+    }
+
+    fn columns(&mut self, x: &Buf<'p>, start: usize, len: usize) -> Buf<'p> {
+        let mut out = self.buffers.take(x.rows(), len);
+        let rows = x.data.chunks_exact(x.cols);
+        for (to, from) in out.data.chunks_exact_mut(len).zip(rows) {
+            to.copy_from_slice(&from[start..start + len]);
+        }
+        out
+    }
+
+    fn wanted_rows(&mut self, x: Buf<'p>) -> Buf<'p> {
+        if self.rows.wanted.len() == self.rows.len() {
+            return x;
+        }
+        let mut out = self.buffers.take(self.rows.wanted.len(), x.cols);
+        for (to, &row) in out.data.chunks_exact_mut(x.cols).zip(&self.rows.wanted) {
+            let from = row as usize * x.cols;
+            to.copy_from_slice(&x.data[from..from + x.cols]);
+        }
+        out
+    }
+
+    fn norm_linears<const N: usize>(
+        &mut self,
+        x: &Buf<'p>,
+        norm: Option<&Norm>,
+        linears: [&Linear; N],
+    ) -> [Buf<'p>; N] {
+        if linears.iter().all(|l| self.is_packed(l)) {
+            self.round(x, norm);
+            return self.multiply(linears);
+        }
+        let normed = norm.map(|norm| self.norm(x, norm));
+        let x = normed.as_ref().unwrap_or(x);
+        linears.map(|linear| self.linear(x, linear))
+    }
+
+    fn gated_mlp(&mut self, x: &Buf<'p>, norm: Option<&Norm>, mlp: &Mlp) -> Buf<'p> {
+        let hidden = match &mlp.gate {
+            Gate::None => {
+                let [up] = self.norm_linears(x, norm, [&mlp.up]);
+                self.activate(up, mlp.activation)
+            }
+            Gate::Split(gate) => {
+                let [gate, up] = self.norm_linears(x, norm, [gate, &mlp.up]);
+                return self.gated_down(&gate, &up, mlp);
+            }
+            Gate::FusedWithUp => {
+                let [both] = self.norm_linears(x, norm, [&mlp.up]);
+                let n_ff = mlp.down.n_in;
+                let mut hidden = self.buffers.take(both.rows(), n_ff);
+                let out = &mut hidden.data;
+                gated_rows(self.pool, mlp.activation, &both.data, n_ff, out);
+                hidden
+            }
+        };
+        self.linear(&hidden, &mlp.down)
+    }
+}
+
+impl<'p> Cpu<'p> {
+    /// down(act(gate) * up), rounded as it is made where `down` is packed.
+    fn gated_down(&mut self, gate: &Buf<'p>, up: &Buf<'p>, mlp: &Mlp) -> Buf<'p> {
+        let (m, k) = (gate.rows(), gate.cols);
+        if !self.is_packed(&mlp.down) {
+            let mut hidden = self.buffers.take(m, k);
+            gated(self.pool, mlp.activation, &gate.data, &up.data, &mut hidden.data);
+            return self.linear(&hidden, &mlp.down);
+        }
+        let pool = self.pool;
+        let (gate, up) = (&gate.data, &up.data);
+        self.rounded.set_with(pool, m, k, |row, out| {
+            let at = row * k..(row + 1) * k;
+            gated(pool, mlp.activation, &gate[at.clone()], &up[at], out);
+        });
+        let [y] = self.multiply([&mlp.down]);
+        y
+    }
+}

@@ -1,0 +1,75 @@
+//! Activations whose memory is used again: in a steady state a pass allocates none.
+
+use std::cell::RefCell;
+
+/// Buffers that are not in use.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    spare: RefCell<Vec<Vec<f32>>>,
+}
+
+impl Buffers {
+    /// (rows, cols) of unspecified finite or stale values, to be overwritten.
+    pub fn take(&self, rows: usize, cols: usize) -> Buf<'_> {
+        let len = rows * cols;
+        let mut spare = self.spare.borrow_mut();
+        // The smallest that is large enough; else the largest, which then grows.
+        let fits = |b: &Vec<f32>| b.capacity() >= len;
+        let key = |b: &Vec<f32>| if fits(b) { b.capacity() } else { usize::MAX - b.capacity() };
+        let best = (0..spare.len()).min_by_key(|&i| key(&spare[i]));
+        let mut data = best.map(|i| spare.swap_remove(i)).unwrap_or_default();
+        data.resize(len, 0.0);
+        Buf { data, cols, home: self }
+    }
+
+    /// Takes a buffer back that had left.
+    pub fn give(&self, data: Vec<f32>) {
+        self.spare.borrow_mut().push(data);
+    }
+}
+
+/// A matrix of activations; its memory goes home when it is dropped.
+#[derive(Debug)]
+pub struct Buf<'p> {
+    /// (rows, cols)
+    pub data: Vec<f32>,
+    pub cols: usize,
+    home: &'p Buffers,
+}
+
+impl Buf<'_> {
+    pub fn rows(&self) -> usize {
+        self.data.len() / self.cols
+    }
+
+    /// The numbers alone, which do not go home.
+    pub fn into_data(mut self) -> Vec<f32> {
+        std::mem::take(&mut self.data)
+    }
+}
+
+impl Drop for Buf<'_> {
+    fn drop(&mut self) {
+        if self.data.capacity() > 0 {
+            self.home.give(std::mem::take(&mut self.data));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_comes_back_and_the_smallest_that_fits_is_taken() {
+        let buffers = Buffers::default();
+        let (small, large) = (buffers.take(1, 16), buffers.take(8, 16));
+        let (at_small, at_large) = (small.data.as_ptr(), large.data.as_ptr());
+        drop(small);
+        drop(large);
+        let again = buffers.take(2, 8);
+        assert_eq!(again.data.as_ptr(), at_small);
+        assert_eq!(buffers.take(4, 16).data.as_ptr(), at_large);
+        assert_eq!((again.rows(), again.data.len()), (2, 16));
+    }
+}
