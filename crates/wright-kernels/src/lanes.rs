@@ -46,6 +46,9 @@ pub(crate) trait Lanes: Float {
     /// # Safety
     /// `src` points to 16 brain floats.
     unsafe fn load_bf16_at(src: *const u16) -> Self;
+    /// # Safety
+    /// `dst` has room for 16 floats.
+    unsafe fn store_at(self, dst: *mut f32);
     fn to_array(self) -> [f32; 16];
     fn sum(self) -> f32;
     fn highest(self) -> f32;
@@ -72,7 +75,9 @@ pub(crate) trait Lanes: Float {
 
     #[inline(always)]
     fn store(self, dst: &mut [f32]) {
-        dst[..16].copy_from_slice(&self.to_array());
+        assert!(dst.len() >= 16);
+        // SAFETY: there is room for 16 floats.
+        unsafe { self.store_at(dst.as_mut_ptr()) };
     }
 
     /// As many lanes as `dst` has room for.
@@ -220,6 +225,11 @@ impl Lanes for Plain {
     unsafe fn load_bf16_at(src: *const u16) -> Self {
         // SAFETY: 16 numbers, as the caller promises.
         Plain(unsafe { src.cast::<[u16; 16]>().read_unaligned() }.map(bf16_to_f32))
+    }
+    #[inline(always)]
+    unsafe fn store_at(self, dst: *mut f32) {
+        // SAFETY: room for 16 floats, as the caller promises.
+        unsafe { dst.cast::<[f32; 16]>().write_unaligned(self.0) };
     }
     #[inline(always)]
     fn to_array(self) -> [f32; 16] {

@@ -137,12 +137,11 @@ impl Lanes for Avx2 {
         lanes
     }
     #[inline(always)]
-    fn store(self, dst: &mut [f32]) {
-        assert!(dst.len() >= 16);
-        // SAFETY: there is room for 16 floats.
+    unsafe fn store_at(self, dst: *mut f32) {
+        // SAFETY: room for 16 floats, as the caller promises.
         unsafe {
-            _mm256_storeu_ps(dst.as_mut_ptr(), self.0);
-            _mm256_storeu_ps(dst.as_mut_ptr().add(8), self.1);
+            _mm256_storeu_ps(dst, self.0);
+            _mm256_storeu_ps(dst.add(8), self.1);
         }
     }
     #[inline(always)]
