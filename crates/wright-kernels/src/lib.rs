@@ -14,11 +14,14 @@
 //! This crate knows no model: no tensor names, no layers, no files, no clock.
 
 mod activation;
+pub mod attention_train;
+pub mod backward;
 mod dequant;
 mod dtype;
 pub mod elementwise;
 mod float16;
 pub mod gemm;
+pub mod head_loss;
 mod isa;
 mod lanes;
 mod linear;
