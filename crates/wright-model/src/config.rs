@@ -451,6 +451,3 @@ impl Keys<'_> {
         Ok((0..n_layer).map(|l| every.is_some_and(|n| n > 0 && l % n == n - 1)).collect())
     }
 }
-
-#[cfg(test)]
-mod tests;

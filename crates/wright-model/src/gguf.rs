@@ -370,6 +370,3 @@ fn unknown_type(tensor: &str, id: u32) -> Error {
     let dtype = if name.is_empty() { format!("type {id}") } else { format!("{name} (type {id})") };
     Error::TensorType { tensor: tensor.into(), dtype, why }
 }
-
-#[cfg(test)]
-mod tests;

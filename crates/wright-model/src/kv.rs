@@ -18,6 +18,16 @@ pub enum KvType {
     F32,
 }
 
+impl KvType {
+    /// Bytes of one value.
+    pub fn value_bytes(self) -> usize {
+        match self {
+            KvType::F16 => 2,
+            KvType::F32 => 4,
+        }
+    }
+}
+
 /// A copy of a block's contents that the store must make before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockCopy {

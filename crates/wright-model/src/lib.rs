@@ -19,6 +19,7 @@ mod model;
 pub mod network;
 pub mod rope;
 mod session;
+mod summary;
 
 pub use batch::{Batch, Rows, Segment, SeqId, Span, Want};
 pub use config::Config;
@@ -32,3 +33,4 @@ pub use metadata::{Metadata, Value};
 pub use model::{Bytes, Model};
 pub use network::{Network, WeightId};
 pub use session::{Logits, Precision, Session, SessionOptions};
+pub use summary::{FormatSummary, Memory};

@@ -416,6 +416,3 @@ fn check_memory(model: &Model, options: &SessionOptions) -> Result<usize, Error>
         }),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -110,7 +110,7 @@ fn seen(rows: &Rows, window: Option<u32>) -> u64 {
 fn read(rows: &Rows, window: Option<u32>) -> u64 {
     let spans = rows.spans.iter().map(|span| {
         let n_new = span.rows.len() as u64;
-        let reach = window.map_or(u64::MAX, u64::from);
+        let reach = window.map_or(u64::MAX, |w| u64::from(w.saturating_sub(1)));
         u64::from(span.pos).min(reach) + n_new
     });
     spans.sum()
