@@ -27,19 +27,22 @@ fn main() {
             if !k.is_multiple_of(dtype.block_len()) {
                 continue;
             }
+            let wanted = |line: &str| filters.iter().all(|f| line.contains(f.as_str()));
+            let cases = [(1, true), (1, false), (4, false), (8, false), (256, false)].map(|case| {
+                let line = format!("{:8}{name:>8}{:>8}", dtype.name(), format!("m={}", case.0));
+                (case, format!("{line}{:>8}", if case.1 { "cold" } else { "" }))
+            });
+            if !cases.iter().any(|(_, line)| wanted(line)) {
+                continue;
+            }
             let bytes = weights(dtype, n, k);
             let matrix = Matrix::new(dtype, n, k, &bytes).expect("whole rows");
             let Some(packed) = Packed::new(&pool, matrix) else { continue };
-            for (m, cold) in [(1, true), (1, false), (4, false), (8, false), (256, false)] {
-                let line = format!("{:8}{name:>8}{:>8}", dtype.name(), format!("m={m}"));
-                let kind = if cold { "cold" } else { "" };
-                if !filters.iter().all(|f| format!("{line} {kind}").contains(f.as_str())) {
-                    continue;
-                }
+            for ((m, cold), line) in cases.iter().filter(|(_, line)| wanted(line)) {
                 let bytes = packed.as_bytes().len() as f64;
-                let seconds = best(&pool, &packed, m, cold).as_secs_f64();
+                let seconds = best(&pool, &packed, *m, *cold).as_secs_f64();
                 let macs = (m * n * k) as f64 / seconds / 1e9;
-                println!("{line}{kind:>8}{macs:>10.1}{:>10.1}", bytes / seconds / 1e9);
+                println!("{line}{macs:>10.1}{:>10.1}", bytes / seconds / 1e9);
             }
         }
     }

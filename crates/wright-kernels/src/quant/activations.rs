@@ -235,10 +235,8 @@ fn quantize_avx2(x: &[f32], blocks: &mut [Block]) {
         if factor != 0.0 {
             let factor = _mm256_set1_ps(factor);
             let i = v.map(|v| _mm256_cvtps_epi32(_mm256_mul_ps(v, factor)));
-            let packed = _mm256_packs_epi16(
-                _mm256_packs_epi32(i[0], i[1]),
-                _mm256_packs_epi32(i[2], i[3]),
-            );
+            let packed =
+                _mm256_packs_epi16(_mm256_packs_epi32(i[0], i[1]), _mm256_packs_epi32(i[2], i[3]));
             bytes = _mm256_permutevar8x32_epi32(packed, order);
         }
         // SAFETY: q has 32 bytes.

@@ -17,6 +17,12 @@ const PANEL: usize = 64;
 /// Bytes that the weights are fetched ahead of their use when each is used once.
 const AHEAD: usize = 1024;
 
+/// The body once for each constant: loops over vectors of a block must be unrolled for shifts to
+/// be constants and sums to stay in registers, and the compiler does not always see that.
+macro_rules! unrolled {
+    ($g:ident in [$($value:expr),*] $body:block) => { $({ const $g: usize = $value; $body })* };
+}
+
 /// All outputs of a job.
 ///
 /// # Safety
@@ -101,9 +107,8 @@ unsafe fn tile<F: Format, const R: usize, const C: usize>(
     let blocks = layout.blocks();
     // SAFETY: the caller's; every pointer stays inside its slice because the indices do.
     unsafe {
-        let weights: [*const u8; R] = std::array::from_fn(|r| {
-            job.weights.as_ptr().add((group + r) * layout.group_bytes)
-        });
+        let weights: [*const u8; R] =
+            std::array::from_fn(|r| job.weights.as_ptr().add((group + r) * layout.group_bytes));
         let activations: [*const Block; C] =
             std::array::from_fn(|c| job.activations.as_ptr().add((row + c) * blocks));
         let mut acc = [[_mm256_setzero_ps(); C]; R];
@@ -191,15 +196,15 @@ unsafe fn narrow<F: Format, const R: usize, const C: usize>(
     unsafe {
         let mut sum = [[_mm256_setzero_si256(); C]; R];
         // Low and high nibbles of one load follow each other.
-        for g in [0, 4, 1, 5, 2, 6, 3, 7] {
+        unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
             for r in 0..R {
-                let w = F::vector(&places[r], g);
+                let w = F::vector(&places[r], G);
                 for c in 0..C {
-                    let product = _mm256_maddubs_epi16(w, every_lane(a[c].add(4 * g)));
+                    let product = _mm256_maddubs_epi16(w, every_lane(a[c].add(4 * G)));
                     sum[r][c] = _mm256_add_epi16(sum[r][c], product);
                 }
             }
-        }
+        });
         for sum in &mut sum {
             for c in 0..C {
                 if let Sum::NarrowLess(offset) = F::SUM {
@@ -221,29 +226,29 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
     // SAFETY: the caller's.
     unsafe {
         let mut total = [[_mm256_setzero_si256(); C]; R];
-        for half in 0..2 {
+        unrolled!(HALF in [0, 1] {
             let mut sum = [[_mm256_setzero_si256(); C]; R];
-            for g in 4 * half..4 * half + 4 {
+            unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
                 for r in 0..R {
-                    let w = F::vector(&places[r], g);
+                    let w = F::vector(&places[r], G);
                     for c in 0..C {
-                        let product = _mm256_maddubs_epi16(w, every_lane(a[c].add(4 * g)));
+                        let product = _mm256_maddubs_epi16(w, every_lane(a[c].add(4 * G)));
                         sum[r][c] = _mm256_add_epi16(sum[r][c], product);
                     }
                 }
-            }
+            });
             for r in 0..R {
-                let scales = F::scales16(&places[r], half);
+                let scales = F::scales16(&places[r], HALF);
                 for c in 0..C {
                     if F::SUM == Sum::HalvesLess {
-                        let less = every_lane(a[c].add(at::OFF32 + 4 * half));
+                        let less = every_lane(a[c].add(at::OFF32 + 4 * HALF));
                         sum[r][c] = _mm256_sub_epi16(sum[r][c], less);
                     }
                     let scaled = _mm256_madd_epi16(sum[r][c], scales);
                     total[r][c] = _mm256_add_epi32(total[r][c], scaled);
                 }
             }
-        }
+        });
         total
     }
 }
@@ -257,18 +262,18 @@ unsafe fn wide<F: Format, const R: usize, const C: usize>(
     // SAFETY: the caller's.
     unsafe {
         let mut sum = [[_mm256_setzero_si256(); C]; R];
-        for g in 0..8 {
+        unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
             for r in 0..R {
-                let w = F::vector(&places[r], g);
+                let w = F::vector(&places[r], G);
                 let magnitude = _mm256_abs_epi8(w);
                 for c in 0..C {
-                    let signed = _mm256_sign_epi8(every_lane(a[c].add(4 * g)), w);
+                    let signed = _mm256_sign_epi8(every_lane(a[c].add(4 * G)), w);
                     let product = _mm256_maddubs_epi16(magnitude, signed);
                     let product = _mm256_madd_epi16(product, _mm256_set1_epi16(1));
                     sum[r][c] = _mm256_add_epi32(sum[r][c], product);
                 }
             }
-        }
+        });
         sum
     }
 }

@@ -5,9 +5,9 @@
 //! tasks, rows are split too. No split changes a byte of the result.
 
 use super::activations::{Activations, Block};
-use super::packed::{LANES, Layout, Packed};
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
+use super::packed::{LANES, Layout, Packed};
 use super::scalar;
 use crate::Pool;
 use crate::isa::by_isa;

@@ -106,9 +106,8 @@ impl Layout {
             return None;
         }
         let blocks = k / BLOCK;
-        let plane = |count: usize, step: usize| {
-            count.checked_mul(step)?.checked_next_multiple_of(ALIGN)
-        };
+        let plane =
+            |count: usize, step: usize| count.checked_mul(step)?.checked_next_multiple_of(ALIGN);
         let high_at = plane(blocks, quants)?;
         let scales_at = high_at.checked_add(plane(blocks, high)?)?;
         let group_bytes = scales_at.checked_add(plane(blocks / scales_blocks, scales)?)?;

@@ -3,7 +3,7 @@ use super::*;
 use crate::{DType, Isa, Matrix, Pool, f32_to_f16};
 use std::sync::Arc;
 
-// mod accuracy;
+mod accuracy;
 
 const FORMATS: [DType; 12] = [
     DType::Q4_0,
@@ -90,7 +90,8 @@ fn every_form_and_every_split_gives_the_same_bytes() {
     let pools = pools();
     for dtype in FORMATS {
         let unit = dtype.block_len();
-        for (n, k) in [(1, unit), (7, 3 * unit), (8, unit), (29, 5 * unit), (40, 9 * 256), (65, unit)]
+        for (n, k) in
+            [(1, unit), (7, 3 * unit), (8, unit), (29, 5 * unit), (40, 9 * 256), (65, unit)]
         {
             let bytes = random_matrix(dtype, n, k);
             let matrix = Matrix::new(dtype, n, k, &bytes).unwrap();
