@@ -16,7 +16,7 @@ pub use activation::{Curve, activate, activate_backward, gated, gated_backward};
 pub use embed::{embed_backward, sum_rows};
 pub use norm::{NormKind, NormShape, norm, norm_backward};
 pub use optimizer::{AdamW, adamw, axpy, scale, sum_of_squares};
-pub use rope::{Direction, Pairing, RopeTable, rotate};
+pub use rope::{Direction, RopeTable, rotate};
 
 /// Values that one task works on: some tens of microseconds.
 const VALUES_A_TASK: usize = 32 * 1024;

@@ -60,6 +60,17 @@ pub const FAMILIES: &[Family] = &[
         local_rope_base: None,
     },
     Family {
+        name: "qwen3",
+        norm: NormKind::Rms,
+        activation: Activation::Silu,
+        pairing: Pairing::Neox,
+        embed_scale: false,
+        parallel: false,
+        scores: ScoreScale::HeadDim,
+        full_every: None,
+        local_rope_base: None,
+    },
+    Family {
         name: "gemma3",
         norm: NormKind::Rms,
         activation: Activation::GeluTanh,

@@ -58,6 +58,11 @@ impl Model {
         &self.gguf.tensors
     }
 
+    /// Handles of the tensors, in the same order.
+    pub fn weight_ids(&self) -> impl ExactSizeIterator<Item = WeightId> {
+        (0..self.gguf.tensors.len() as u32).map(WeightId)
+    }
+
     /// Version of the container and alignment of its tensors.
     pub fn gguf(&self) -> &Gguf {
         &self.gguf

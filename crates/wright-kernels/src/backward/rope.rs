@@ -2,18 +2,9 @@
 //! the other way round.
 
 use super::rows_a_task;
-use crate::Pool;
 use crate::lanes::{Lanes, each_isa};
 use crate::math::sin_cos;
-
-/// Which values of a head turn together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairing {
-    /// Neighbours: (0, 1), (2, 3) …
-    Norm,
-    /// Halves: (0, n/2), (1, n/2 + 1) …
-    Neox,
-}
+use crate::{Pairing, Pool};
 
 /// Which way to turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

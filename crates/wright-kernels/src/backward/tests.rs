@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Isa, Pool};
+use crate::{Isa, Pairing, Pool};
 
 fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2) + 1;

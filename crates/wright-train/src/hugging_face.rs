@@ -1,0 +1,137 @@
+//! A model in the layout of Hugging Face: config.json, model.safetensors and what goes with them.
+//!
+//! Names and orders differ from GGUF in two ways beside the names: llama's query and key rows
+//! are interleaved there (pairs that turn together are neighbours), and gemma's norms are stored
+//! less one. Both are undone here.
+
+use crate::Error;
+use crate::parameters::Parameters;
+use crate::shape::{Family, ModelShape};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+
+/// config.json
+pub fn config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
+    let (architecture, model_type, act) = match shape.family {
+        Family::Llama => ("LlamaForCausalLM", "llama", "silu"),
+        Family::Qwen3 => ("Qwen3ForCausalLM", "qwen3", "silu"),
+        Family::Gemma3 => ("Gemma3ForCausalLM", "gemma3_text", "gelu_pytorch_tanh"),
+    };
+    let mut all = json!({
+        "architectures": [architecture],
+        "model_type": model_type,
+        "hidden_size": shape.n_embd,
+        "intermediate_size": shape.n_ff,
+        "num_hidden_layers": shape.n_layer,
+        "num_attention_heads": shape.n_head,
+        "num_key_value_heads": shape.n_kv_head,
+        "head_dim": shape.head_dim,
+        "vocab_size": shape.n_vocab,
+        "max_position_embeddings": shape.n_ctx,
+        "rms_norm_eps": shape.norm_eps,
+        "rope_theta": shape.rope_base,
+        "tie_word_embeddings": shape.tied,
+        "attention_bias": false,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "torch_dtype": "float32",
+    });
+    let act_name = if shape.family == Family::Gemma3 { "hidden_activation" } else { "hidden_act" };
+    all[act_name] = json!(act);
+    if shape.family == Family::Gemma3 {
+        all["sliding_window"] = json!(512);
+        all["sliding_window_pattern"] = json!(6);
+        all["rope_local_base_freq"] = json!(10_000.0);
+        all["query_pre_attn_scalar"] = json!(shape.head_dim);
+    }
+    all
+}
+
+/// generation_config.json
+pub fn generation_config(bos: Option<u32>, eos: Option<u32>) -> Value {
+    json!({ "bos_token_id": bos, "eos_token_id": eos, "do_sample": true })
+}
+
+/// The name that transformers gives a tensor.
+fn name(gguf: &str, family: Family) -> String {
+    let part = |part: &str| match part {
+        "attn_norm" => "input_layernorm",
+        "attn_q" => "self_attn.q_proj",
+        "attn_k" => "self_attn.k_proj",
+        "attn_v" => "self_attn.v_proj",
+        "attn_q_norm" => "self_attn.q_norm",
+        "attn_k_norm" => "self_attn.k_norm",
+        "attn_output" => "self_attn.o_proj",
+        "ffn_gate" => "mlp.gate_proj",
+        "ffn_up" => "mlp.up_proj",
+        "ffn_down" => "mlp.down_proj",
+        "post_ffw_norm" => "post_feedforward_layernorm",
+        "ffn_norm" if family == Family::Gemma3 => "pre_feedforward_layernorm",
+        _ => "post_attention_layernorm",
+    };
+    match gguf.split('.').collect::<Vec<_>>()[..] {
+        ["blk", layer, p, _] => format!("model.layers.{layer}.{}.weight", part(p)),
+        ["token_embd", _] => "model.embed_tokens.weight".into(),
+        ["output_norm", _] => "model.norm.weight".into(),
+        _ => "lm_head.weight".into(),
+    }
+}
+
+/// Row of GGUF's llama that holds row `row` of a matrix with heads of `head_dim`.
+fn interleaved(row: usize, head_dim: usize) -> usize {
+    let (head, at) = (row / head_dim, row % head_dim);
+    let half = head_dim / 2;
+    head * head_dim + 2 * (at % half) + at / half
+}
+
+/// Writes model.safetensors in f32.
+///
+/// # Errors
+/// If the writer fails.
+pub fn write_safetensors(
+    to: &mut dyn Write,
+    shape: &ModelShape,
+    weights: &Parameters,
+) -> Result<(), Error> {
+    let specs = shape.tensors();
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), json!({ "format": "pt" }));
+    let mut offset = 0;
+    for spec in &specs {
+        let end = offset + spec.dims.iter().product::<usize>() * 4;
+        let dims: Vec<usize> = spec.dims.iter().rev().copied().collect();
+        let about = json!({ "dtype": "F32", "shape": dims, "data_offsets": [offset, end] });
+        header.insert(name(&spec.name, shape.family), about);
+        offset = end;
+    }
+    let mut text = Value::Object(header).to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    to.write_all(&(text.len() as u64).to_le_bytes())?;
+    to.write_all(&text)?;
+    for (index, spec) in specs.iter().enumerate() {
+        let values = &weights.values[weights.range(index)];
+        let cols = spec.dims[0];
+        let turned = spec.name.contains("attn_q.") || spec.name.contains("attn_k.");
+        let turned = turned && shape.family == Family::Llama;
+        let less_one = shape.family == Family::Gemma3 && spec.dims.len() == 1;
+        for row in 0..values.len() / cols {
+            let from = if turned { interleaved(row, shape.head_dim) } else { row };
+            let row = &values[from * cols..(from + 1) * cols];
+            let shift = if less_one { 1.0 } else { 0.0 };
+            let bytes: Vec<u8> = row.iter().flat_map(|x| (x - shift).to_le_bytes()).collect();
+            to.write_all(&bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// README.md of the model: what it is and how it came to be, with nothing claimed beyond that.
+pub fn card(title: &str, shape: &ModelShape, config: &str, outcome: &str) -> String {
+    format!(
+        "# {title}\n\nA {} model of {} parameters, trained from scratch with Wright.\n\n{outcome}\n\n\
+         ## Configuration\n\n```toml\n{}\n```\n",
+        shape.family.name(),
+        shape.n_parameters(),
+        config.trim()
+    )
+}

@@ -1,0 +1,33 @@
+//! From token ids to a trained model, the same bytes whenever and wherever it is done again.
+//!
+//! [`Shard`] holds ids by document, [`Batches`] cuts them into rows, [`Trainer`] runs the one
+//! forward pass of `wright-model` under a tape, takes its gradients and steps the weights;
+//! [`checkpoint`] is its whole state as bytes, and [`gguf_file`] and [`hugging_face`] are what
+//! others can load.
+//!
+//! This crate opens no file, reads no clock and prints nothing: bytes in, bytes out.
+#![forbid(unsafe_code)]
+
+pub mod batches;
+pub mod checkpoint;
+mod error;
+pub mod gguf_file;
+pub mod hugging_face;
+mod muon;
+mod parameters;
+mod random;
+pub mod run_config;
+mod schedule;
+mod shape;
+pub mod shard;
+mod tape;
+mod trainer;
+
+pub use batches::{Batches, TokenRows};
+pub use error::Error;
+pub use parameters::Parameters;
+pub use run_config::RunConfig;
+pub use schedule::{Decay, Schedule};
+pub use shape::{Family, ModelShape, PRESETS, preset};
+pub use shard::Shard;
+pub use trainer::{OptimizerKind, OptimizerOptions, Outcome, Skip, Trainer};

@@ -1,0 +1,213 @@
+//! A model to be made: its numbers, its tensors, and presets from 0.5 to 135 million parameters.
+//!
+//! Tensors are named and laid out as in GGUF, and the model is described by GGUF metadata, so
+//! that `wright-model` reads it like any other file; there is no second description of a family.
+
+use crate::Error;
+use crate::gguf_file::{Entry, header};
+use std::sync::Arc;
+use wright_model::Model;
+
+/// Families that can be made from nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Llama,
+    /// As llama, with norms of queries and keys.
+    Qwen3,
+    Gemma3,
+}
+
+impl Family {
+    pub const ALL: [Family; 3] = [Family::Llama, Family::Qwen3, Family::Gemma3];
+
+    /// `general.architecture`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Llama => "llama",
+            Family::Qwen3 => "qwen3",
+            Family::Gemma3 => "gemma3",
+        }
+    }
+}
+
+/// The numbers of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelShape {
+    pub family: Family,
+    pub n_layer: usize,
+    pub n_embd: usize,
+    pub n_head: usize,
+    pub n_kv_head: usize,
+    pub head_dim: usize,
+    pub n_ff: usize,
+    pub n_vocab: usize,
+    /// Tokens in a row of training, and the context that the model is made for.
+    pub n_ctx: usize,
+    /// Whether the head's matrix is the embedding's.
+    pub tied: bool,
+    pub rope_base: f32,
+    pub norm_eps: f32,
+}
+
+/// (name, n_layer, n_embd, n_head, n_kv_head, n_ff, n_vocab)
+type Preset = (&'static str, usize, usize, usize, usize, usize, usize);
+
+/// Sizes that are known to train well, by their number of parameters.
+pub const PRESETS: [Preset; 7] = [
+    ("0.5m", 4, 96, 3, 1, 256, 1024),
+    ("2m", 4, 192, 6, 2, 512, 2048),
+    ("7m", 6, 288, 9, 3, 768, 4096),
+    ("15m", 8, 384, 6, 2, 1024, 8192),
+    ("30m", 10, 512, 8, 4, 1408, 8192),
+    ("47m", 12, 576, 9, 3, 1536, 8192),
+    ("135m", 30, 576, 9, 3, 1536, 49152),
+];
+
+/// A preset by name, in the llama family.
+pub fn preset(name: &str) -> Option<ModelShape> {
+    let found = PRESETS.iter().find(|p| p.0 == name.to_ascii_lowercase())?;
+    let &(_, n_layer, n_embd, n_head, n_kv_head, n_ff, n_vocab) = found;
+    Some(ModelShape {
+        family: Family::Llama,
+        n_layer,
+        n_embd,
+        n_head,
+        n_kv_head,
+        head_dim: n_embd / n_head,
+        n_ff,
+        n_vocab,
+        n_ctx: if n_embd < 512 { 256 } else { 512 },
+        tied: true,
+        rope_base: 10_000.0,
+        norm_eps: 1e-5,
+    })
+}
+
+/// A tensor to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorSpec {
+    pub name: String,
+    /// GGUF order: the row's length first.
+    pub dims: Vec<usize>,
+    /// Standard deviation of the initial values, or None for ones.
+    pub deviation: Option<f32>,
+}
+
+impl ModelShape {
+    /// # Errors
+    /// For numbers that do not fit each other.
+    pub fn check(&self) -> Result<(), Error> {
+        let fail = |why: String| Err(Error::Shape(why));
+        let numbers = [
+            ("n_layer", self.n_layer, 1000),
+            ("n_embd", self.n_embd, 1 << 16),
+            ("n_head", self.n_head, 1 << 12),
+            ("n_kv_head", self.n_kv_head, 1 << 12),
+            ("head_dim", self.head_dim, 1 << 12),
+            ("n_ff", self.n_ff, 1 << 18),
+            ("n_vocab", self.n_vocab, 1 << 20),
+            ("n_ctx", self.n_ctx, 1 << 20),
+        ];
+        if let Some((name, n, most)) = numbers.into_iter().find(|&(_, n, most)| n == 0 || n > most)
+        {
+            return fail(format!("{name} is {n}; it must be from 1 to {most}"));
+        }
+        if !self.n_head.is_multiple_of(self.n_kv_head) {
+            return fail(format!(
+                "{} kv heads do not divide {} heads",
+                self.n_kv_head, self.n_head
+            ));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return fail(format!("head_dim is {}; rotation needs pairs", self.head_dim));
+        }
+        Ok(())
+    }
+
+    /// Parameters in all.
+    pub fn n_parameters(&self) -> usize {
+        self.tensors().iter().map(|t| t.dims.iter().product::<usize>()).sum()
+    }
+
+    /// Every tensor, in the order of the file. Matrices start with deviation 0.02, those that
+    /// write into the residual with 0.02 / sqrt(2 n_layer) (Radford et al. 2019, section 2.3).
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        let mut all = Vec::new();
+        let mut push = |name: String, dims: &[usize], deviation: Option<f32>| {
+            all.push(TensorSpec { name, dims: dims.to_vec(), deviation });
+        };
+        let (c, d) = (self.n_embd, self.head_dim);
+        let (q, kv) = (self.n_head * d, self.n_kv_head * d);
+        let (plain, out) = (Some(0.02), Some(0.02 / (2.0 * self.n_layer as f32).sqrt()));
+        push("token_embd.weight".into(), &[c, self.n_vocab], plain);
+        for layer in 0..self.n_layer {
+            let name = |part: &str| format!("blk.{layer}.{part}.weight");
+            push(name("attn_norm"), &[c], None);
+            push(name("attn_q"), &[c, q], plain);
+            push(name("attn_k"), &[c, kv], plain);
+            push(name("attn_v"), &[c, kv], plain);
+            if self.family != Family::Llama {
+                push(name("attn_q_norm"), &[d], None);
+                push(name("attn_k_norm"), &[d], None);
+            }
+            push(name("attn_output"), &[q, c], out);
+            if self.family == Family::Gemma3 {
+                push(name("post_attention_norm"), &[c], None);
+            }
+            push(name("ffn_norm"), &[c], None);
+            push(name("ffn_gate"), &[c, self.n_ff], plain);
+            push(name("ffn_up"), &[c, self.n_ff], plain);
+            push(name("ffn_down"), &[self.n_ff, c], out);
+            if self.family == Family::Gemma3 {
+                push(name("post_ffw_norm"), &[c], None);
+            }
+        }
+        push("output_norm.weight".into(), &[c], None);
+        if !self.tied {
+            push("output.weight".into(), &[c, self.n_vocab], plain);
+        }
+        all
+    }
+
+    /// What the file says about the model.
+    pub fn metadata(&self, name: &str) -> Vec<(String, Entry)> {
+        let arch = self.family.name();
+        let key = |key: &str| format!("{arch}.{key}");
+        let number = |n: usize| Entry::U32(n as u32);
+        let mut all = vec![
+            ("general.architecture".to_owned(), Entry::Str(arch.into())),
+            ("general.name".to_owned(), Entry::Str(name.into())),
+            (key("block_count"), number(self.n_layer)),
+            (key("context_length"), number(self.n_ctx)),
+            (key("embedding_length"), number(self.n_embd)),
+            (key("feed_forward_length"), number(self.n_ff)),
+            (key("attention.head_count"), number(self.n_head)),
+            (key("attention.head_count_kv"), number(self.n_kv_head)),
+            (key("attention.key_length"), number(self.head_dim)),
+            (key("attention.value_length"), number(self.head_dim)),
+            (key("attention.layer_norm_rms_epsilon"), Entry::F32(self.norm_eps)),
+            (key("rope.freq_base"), Entry::F32(self.rope_base)),
+            (key("vocab_size"), number(self.n_vocab)),
+        ];
+        if self.family == Family::Llama {
+            all.push((key("rope.dimension_count"), number(self.head_dim)));
+        }
+        if self.family == Family::Gemma3 {
+            all.push((key("attention.sliding_window"), number(512)));
+        }
+        all
+    }
+
+    /// The model without its weights: all zero, and never touched, so that they take no memory.
+    ///
+    /// # Errors
+    /// If the numbers do not fit each other.
+    pub fn skeleton(&self) -> Result<Model, Error> {
+        self.check()?;
+        let specs = self.tensors();
+        let (head, size) = header(&self.metadata("training"), &specs);
+        let mut bytes = vec![0u8; head.len() + size];
+        bytes[..head.len()].copy_from_slice(&head);
+        Ok(Model::from_gguf(Arc::new(bytes))?)
+    }
+}

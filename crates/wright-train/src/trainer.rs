@@ -1,0 +1,283 @@
+//! One model being trained: gradients of micro-batches, and the step that uses them.
+
+use crate::Error;
+use crate::muon::{Scratch, orthogonal};
+use crate::parameters::Parameters;
+use crate::tape::{Arena, Tape, check_trainable, rope_tables};
+use std::sync::Arc;
+use wright_kernels::Pool;
+use wright_kernels::backward::{AdamW, RopeTable, adamw, axpy, scale, sum_of_squares};
+use wright_model::{Model, Rows, forward};
+
+/// What steps the matrices inside the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    AdamW,
+    /// Muon for matrices inside layers, AdamW for embeddings, head and norms.
+    Muon,
+}
+
+/// Numbers of the optimiser. The rate comes with each step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OptimizerOptions {
+    pub kind: OptimizerKind,
+    pub beta1: f32,
+    pub beta2: f32,
+    pub eps: f32,
+    /// Of matrices; norms and biases do not decay.
+    pub weight_decay: f32,
+    /// Gradients longer than this are shortened to it; 0 leaves them.
+    pub clip: f32,
+    /// Muon's momentum.
+    pub momentum: f32,
+}
+
+impl Default for OptimizerOptions {
+    fn default() -> Self {
+        OptimizerOptions {
+            kind: OptimizerKind::AdamW,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            clip: 1.0,
+            momentum: 0.95,
+        }
+    }
+}
+
+/// Why a step did not touch the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// The loss or a gradient was not finite.
+    NotFinite,
+    /// The gradient was over ten times as long as of late.
+    Spike,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// Length of the gradient before clipping.
+    pub gradient_norm: f32,
+    pub skipped: Option<Skip>,
+}
+
+/// Steps in a row that may be skipped before the run is stopped.
+const SKIPS_MAX: u32 = 10;
+/// Steps before a long gradient counts as a spike.
+const SETTLED_STEPS: u64 = 100;
+
+/// A model, its optimiser's state, and all memory that a step needs.
+pub struct Trainer {
+    model: Arc<Model>,
+    pub parameters: Parameters,
+    gradients: Parameters,
+    /// First and second moments; Muon's momentum is in the first.
+    pub(crate) moments: [Vec<f32>; 2],
+    options: OptimizerOptions,
+    /// Which tensors Muon steps.
+    is_hidden: Vec<bool>,
+    pub(crate) step: u64,
+    /// Running mean of the gradient's length, for the guard.
+    pub(crate) usual_norm: f32,
+    pub(crate) n_skipped: u32,
+    ropes: Vec<RopeTable>,
+    arena: Arena,
+    scratch: Scratch,
+    pool: Pool,
+    /// Whether the gradients hold something.
+    loss_is_finite: bool,
+}
+
+impl Trainer {
+    /// `n_ctx` is the longest piece of a document in a batch.
+    ///
+    /// # Errors
+    /// If the model has an operation whose gradient is not known.
+    pub fn new(
+        model: Arc<Model>,
+        parameters: Parameters,
+        options: OptimizerOptions,
+        n_ctx: usize,
+        n_threads: usize,
+    ) -> Result<Trainer, Error> {
+        check_trainable(&model)?;
+        let pool = Pool::new(n_threads);
+        let tensors = model.tensors();
+        let is_hidden = tensors.iter().map(|t| t.dims.len() == 2 && t.name.starts_with("blk."));
+        let zeros = vec![0.0; parameters.values.len()];
+        Ok(Trainer {
+            gradients: Parameters::zeros(&model),
+            moments: [zeros.clone(), zeros],
+            is_hidden: is_hidden.collect(),
+            step: 0,
+            usual_norm: 0.0,
+            n_skipped: 0,
+            ropes: rope_tables(&model, n_ctx),
+            arena: Arena::default(),
+            scratch: Scratch::default(),
+            pool,
+            loss_is_finite: true,
+            model,
+            parameters,
+            options,
+        })
+    }
+
+    /// Steps done so far.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    pub fn gradients(&self) -> &Parameters {
+        &self.gradients
+    }
+
+    /// Adds the gradients of sum(weight × loss) of a micro-batch. All rows of `rows` are scored:
+    /// `targets` and `weights` have one entry for each. Returns sum(weight × loss).
+    ///
+    /// For a mean over several micro-batches, weights are 1 / (tokens of all of them).
+    pub fn accumulate(&mut self, rows: &Rows, targets: &[u32], weights: &[f32]) -> f64 {
+        let mut tape = Tape::new(
+            &self.model,
+            &self.pool,
+            rows,
+            &self.parameters,
+            &self.ropes,
+            &mut self.arena,
+        );
+        forward(&mut tape, self.model.network());
+        let losses = tape.finish(targets, weights, Some(&mut self.gradients));
+        let loss = weighted(&losses, weights);
+        self.loss_is_finite &= loss.is_finite();
+        loss
+    }
+
+    /// The loss of each row, without gradients.
+    pub fn losses(&mut self, rows: &Rows, targets: &[u32]) -> Vec<f32> {
+        let mut tape = Tape::new(
+            &self.model,
+            &self.pool,
+            rows,
+            &self.parameters,
+            &self.ropes,
+            &mut self.arena,
+        );
+        forward(&mut tape, self.model.network());
+        tape.finish(targets, &vec![1.0; targets.len()], None)
+    }
+
+    /// Steps the weights along the gradients gathered since the last step, and clears them.
+    ///
+    /// # Errors
+    /// If ten steps in a row had to be skipped.
+    pub fn step(&mut self, rate: f32) -> Result<Outcome, Error> {
+        let norm = sum_of_squares(&self.pool, &self.gradients.values).sqrt() as f32;
+        let skipped = self.guard(norm);
+        self.step += 1;
+        if skipped.is_none() {
+            let clip = self.options.clip;
+            let by = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
+            self.update(rate, by);
+        }
+        self.gradients.fill(&self.pool, 0.0);
+        self.loss_is_finite = true;
+        if self.n_skipped >= SKIPS_MAX {
+            let why = format!(
+                "{SKIPS_MAX} steps in a row had a loss or gradient that is not finite or far too \
+                 large; the weights are as they were before them. A lower learning rate helps"
+            );
+            return Err(Error::Diverged(why));
+        }
+        Ok(Outcome { gradient_norm: norm, skipped })
+    }
+
+    /// Whether this step would do harm. Its state is part of a checkpoint.
+    fn guard(&mut self, norm: f32) -> Option<Skip> {
+        let spike = self.step >= SETTLED_STEPS && norm > 10.0 * self.usual_norm;
+        let skip = match () {
+            () if !norm.is_finite() || !self.loss_is_finite => Skip::NotFinite,
+            () if spike => Skip::Spike,
+            () => {
+                let keep = if self.step == 0 { 0.0 } else { 0.98 };
+                self.usual_norm = self.usual_norm * keep + norm * (1.0 - keep);
+                self.n_skipped = 0;
+                return None;
+            }
+        };
+        self.n_skipped += 1;
+        Some(skip)
+    }
+
+    fn update(&mut self, rate: f32, gradient_scale: f32) {
+        let o = self.options;
+        let power = |beta: f32| (1.0 - integer_power(f64::from(beta), self.step)) as f32;
+        let plain = AdamW {
+            rate,
+            beta1: o.beta1,
+            beta2: o.beta2,
+            eps: o.eps,
+            weight_decay: 0.0,
+            correction1: power(o.beta1),
+            correction2: power(o.beta2),
+            gradient_scale,
+        };
+        for index in 0..self.parameters.n_tensors() {
+            if o.kind == OptimizerKind::Muon && self.is_hidden[index] {
+                self.update_muon(index, rate, gradient_scale);
+                continue;
+            }
+            let range = self.parameters.range(index);
+            let decay = if self.parameters.rows(index) > 1 { o.weight_decay } else { 0.0 };
+            let step = AdamW { weight_decay: decay, ..plain };
+            let [m, v] = &mut self.moments;
+            let w = &mut self.parameters.values[range.clone()];
+            let g = &self.gradients.values[range.clone()];
+            adamw(&self.pool, &step, w, g, &mut m[range.clone()], &mut v[range]);
+        }
+    }
+
+    /// Nesterov momentum, made orthogonal, with a length like AdamW's: 0.2 sqrt(larger side)
+    /// (Liu et al. 2025, "Muon is scalable", section 2.2), so that one rate serves both.
+    fn update_muon(&mut self, index: usize, rate: f32, gradient_scale: f32) {
+        let (o, pool) = (self.options, &self.pool);
+        let range = self.parameters.range(index);
+        let rows = self.parameters.rows(index);
+        let cols = range.len() / rows;
+        let g = &mut self.gradients.values[range.clone()];
+        let m = &mut self.moments[0][range.clone()];
+        scale(pool, gradient_scale, g);
+        scale(pool, o.momentum, m);
+        axpy(pool, 1.0 - o.momentum, g, m);
+        scale(pool, 1.0 - o.momentum, g);
+        axpy(pool, o.momentum, m, g);
+        let step = orthogonal(pool, g, rows, cols, &mut self.scratch);
+        let w = &mut self.parameters.values[range];
+        scale(pool, 1.0 - rate * o.weight_decay, w);
+        axpy(pool, -rate * 0.2 * (rows.max(cols) as f32).sqrt(), step, w);
+    }
+}
+
+/// base^n by squaring: no libm.
+fn integer_power(mut base: f64, mut n: u64) -> f64 {
+    let mut result = 1.0;
+    while n > 0 {
+        if n & 1 == 1 {
+            result *= base;
+        }
+        base *= base;
+        n >>= 1;
+    }
+    result
+}
+
+/// sum(weight × loss), in the order of the rows.
+fn weighted(losses: &[f32], weights: &[f32]) -> f64 {
+    losses.iter().zip(weights).map(|(&l, &w)| f64::from(l) * f64::from(w)).sum()
+}
