@@ -1,1 +1,31 @@
-//! wright-text
+//! Text to token ids and back, and conversations to text.
+//!
+//! A [`Tokenizer`] is built from a [`Spec`], which mirrors the metadata that model files carry but
+//! knows no file format. A [`Template`] puts a conversation to words with the model's own Jinja
+//! template; the result, [`Rendered`], remembers what was data, so that no message can form a
+//! control token, alone or together with the template's words.
+//!
+//! Letters, digits and marks are those of Unicode [`UNICODE_VERSION`]; a reference with older
+//! tables differs on the characters assigned since.
+//!
+//! This crate opens no file, reads no clock and knows no model.
+#![forbid(unsafe_code)]
+
+mod bpe;
+mod byte_level;
+mod error;
+mod merge;
+mod pattern;
+mod pretokenizer;
+mod special;
+mod spec;
+mod spm;
+mod template;
+mod tokenizer;
+mod vocabulary;
+
+pub use error::Error;
+pub use spec::{Algorithm, Spec, TokenKind};
+pub use template::{Now, RenderOptions, Rendered, Span, Template};
+pub use tokenizer::{Encoded, Tokenizer};
+pub use unicode_properties::UNICODE_VERSION;

@@ -1,0 +1,88 @@
+//! What can go wrong with a tokenizer or a chat template, each with advice.
+
+use thiserror::Error;
+
+/// A tokenizer that cannot be made, or a conversation that a template cannot put to words.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("the tokenizer type `{0}` is not supported")]
+    UnknownAlgorithm(String),
+    #[error("the pre-tokenizer `{0}` is not known")]
+    UnknownPretokenizer(String),
+    #[error("a vocabulary of {0} tokens cannot be used")]
+    VocabularySize(usize),
+    #[error("`tokenizer.ggml.{field}` has {len} entries for {n_vocab} tokens")]
+    LengthMismatch { field: &'static str, len: usize, n_vocab: usize },
+    #[error("the vocabulary has no `tokenizer.ggml.{0}`")]
+    Missing(&'static str),
+    #[error("the {field} token is {id}, but there are only {n_vocab} tokens")]
+    IdOutOfRange { field: &'static str, id: u32, n_vocab: usize },
+    #[error("the tokens' texts are {0} bytes together, which is too much")]
+    VocabularyBytes(usize),
+    /// The template's source does not parse.
+    #[error("the chat template does not parse: {0}")]
+    TemplateSyntax(String),
+    /// The template called `raise_exception`.
+    #[error("the chat template refuses this conversation: {0}")]
+    TemplateRefused(String),
+    /// The template failed while it ran.
+    #[error("the chat template failed: {0}")]
+    TemplateFailed(String),
+    /// The template used up its budget of work or of output.
+    #[error("the chat template does too much work: {0}")]
+    TemplateTooMuch(String),
+    #[error("this model's chat template leaves out the system message")]
+    NoSystemRole,
+    #[error("this model's chat template leaves out the tools")]
+    NoTools,
+    #[error("a chat template takes text, and this message holds {0}")]
+    Media(String),
+    #[error("there is no built-in chat template named `{0}`")]
+    UnknownTemplate(String),
+    #[error("this text holds every character that could mark what is data and what is not")]
+    NoMarker,
+    #[error("the chat template takes the messages apart, so spans cannot be told")]
+    NoSpans,
+}
+
+impl Error {
+    /// What the person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        use crate::{pretokenizer, template};
+        Some(match self {
+            Error::UnknownAlgorithm(_) => "supported types: gpt2 (byte-level BPE), llama \
+                (SentencePiece), gemma4; convert the model with one of these"
+                .to_owned(),
+            Error::UnknownPretokenizer(_) => {
+                format!("known pre-tokenizers: {}", pretokenizer::names().join(", "))
+            }
+            Error::VocabularySize(_)
+            | Error::LengthMismatch { .. }
+            | Error::Missing(_)
+            | Error::IdOutOfRange { .. }
+            | Error::VocabularyBytes(_) => {
+                "the file is damaged or was converted badly: fetch or convert it again".to_owned()
+            }
+            Error::TemplateSyntax(_) | Error::TemplateFailed(_) | Error::TemplateTooMuch(_) => {
+                format!(
+                    "use a built-in template instead: {}",
+                    template::builtin::names().join(", ")
+                )
+            }
+            Error::TemplateRefused(_) => "change the conversation as the message says, or use \
+                another template"
+                .to_owned(),
+            Error::NoSystemRole => {
+                "put the instructions at the start of the first user message".to_owned()
+            }
+            Error::NoTools => "use a model that was trained to call tools".to_owned(),
+            Error::Media(_) => "leave it out, or use a model that takes it".to_owned(),
+            Error::UnknownTemplate(_) => {
+                format!("built-in templates: {}", template::builtin::names().join(", "))
+            }
+            Error::NoMarker => "remove noncharacters (U+FDD0 to U+FDEF) from the text".to_owned(),
+            Error::NoSpans => "use a template that prints messages whole".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! How byte-level vocabularies cut text to words before merging.
+//!
+//! A rule is a name and a list of expressions, each cutting the pieces that the one before left:
+//! both the matches and what lies between them are pieces. The expressions are those that the
+//! models' own `tokenizer.json` files carry; where llama.cpp approximates one, the original stands
+//! here. A new family is a new line in [`RULES`].
+
+use crate::Error;
+use crate::pattern::{Matcher, Pattern};
+
+/// One way to cut, under the names that `tokenizer.ggml.pre` gives it.
+struct Rule {
+    names: &'static [&'static str],
+    stages: &'static [Stage],
+    /// A word that is a token is that token, whatever the merges say.
+    ignore_merges: bool,
+    /// Texts begin with the beginning-of-text token unless the metadata say otherwise.
+    add_bos: bool,
+}
+
+/// One cut.
+enum Stage {
+    /// At the matches of an expression.
+    Split(&'static str),
+    /// At white space that ends the piece (`\s+$`, which would be quadratic as an expression).
+    TrailingSpace,
+}
+
+use Stage::{Split, TrailingSpace};
+
+const fn rule(names: &'static [&'static str], stages: &'static [Stage]) -> Rule {
+    Rule { names, stages, ignore_merges: false, add_bos: false }
+}
+
+impl Rule {
+    const fn ignoring_merges(self) -> Self {
+        Rule { ignore_merges: true, ..self }
+    }
+
+    const fn adding_bos(self) -> Self {
+        Rule { add_bos: true, ..self }
+    }
+}
+
+const GPT2: Stage = Split(
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+);
+const LLAMA3: Stage = Split(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+const QWEN2: Stage = Split(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+const DEEPSEEK3: Stage = Split(
+    r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+);
+const O200K: Stage = Split(
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+const TEKKEN: Stage = Split(
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+const DIGIT: Stage = Split(r"\p{N}");
+const DIGITS: Stage = Split(r"\p{N}+");
+const THREE_DIGITS: Stage = Split(r"\p{N}{1,3}");
+const ASCII_THREE_DIGITS: Stage = Split("[0-9][0-9][0-9]");
+const CJK: Stage = Split("[一-龥぀-ゟ゠-ヿ]+");
+const CJK_HANGUL: Stage = Split("[一-龥ࠀ-一가-퟿]+");
+const NEWLINE: Stage = Split(r"[\r\n]");
+const SENTENCE_MARKS: Stage = Split(" ?[^(\\s|.,!?…。，、।۔،)]+");
+/// Letters with case, written out as the DeepSeek LLM tokenizer does.
+const CASED_LETTERS: Stage = Split(
+    r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+",
+);
+
+/// Every rule. (A table: longer lines than elsewhere.)
+const RULES: &[Rule] = &[
+    rule(
+        &["", "default"],
+        &[Split(r"[\p{P}\$\+<=>\^~\|]+"), GPT2, DIGITS, ASCII_THREE_DIGITS],
+    ),
+    rule(
+        &[
+            "gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat",
+            "a.x-4.0", "mellum", "modern-bert", "exaone4", "mpt", "olmo", "jais", "trillion",
+            "granite-docling",
+        ],
+        &[GPT2],
+    ),
+    rule(
+        &[
+            "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b",
+            "mellum2",
+        ],
+        &[DIGIT, GPT2],
+    ),
+    rule(
+        &[
+            "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0",
+            "lfm2", "jina-v5-nano",
+        ],
+        &[LLAMA3],
+    )
+    .ignoring_merges()
+    .adding_bos(),
+    rule(&["dbrx", "smaug-bpe", "chatglm-bpe"], &[LLAMA3]),
+    rule(&["glm4", "glm5"], &[LLAMA3]).ignoring_merges(),
+    rule(
+        &[
+            "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan",
+            "solar-open", "grok-2",
+        ],
+        &[QWEN2],
+    ),
+    rule(
+        &["qwen35"],
+        &[Split(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        )],
+    ),
+    rule(&["minicpm5"], &[THREE_DIGITS, LLAMA3]).ignoring_merges(),
+    rule(&["laguna"], &[Split(r"[^\n]+|[\n]+"), QWEN2]),
+    rule(
+        &["ufakzeka"],
+        &[Split(
+            r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        )],
+    ),
+    rule(
+        &["bailingmoe", "bailingmoe2", "llada-moe"],
+        &[Split(
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+        )],
+    ),
+    rule(
+        &["seed-coder"],
+        &[Split(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+",
+        )],
+    ),
+    rule(
+        &["deepseek-llm"],
+        &[
+            NEWLINE,
+            CASED_LETTERS,
+            Split(r"\s?[!-/:-~！-／：-～‘-‟　-。]+"),
+            TrailingSpace,
+            CJK_HANGUL,
+            DIGITS,
+        ],
+    ),
+    rule(
+        &["deepseek-coder"],
+        &[NEWLINE, Split(r"\s?\p{L}+"), Split(r"\s?\p{P}+"), CJK_HANGUL, DIGIT],
+    ),
+    rule(
+        &["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"],
+        &[THREE_DIGITS, CJK, DEEPSEEK3],
+    ),
+    rule(
+        &["falcon"],
+        &[Split(r"[\p{P}\$\+<=>\^~\|`]+"), GPT2, ASCII_THREE_DIGITS],
+    ),
+    rule(&["tekken"], &[TEKKEN]).ignoring_merges().adding_bos(),
+    rule(&["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], &[O200K]),
+    rule(&["granite-embed-multi-97m"], &[O200K]).ignoring_merges(),
+    rule(&["poro-chat", "bloom", "gpt3-finnish"], &[SENTENCE_MARKS]),
+    rule(&["viking"], &[SENTENCE_MARKS, DIGIT]),
+];
+
+/// A compiled rule.
+#[derive(Debug)]
+pub(crate) struct Pretokenizer {
+    stages: Vec<Cut>,
+    pub ignore_merges: bool,
+    pub add_bos: bool,
+}
+
+#[derive(Debug)]
+enum Cut {
+    At(Pattern),
+    TrailingSpace,
+}
+
+impl Pretokenizer {
+    /// The rule of that name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPretokenizer`]: a guess would give wrong tokens without a word.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let rule = RULES
+            .iter()
+            .find(|rule| rule.names.contains(&name))
+            .ok_or_else(|| Error::UnknownPretokenizer(name.to_owned()))?;
+        let stages = rule.stages.iter().map(|stage| match stage {
+            Split(expression) => Cut::At(Pattern::new(expression)),
+            TrailingSpace => Cut::TrailingSpace,
+        });
+        Ok(Pretokenizer {
+            stages: stages.collect(),
+            ignore_merges: rule.ignore_merges,
+            add_bos: rule.add_bos,
+        })
+    }
+
+    /// Hands every word of `text` to `each`, in order; together they are the text. Returns the
+    /// steps that the matching took.
+    pub fn split<'t>(&self, text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 {
+        cut(&self.stages, text, each)
+    }
+}
+
+fn cut<'t>(stages: &[Cut], text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 {
+    if text.is_empty() {
+        return 0;
+    }
+    let Some((stage, rest)) = stages.split_first() else {
+        each(text);
+        return 0;
+    };
+    match stage {
+        Cut::TrailingSpace => {
+            let (body, space) = text.split_at(text.trim_end().len());
+            cut(rest, body, each) + cut(rest, space, each)
+        }
+        Cut::At(pattern) => {
+            let mut matcher = Matcher::new(text);
+            let (mut at, mut gap, mut steps) = (0, 0, 0);
+            while at < text.len() {
+                match matcher.match_at(pattern, at) {
+                    Some(end) => {
+                        steps += cut(rest, &text[gap..at], each);
+                        steps += cut(rest, &text[at..end], each);
+                        (at, gap) = (end, end);
+                    }
+                    None => at += text[at..].chars().next().map_or(1, char::len_utf8),
+                }
+            }
+            steps + cut(rest, &text[gap..], each) + matcher.steps
+        }
+    }
+}
+
+/// The first name of each rule, for messages.
+pub(crate) fn names() -> Vec<&'static str> {
+    RULES.iter().flat_map(|rule| rule.names.iter().copied().find(|n| !n.is_empty())).collect()
+}
+
+#[cfg(test)]
+mod tests;

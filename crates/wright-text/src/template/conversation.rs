@@ -1,0 +1,164 @@
+//! A conversation as the data that chat templates expect: the form that `transformers` defined.
+//!
+//! A list of `{role, content}`, with `reasoning_content` and `tool_calls` of an assistant, and one
+//! `tool` message for each result. Every text that comes from outside goes through a writer, which
+//! guards it; roles and the names of fields are the program's own.
+
+use crate::Error;
+use serde_json::{Map, Value, json};
+use wright_chat::{Message, Part, Role, Tool, ToolCall};
+
+/// Writes a text of the message at an index (`None`: of a tool's definition).
+pub(super) type Writer<'a> = dyn Fn(&str, Option<usize>) -> String + 'a;
+
+/// Words of JSON schema itself, which templates look up and which are never broken.
+const SCHEMA_KEYS: &[&str] = &[
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "not",
+    "nullable",
+    "oneOf",
+    "pattern",
+    "properties",
+    "required",
+    "title",
+    "type",
+];
+const SCHEMA_TYPES: &[&str] =
+    &["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// The `messages` of a template. `typed` puts content as a list of parts.
+pub(super) fn messages(
+    messages: &[Message],
+    typed: bool,
+    write: &Writer,
+) -> Result<Vec<Value>, Error> {
+    let mut out = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        push_message(&mut out, message, index, typed, write)?;
+    }
+    Ok(out)
+}
+
+fn push_message(
+    out: &mut Vec<Value>,
+    message: &Message,
+    index: usize,
+    typed: bool,
+    write: &Writer,
+) -> Result<(), Error> {
+    let mut text = String::new();
+    let mut reasoning = String::new();
+    let mut calls = Vec::new();
+    let results = out.len();
+    for part in &message.parts {
+        match part {
+            Part::Text(part) => text.push_str(&part.text),
+            Part::Reasoning(part) => reasoning.push_str(&part.text),
+            Part::Media(media) => return Err(Error::Media(media.mime.clone())),
+            Part::ToolCall(call) => calls.push(tool_call(call, index, write)),
+            Part::ToolResult(result) => out.push(json!({
+                "role": "tool",
+                "content": content(&result.content.text, index, typed, write),
+                "tool_call_id": write(&result.id, Some(index)),
+                "name": write(&result.name, Some(index)),
+            })),
+        }
+    }
+    if out.len() > results && text.is_empty() && calls.is_empty() {
+        return Ok(());
+    }
+    let mut fields = Map::new();
+    fields.insert("role".to_owned(), json!(message.role.as_str()));
+    fields.insert("content".to_owned(), content(&text, index, typed, write));
+    if !reasoning.is_empty() {
+        fields.insert("reasoning_content".to_owned(), json!(write(&reasoning, Some(index))));
+    }
+    if !calls.is_empty() && message.role == Role::Assistant {
+        fields.insert("tool_calls".to_owned(), Value::Array(calls));
+    }
+    out.push(Value::Object(fields));
+    Ok(())
+}
+
+fn content(text: &str, index: usize, typed: bool, write: &Writer) -> Value {
+    let text = write(text, Some(index));
+    if typed { json!([{ "type": "text", "text": text }]) } else { json!(text) }
+}
+
+fn tool_call(call: &ToolCall, index: usize, write: &Writer) -> Value {
+    let arguments = match serde_json::from_str::<Value>(&call.arguments) {
+        Ok(value @ Value::Object(_)) => data(&value, &|text| write(text, Some(index))),
+        _ => json!(write(&call.arguments, Some(index))),
+    };
+    json!({
+        "id": write(&call.id, Some(index)),
+        "type": "function",
+        "function": { "name": write(&call.name, Some(index)), "arguments": arguments },
+    })
+}
+
+/// The `tools` of a template.
+pub(super) fn tools(tools: &[Tool], write: &Writer) -> Value {
+    let tool = |tool: &Tool| {
+        json!({
+            "type": "function",
+            "function": {
+                "name": write(&tool.name, None),
+                "description": write(&tool.description, None),
+                "parameters": schema(&tool.parameters, &|text| write(text, None)),
+            },
+        })
+    };
+    Value::Array(tools.iter().map(tool).collect())
+}
+
+/// A JSON value with every string and key written.
+fn data(value: &Value, write: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(write(text)),
+        Value::Array(items) => items.iter().map(|item| data(item, write)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| (write(key), data(value, write)));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// As [`data`], with the words of JSON schema left as they are.
+fn schema(value: &Value, write: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(|item| schema(item, write)).collect(),
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| {
+                if !SCHEMA_KEYS.contains(&key.as_str()) {
+                    return (write(key), schema(value, write));
+                }
+                let value = match value {
+                    Value::String(name) if SCHEMA_TYPES.contains(&name.as_str()) => value.clone(),
+                    value => schema(value, write),
+                };
+                (key.clone(), value)
+            };
+            Value::Object(fields.iter().map(field).collect())
+        }
+        other => data(other, write),
+    }
+}

@@ -1,0 +1,304 @@
+//! Chat templates: a conversation becomes the text that a model was trained to continue.
+//!
+//! A template is the model's own Jinja source, or a [built-in](Template::built_in) one. It runs in a
+//! sandbox with a budget of work and memory, gets the time as an argument, and cannot turn data into
+//! control tokens (see `guard.rs` for how).
+
+pub(crate) mod builtin;
+mod clock;
+mod conversation;
+mod engine;
+mod guard;
+mod python;
+
+pub use clock::Now;
+
+use crate::{Error, Tokenizer};
+use engine::Engine;
+use guard::{Marks, Mode, Names};
+use minijinja::value::Value;
+use serde_json::json;
+use std::sync::OnceLock;
+use wright_chat::{Message, Tool};
+
+/// A chat template, parsed for one tokenizer.
+#[derive(Debug)]
+pub struct Template {
+    engine: Engine,
+    names: Names,
+    /// What the template may print as `bos_token` and so on.
+    special: serde_json::Map<String, serde_json::Value>,
+    /// Whether content must be a list of parts.
+    typed: bool,
+    takes_system: OnceLock<bool>,
+    takes_tools: OnceLock<bool>,
+}
+
+/// How to render.
+#[derive(Debug, Clone, Default)]
+pub struct RenderOptions {
+    /// End with what begins the model's answer.
+    pub add_generation_prompt: bool,
+    /// For templates that print the date. Without it they have no `strftime_now`.
+    pub now: Option<Now>,
+    /// Tell which text came from which message; costs another render.
+    pub spans: bool,
+    /// More variables for the template, such as `enable_thinking`. From the operator: not guarded.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A conversation put to words: text, with marks where data could be taken for structure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text with markers in it.
+    pub(crate) marked: String,
+    /// The character to be deleted once control tokens have been found.
+    pub(crate) marker: Option<char>,
+    /// In order, not overlapping. Empty unless asked for.
+    pub(crate) spans: Vec<Span>,
+}
+
+/// Where the content of a message stands in the rendered text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Index in the conversation.
+    pub message: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Rendered {
+    /// The text as the model sees it. To turn it to tokens, use [`Tokenizer::encode_rendered`]:
+    /// this string no longer tells data from structure.
+    pub fn text(&self) -> String {
+        match self.marker {
+            Some(marker) => self.marked.replace(marker, ""),
+            None => self.marked.clone(),
+        }
+    }
+
+    /// Where messages' own contents stand in [`Rendered::text`], blanks at their ends left out.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+}
+
+impl Template {
+    /// Parses the Jinja source that a model carries.
+    ///
+    /// # Errors
+    /// [`Error::TemplateSyntax`], or [`Error::TemplateTooMuch`] for a source beyond any reason.
+    pub fn parse(source: &str, tokenizer: &Tokenizer) -> Result<Self, Error> {
+        let mut special = serde_json::Map::new();
+        let ids = [
+            ("bos_token", tokenizer.bos()),
+            ("eos_token", tokenizer.eos()),
+            ("unk_token", tokenizer.unk()),
+            ("pad_token", tokenizer.pad()),
+        ];
+        for (name, id) in ids {
+            let text = id.map(|id| String::from_utf8_lossy(tokenizer.token_bytes(id)).into_owned());
+            special.insert(name.to_owned(), json!(text.unwrap_or_default()));
+        }
+        let texts: Vec<Vec<u8>> = (0..tokenizer.n_vocab() as u32)
+            .filter(|&id| tokenizer.is_control(id))
+            .map(|id| tokenizer.token_bytes(id).to_vec())
+            .collect();
+        let mut template = Template {
+            engine: Engine::new(source)?,
+            names: Names::new(tokenizer.controls().clone(), &texts),
+            special,
+            typed: false,
+            takes_system: OnceLock::new(),
+            takes_tools: OnceLock::new(),
+        };
+        template.typed = template.wants_typed_content();
+        Ok(template)
+    }
+
+    /// One of the templates that come with this crate: `chatml`, `gemma`, `llama2`, `llama3`,
+    /// `mistral`, `phi3` or `zephyr`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTemplate`].
+    pub fn built_in(name: &str, tokenizer: &Tokenizer) -> Result<Self, Error> {
+        let source =
+            builtin::source(name).ok_or_else(|| Error::UnknownTemplate(name.to_owned()))?;
+        Self::parse(source, tokenizer)
+    }
+
+    /// The names that [`Template::built_in`] knows.
+    pub fn built_in_names() -> Vec<&'static str> {
+        builtin::names()
+    }
+
+    /// The Jinja source.
+    pub fn source(&self) -> &str {
+        &self.engine.source
+    }
+
+    /// Whether a system message shows in what the template writes.
+    pub fn takes_system(&self) -> bool {
+        *self.takes_system.get_or_init(|| {
+            let conversation = [Message::system("wright-system"), Message::user("wright-user")];
+            self.shows(&conversation, &[], self.typed, "wright-system")
+        })
+    }
+
+    /// Whether tools show in what the template writes.
+    pub fn takes_tools(&self) -> bool {
+        *self.takes_tools.get_or_init(|| {
+            let tool = Tool {
+                name: "wright-tool".to_owned(),
+                description: "A tool.".to_owned(),
+                parameters: json!({ "type": "object", "properties": {}, "required": [] }),
+            };
+            self.shows(&[Message::user("wright-user")], &[tool], self.typed, "wright-tool")
+        })
+    }
+
+    /// Some templates read content only as a list of parts: those that lose or refuse a string.
+    fn wants_typed_content(&self) -> bool {
+        let conversation = [Message::user("wright-user")];
+        let shows = |typed| self.shows(&conversation, &[], typed, "wright-user");
+        !shows(false) && shows(true)
+    }
+
+    fn shows(&self, messages: &[Message], tools: &[Tool], typed: bool, text: &str) -> bool {
+        let now = Now { unix_s: 0, utc_offset_s: 0 };
+        let options = RenderOptions {
+            add_generation_prompt: true,
+            now: Some(now),
+            ..RenderOptions::default()
+        };
+        let plain = |text: &str, _| text.to_owned();
+        self.run(messages, tools, &options, typed, &plain).is_ok_and(|out| out.contains(text))
+    }
+
+    /// Puts `messages` to words, offering `tools`.
+    ///
+    /// Nothing in them, whatever it says, becomes a control token, not even together with the
+    /// template's own text.
+    ///
+    /// # Errors
+    /// When the template refuses the conversation, leaves out the system message or the tools, does
+    /// too much work, or fails; and for media.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        options: &RenderOptions,
+    ) -> Result<Rendered, Error> {
+        let plain = |text: &str, _| text.to_owned();
+        let plain_text = self.context(messages, tools, options, self.typed, &plain)?.to_string();
+        let free = guard::free_noncharacters(&[&plain_text, &self.engine.source]);
+        let (&marker, free) = free.split_first().ok_or(Error::NoMarker)?;
+        let write =
+            |mode| move |text: &str, _: Option<usize>| self.names.write(text, mode, marker);
+        let guarded = self.run(messages, tools, options, self.typed, &write(Mode::Guarded))?;
+        let severed = self.run(messages, tools, options, self.typed, &write(Mode::Severed))?;
+        let is_system = |message: &Message| message.role == wright_chat::Role::System;
+        if messages.iter().any(is_system) && !self.takes_system() {
+            return Err(Error::NoSystemRole);
+        }
+        if !tools.is_empty() && !self.takes_tools() {
+            return Err(Error::NoTools);
+        }
+        let trusted = self.names.in_order(&guarded) == self.names.in_order(&severed);
+        let marked = if trusted { guarded } else { severed };
+        let mut rendered = Rendered { marked, marker: Some(marker), spans: Vec::new() };
+        if options.spans {
+            rendered.spans = self.spans(messages, tools, options, free, &rendered)?;
+        }
+        Ok(rendered)
+    }
+
+    /// Renders once more with marks around each content, and reads them.
+    fn spans(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        options: &RenderOptions,
+        free: &[char],
+        rendered: &Rendered,
+    ) -> Result<Vec<Span>, Error> {
+        let marks = Marks::new(free).ok_or(Error::NoMarker)?;
+        let write = |text: &str, message: Option<usize>| match message {
+            Some(index) => marks.write(text, index),
+            None => text.to_owned(),
+        };
+        let marked = self.run(messages, tools, options, self.typed, &write)?;
+        match marks.read(&marked) {
+            Some((text, spans)) if text == rendered.text() => Ok(spans),
+            _ => Err(Error::NoSpans),
+        }
+    }
+
+    fn context(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        options: &RenderOptions,
+        typed: bool,
+        write: &conversation::Writer,
+    ) -> Result<serde_json::Value, Error> {
+        let mut context = self.special.clone();
+        let tools = if tools.is_empty() {
+            serde_json::Value::Null
+        } else {
+            conversation::tools(tools, write)
+        };
+        context.insert("messages".to_owned(), conversation::messages(messages, typed, write)?.into());
+        context.insert("tools".to_owned(), tools);
+        context.insert("documents".to_owned(), serde_json::Value::Null);
+        context.insert("add_generation_prompt".to_owned(), json!(options.add_generation_prompt));
+        context.extend(options.extra.clone());
+        Ok(serde_json::Value::Object(context))
+    }
+
+    fn run(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        options: &RenderOptions,
+        typed: bool,
+        write: &conversation::Writer,
+    ) -> Result<String, Error> {
+        let context = self.context(messages, tools, options, typed, write)?;
+        let n_bytes = size(&context);
+        self.engine.run(value(&context), options.now, n_bytes)
+    }
+}
+
+/// JSON as the template engine's own values.
+fn value(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(flag) => Value::from(*flag),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::from(number),
+            (_, Some(number)) => Value::from(number),
+            _ => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Array(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
+        serde_json::Value::Object(fields) => {
+            Value::from_pairs(fields.iter().map(|(key, json)| (key.as_str(), value(json))))
+        }
+    }
+}
+
+/// About how many bytes a value holds.
+fn size(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => text.len() + 8,
+        serde_json::Value::Array(items) => items.iter().map(size).sum::<usize>() + 8,
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() + size(value)).sum::<usize>() + 8
+        }
+        _ => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests;

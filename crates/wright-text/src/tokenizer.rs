@@ -1,0 +1,455 @@
+//! The tokenizer of a model: text to ids and back.
+//!
+//! Text is only ever text. [`Tokenizer::encode`] finds user-defined tokens and whatever the
+//! algorithm makes, never a control token; those come from [`Tokenizer::encode_special`], for text
+//! that the program itself wrote, and from [`Tokenizer::encode_rendered`], for what a chat template
+//! made of a conversation.
+
+use crate::bpe::{Bpe, unescape_spaces};
+use crate::merge::{Merger, NO_ID};
+use crate::pretokenizer::Pretokenizer;
+use crate::special::{self, Finder};
+use crate::spm::Spm;
+use crate::vocabulary::Vocabulary;
+use crate::{Algorithm, Error, Rendered, Spec, TokenKind, byte_level};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A vocabulary and its algorithm. Immutable; any number of threads may use it at once.
+#[derive(Debug)]
+pub struct Tokenizer {
+    engine: Engine,
+    vocabulary: Vocabulary,
+    /// (n_vocab)
+    kinds: Vec<TokenKind>,
+    /// Control and unknown tokens by text.
+    controls: Arc<Finder>,
+    /// User-defined tokens by text.
+    user: Finder,
+    /// Tokens that end generation, in order.
+    ends: Vec<u32>,
+    /// Tokens that swallow the white space after them, in order.
+    strips: Vec<u32>,
+    ids: Ids,
+    add_bos: bool,
+    add_eos: bool,
+    add_space_prefix: bool,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Bpe(Bpe),
+    Spm(Spm),
+}
+
+/// Ids with a meaning.
+#[derive(Debug, Clone, Copy)]
+struct Ids {
+    bos: Option<u32>,
+    eos: Option<u32>,
+    eot: Option<u32>,
+    unk: Option<u32>,
+    pad: Option<u32>,
+}
+
+/// Tokens of a rendered conversation, and whose words they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    pub ids: Vec<u32>,
+    /// (ids): the message whose content the token's first byte belongs to; `None` for tokens of the
+    /// template.
+    pub owners: Vec<Option<usize>>,
+}
+
+impl Tokenizer {
+    /// Builds the tables.
+    ///
+    /// # Errors
+    /// For a `spec` that contradicts itself or names what is not known.
+    pub fn new(spec: &Spec) -> Result<Self, Error> {
+        spec.check()?;
+        let kinds = effective_kinds(spec);
+        let rule = match spec.algorithm {
+            Algorithm::ByteBpe => Some(Pretokenizer::named(spec.pre)?),
+            Algorithm::CharBpe | Algorithm::Spm => None,
+        };
+        let rule_adds_bos = rule.as_ref().is_some_and(|rule| rule.add_bos);
+        let (vocabulary, byte_tokens) = read_vocabulary(spec, &kinds)?;
+        let engine = match spec.algorithm {
+            Algorithm::Spm => Engine::Spm(Spm::new(spec, &vocabulary, &byte_tokens)),
+            _ => Engine::Bpe(Bpe::new(spec, &vocabulary, &byte_tokens, rule)),
+        };
+        let finder = |wanted: &[TokenKind]| {
+            let tokens = (0u32..).zip(&spec.tokens).zip(&kinds);
+            Finder::new(
+                tokens.filter(|(_, kind)| wanted.contains(kind)).map(|((id, text), _)| (*text, id)),
+            )
+        };
+        let spm = spec.algorithm == Algorithm::Spm;
+        let usable = |id: Option<u32>| id.filter(|&id| (id as usize) < spec.tokens.len());
+        let bos = usable(spec.bos.or(spm.then_some(1)));
+        let eos = usable(spec.eos.or(spm.then_some(2)));
+        let byte_char = spec.algorithm == Algorithm::CharBpe;
+        Ok(Tokenizer {
+            controls: Arc::new(finder(&[TokenKind::Control, TokenKind::Unknown])),
+            user: finder(&[TokenKind::UserDefined]),
+            ends: ends(spec, &kinds, eos),
+            strips: strips(spec, &kinds),
+            ids: Ids { bos, eos, eot: spec.eot, unk: spec.unk, pad: spec.pad },
+            add_bos: bos.is_some()
+                && (byte_char || spec.add_bos.unwrap_or(spm || rule_adds_bos)),
+            add_eos: eos.is_some() && spec.add_eos.unwrap_or(false),
+            add_space_prefix: spm && spec.add_space_prefix.unwrap_or(true),
+            engine,
+            vocabulary,
+            kinds,
+        })
+    }
+
+    /// The tokens of `text`, which is only text: nothing is added, and no control token comes of
+    /// it whatever it says. Work and memory grow linearly with the text.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let mut encoder = Encoder::new(self);
+        encoder.text(text);
+        encoder.ids
+    }
+
+    /// The tokens of `text` from the program itself, in which control tokens count by name. Not for
+    /// text from anywhere else.
+    pub fn encode_special(&self, text: &str) -> Vec<u32> {
+        let mut encoder = Encoder::new(self);
+        encoder.pieces(text, None, None);
+        encoder.ids
+    }
+
+    /// `text` as a document: with the tokens at its beginning and end that the model expects.
+    pub fn encode_document(&self, text: &str) -> Vec<u32> {
+        let mut encoder = Encoder::new(self);
+        encoder.ids.extend(self.ids.bos.filter(|_| self.add_bos));
+        encoder.text(text);
+        encoder.ids.extend(self.ids.eos.filter(|_| self.add_eos));
+        encoder.ids
+    }
+
+    /// The tokens of a conversation as its template put it. The beginning-of-text token is added
+    /// if the model expects one and the template left it out.
+    ///
+    /// `rendered` must come from a template parsed for this tokenizer.
+    pub fn encode_rendered(&self, rendered: &Rendered) -> Vec<u32> {
+        self.encode_rendered_owned(rendered).ids
+    }
+
+    /// As [`Tokenizer::encode_rendered`], with the message that each token belongs to: of those
+    /// that the render was asked to tell (`RenderOptions::spans`).
+    pub fn encode_rendered_owned(&self, rendered: &Rendered) -> Encoded {
+        let mut encoder = Encoder::new(self);
+        let mut offsets = Vec::new();
+        encoder.pieces(&rendered.marked, rendered.marker, Some(&mut offsets));
+        let mut ids = encoder.ids;
+        let mut spans = rendered.spans.iter().peekable();
+        let mut owners: Vec<_> = offsets
+            .iter()
+            .map(|&offset| {
+                while spans.next_if(|span| span.end <= offset).is_some() {}
+                spans.peek().filter(|span| span.start <= offset).map(|span| span.message)
+            })
+            .collect();
+        if let Some(bos) = self.ids.bos
+            && self.add_bos
+            && ids.first() != Some(&bos)
+        {
+            ids.insert(0, bos);
+            owners.insert(0, None);
+        }
+        Encoded { ids, owners }
+    }
+
+    /// The bytes that token `id` stands for, empty for an id out of range. A control token has its
+    /// name. Bytes of one token need not be whole characters.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        self.vocabulary.bytes(id)
+    }
+
+    /// The text of `ids`, without control tokens, and without the space that encoding put before.
+    pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
+        let text = ids.iter().filter(|&&id| !self.is_control(id));
+        let bytes: Vec<u8> = text.flat_map(|&id| self.token_bytes(id)).copied().collect();
+        if self.add_space_prefix && bytes.first() == Some(&b' ') {
+            return bytes[1..].to_vec();
+        }
+        bytes
+    }
+
+    /// Whether `id` is structure, which text alone can never make.
+    pub fn is_control(&self, id: u32) -> bool {
+        matches!(self.kind(id), Some(TokenKind::Control | TokenKind::Unknown))
+    }
+
+    /// What kind of token `id` is, if it is one.
+    pub fn kind(&self, id: u32) -> Option<TokenKind> {
+        self.kinds.get(id as usize).copied()
+    }
+
+    /// Whether an answer ends at this token.
+    pub fn is_end(&self, id: u32) -> bool {
+        self.ends.binary_search(&id).is_ok()
+    }
+
+    /// All tokens at which an answer ends.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// The token whose text is exactly `text`, control tokens included.
+    pub fn find(&self, text: &str) -> Option<u32> {
+        let whole = |finder: &Finder| {
+            finder.prefix(text.as_bytes()).filter(|&(len, _)| len == text.len()).map(|(_, id)| id)
+        };
+        whole(&self.controls)
+            .or_else(|| whole(&self.user))
+            .or_else(|| self.vocabulary.find(text.as_bytes()))
+    }
+
+    pub fn n_vocab(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Begins a text.
+    pub fn bos(&self) -> Option<u32> {
+        self.ids.bos
+    }
+
+    /// Ends a text.
+    pub fn eos(&self) -> Option<u32> {
+        self.ids.eos
+    }
+
+    /// Ends a turn.
+    pub fn eot(&self) -> Option<u32> {
+        self.ids.eot
+    }
+
+    pub fn unk(&self) -> Option<u32> {
+        self.ids.unk
+    }
+
+    pub fn pad(&self) -> Option<u32> {
+        self.ids.pad
+    }
+
+    /// Whether a document begins with [`Tokenizer::bos`].
+    pub fn adds_bos(&self) -> bool {
+        self.add_bos
+    }
+
+    /// Whether a document ends with [`Tokenizer::eos`].
+    pub fn adds_eos(&self) -> bool {
+        self.add_eos
+    }
+
+    /// Control tokens by text.
+    pub(crate) fn controls(&self) -> &Arc<Finder> {
+        &self.controls
+    }
+}
+
+/// Ids as they come.
+struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    ids: Vec<u32>,
+    merger: Merger,
+    /// Whether the next text comes first or follows a special token.
+    fresh: bool,
+}
+
+impl<'a> Encoder<'a> {
+    fn new(tokenizer: &'a Tokenizer) -> Self {
+        Encoder { tokenizer, ids: Vec::new(), merger: Merger::default(), fresh: true }
+    }
+
+    /// Text in which control tokens count, but for those that `marker` breaks; markers vanish.
+    /// `offsets` gets, for each id, where its first byte lies in the text without markers.
+    fn pieces(&mut self, text: &str, marker: Option<char>, mut offsets: Option<&mut Vec<usize>>) {
+        let mut at = 0;
+        let mut offset = 0;
+        loop {
+            let found = self.tokenizer.controls.find(text, at);
+            let end = found.map_or(text.len(), |(start, _, _)| start);
+            let piece = match marker {
+                Some(marker) if text[at..end].contains(marker) => {
+                    Cow::Owned(text[at..end].replace(marker, ""))
+                }
+                _ => Cow::Borrowed(&text[at..end]),
+            };
+            let n = self.ids.len();
+            let prefixed = self.text(&piece);
+            if let Some(offsets) = &mut offsets {
+                let mut position = offset;
+                for (i, &id) in self.ids[n..].iter().enumerate() {
+                    offsets.push(position.min(offset + piece.len()));
+                    let len = self.tokenizer.token_bytes(id).len();
+                    position += len - usize::from(i == 0 && prefixed && len > 0);
+                }
+            }
+            offset += piece.len();
+            let Some((start, end, id)) = found else { return };
+            self.special(id);
+            if let Some(offsets) = &mut offsets {
+                offsets.push(offset);
+            }
+            offset += end - start;
+            at = end;
+        }
+    }
+
+    /// Text in which user-defined tokens count. True if a space was put before it.
+    fn text(&mut self, text: &str) -> bool {
+        let mut at = 0;
+        let mut prefixed = false;
+        loop {
+            let found = self.tokenizer.user.find(text, at);
+            let end = found.map_or(text.len(), |(start, _, _)| start);
+            prefixed |= self.plain(&text[at..end]) && at == 0;
+            let Some((_, end, id)) = found else { return prefixed };
+            self.special(id);
+            at = end;
+        }
+    }
+
+    fn special(&mut self, id: u32) {
+        self.ids.push(id);
+        self.fresh = true;
+    }
+
+    /// Text in which no token counts by name. True if a space was put before it.
+    fn plain(&mut self, text: &str) -> bool {
+        let t = self.tokenizer;
+        let text = match self.ids.last() {
+            Some(last) if self.fresh && t.strips.binary_search(last).is_ok() => {
+                text.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}'])
+            }
+            _ => text,
+        };
+        if text.is_empty() {
+            return false;
+        }
+        let prefixed = t.add_space_prefix && self.fresh;
+        self.fresh = false;
+        match &t.engine {
+            Engine::Bpe(bpe) => {
+                let text = if bpe.by_characters() { spaced(text, false) } else { text.into() };
+                bpe.encode(&t.vocabulary, &text, &mut self.merger, &mut self.ids);
+            }
+            Engine::Spm(spm) => {
+                let text = spaced(text, prefixed);
+                spm.encode(&t.vocabulary, &text, &mut self.merger, &mut self.ids);
+            }
+        }
+        prefixed
+    }
+}
+
+/// `text` with a space for each `▁`, which the vocabulary cannot tell apart, and maybe one before.
+fn spaced(text: &str, prefix: bool) -> Cow<'_, str> {
+    match (prefix, text.contains('▁')) {
+        (false, false) => Cow::Borrowed(text),
+        (true, false) => Cow::Owned(format!(" {text}")),
+        (false, true) => Cow::Owned(text.replace('▁', " ")),
+        (true, true) => Cow::Owned(format!(" {}", text.replace('▁', " "))),
+    }
+}
+
+/// The kinds of `spec`, with names that can only be structure made so.
+fn effective_kinds(spec: &Spec) -> Vec<TokenKind> {
+    let kind = |(id, text): (usize, &&[u8])| {
+        let kind = spec.kind(id);
+        let is_text = matches!(kind, TokenKind::Normal | TokenKind::UserDefined);
+        // `</s>` is also how HTML ends a struck-out passage.
+        if is_text && special::is_structure(text) && *text != b"</s>" {
+            TokenKind::Control
+        } else {
+            kind
+        }
+    };
+    spec.tokens.iter().enumerate().map(kind).collect()
+}
+
+/// Tokens that end generation: those the metadata name, and those known by their text.
+fn ends(spec: &Spec, kinds: &[TokenKind], eos: Option<u32>) -> Vec<u32> {
+    let named = [eos, spec.eot, spec.eom].into_iter().flatten();
+    let known = (0u32..).zip(&spec.tokens).zip(kinds).filter_map(|((id, text), kind)| {
+        (*kind == TokenKind::Control && special::is_end(text)).then_some(id)
+    });
+    let mut ends: Vec<u32> = named.chain(known).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    // Where a turn ends in <|return|> or <|call|> (or <|flush|>), <|end|> only ends a part of it.
+    let text = |id: u32| spec.tokens[id as usize];
+    let has = |name: &[u8]| ends.iter().any(|&id| text(id) == name);
+    let calls = has(b"<|call|>") || has(b"<|calls|>");
+    if calls && (has(b"<|return|>") || has(b"<|flush|>")) {
+        ends.retain(|&id| text(id) != b"<|end|>");
+    }
+    ends
+}
+
+/// Tokens that swallow the white space after them: Phi-3's, which nothing but its name tells.
+fn strips(spec: &Spec, kinds: &[TokenKind]) -> Vec<u32> {
+    let name = spec.model_name.to_lowercase();
+    if !name.contains("phi-3") && !name.contains("phi3") {
+        return Vec::new();
+    }
+    let special = |kind: &TokenKind| {
+        matches!(kind, TokenKind::Control | TokenKind::Unknown | TokenKind::UserDefined)
+    };
+    let keeps: [&[u8]; 3] = [b"<unk>", b"<s>", b"<|endoftext|>"];
+    let tokens = (0u32..).zip(&spec.tokens).zip(kinds);
+    tokens
+        .filter(|((_, text), kind)| special(kind) && !keeps.contains(text))
+        .map(|((id, _), _)| id)
+        .collect()
+}
+
+/// The tokens as bytes of text, and the tokens of single bytes ([`NO_ID`] where there is none).
+fn read_vocabulary(
+    spec: &Spec,
+    kinds: &[TokenKind],
+) -> Result<(Vocabulary, Box<[u32; 256]>), Error> {
+    let n_bytes = spec.tokens.iter().map(|token| token.len()).sum();
+    let mut vocabulary = Vocabulary::with_capacity(spec.tokens.len(), n_bytes)?;
+    let mut byte_tokens = Box::new([NO_ID; 256]);
+    for ((id, &text), kind) in (0u32..).zip(&spec.tokens).zip(kinds) {
+        let mut is_text = false;
+        vocabulary.push(|out| match (kind, spec.algorithm) {
+            (TokenKind::Byte, _) => match byte_of(text) {
+                Some(byte) => {
+                    byte_tokens[usize::from(byte)] = id;
+                    out.push(byte);
+                }
+                None => out.extend_from_slice(text),
+            },
+            (TokenKind::Control | TokenKind::Unknown, _) => out.extend_from_slice(text),
+            (TokenKind::UserDefined, Algorithm::ByteBpe) => out.extend_from_slice(text),
+            (_, Algorithm::ByteBpe) => {
+                is_text = byte_level::decode(text, out);
+                if !is_text {
+                    out.extend_from_slice(text);
+                }
+            }
+            (_, Algorithm::CharBpe | Algorithm::Spm) => {
+                is_text = true;
+                unescape_spaces(text, out);
+            }
+        });
+        if is_text {
+            vocabulary.register(id);
+        }
+    }
+    Ok((vocabulary, byte_tokens))
+}
+
+/// The byte that `<0xHH>` names.
+fn byte_of(text: &[u8]) -> Option<u8> {
+    let hex = text.strip_prefix(b"<0x")?.strip_suffix(b">")?;
+    u8::from_str_radix(std::str::from_utf8(hex).ok().filter(|hex| hex.len() == 2)?, 16).ok()
+}

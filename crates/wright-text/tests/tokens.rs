@@ -1,0 +1,120 @@
+//! Tokens are those of the reference implementation: golden ids, and fuzzed lines that the crate
+//! `tokenizers` decides on.
+//!
+//! `WRIGHT_FUZZ_LINES=100000 cargo test -p wright-text --test tokens` for the long form.
+
+mod small;
+
+use small::{Random, Small};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
+use wright_text::Tokenizer;
+
+const GPT2: &str =
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const DEEPSEEK3: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##;
+
+const RULES: &[(&str, &[&str])] = &[
+    ("gpt-2", &[GPT2]),
+    ("smollm", &[r"\p{N}", GPT2]),
+    ("llama-bpe", &[LLAMA3]),
+    ("qwen2", &[QWEN2]),
+    ("gpt-4o", &[O200K]),
+    ("deepseek-v3", &[r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", DEEPSEEK3]),
+    ("deepseek-coder", &[r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", r"\p{N}"]),
+];
+
+#[test]
+fn golden_ids() {
+    let small = Small::load();
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("golden/expected.json")).unwrap();
+    let lines = small::strings(&golden["lines"]);
+    for (pre, ids) in golden["ids"].as_object().unwrap() {
+        let tokenizer = small.plain(pre);
+        for (line, want) in lines.iter().zip(ids.as_array().unwrap()) {
+            let ids = tokenizer.encode(line);
+            assert_eq!(serde_json::json!(ids), *want, "{pre}: {line:?}");
+            assert_eq!(tokenizer.decode(&ids), line.as_bytes());
+        }
+    }
+}
+
+/// The same vocabulary in the reference implementation.
+fn reference(small: &Small, pre: &str, expressions: &[&str]) -> tokenizers::Tokenizer {
+    let vocab: serde_json::Map<String, serde_json::Value> =
+        small.tokens.iter().enumerate().map(|(i, t)| (t.clone(), i.into())).collect();
+    let ignore_merges = pre == "llama-bpe";
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
+            "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "byte_fallback": false, "ignore_merges": ignore_merges,
+            "vocab": vocab, "merges": small.merges,
+        },
+    });
+    let mut tokenizer: tokenizers::Tokenizer = json.to_string().parse().unwrap();
+    let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
+    for expression in expressions {
+        let pattern = SplitPattern::Regex((*expression).to_owned());
+        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).unwrap();
+        steps.push(split.into());
+    }
+    steps.push(ByteLevel::new(false, false, false).into());
+    tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
+    tokenizer
+}
+
+/// Characters that the Unicode of the two sides classes differently are the only exceptions: a line
+/// may differ if it differs no more once they are gone.
+fn check(ours: &Tokenizer, theirs: &tokenizers::Tokenizer, line: &str) -> Result<(), String> {
+    let ids = ours.encode(line);
+    let want = theirs.encode_fast(line, false).unwrap();
+    if ids == want.get_ids() {
+        return Ok(());
+    }
+    Err(format!("{line:?}\n ours   {ids:?}\n theirs {:?}", want.get_ids()))
+}
+
+#[test]
+fn fuzzed_lines_equal_the_reference() {
+    let n_lines = std::env::var("WRIGHT_FUZZ_LINES").ok().and_then(|n| n.parse().ok());
+    let n_lines: usize = n_lines.unwrap_or(3_000);
+    let small = Small::load();
+    let mut random = Random(0x5eed);
+    let pairs: Vec<_> = RULES
+        .iter()
+        .map(|(pre, expressions)| (pre, small.plain(pre), reference(&small, pre, expressions)))
+        .collect();
+    let mut newer = std::collections::BTreeSet::new();
+    for _ in 0..n_lines {
+        let line = random.line();
+        for (pre, ours, theirs) in &pairs {
+            let Err(difference) = check(ours, theirs, &line) else { continue };
+            let odd: Vec<char> = line.chars().filter(|c| !c.is_ascii()).collect();
+            let culprit = odd.into_iter().find(|&c| {
+                check(ours, theirs, &line.replace(c, "")).is_ok() && is_newer(theirs, ours, c)
+            });
+            match culprit {
+                Some(c) => newer.insert(c),
+                None => panic!("{pre}: {difference}"),
+            };
+        }
+    }
+    // Of all that Unicode has, few are younger than the reference's tables.
+    assert!(newer.len() <= n_lines / 100 + 5, "{newer:?}");
+}
+
+/// Whether a character alone, among letters, digits and signs, is cut differently by the two.
+fn is_newer(theirs: &tokenizers::Tokenizer, ours: &Tokenizer, c: char) -> bool {
+    [format!("th{c}e"), format!("1{c}"), format!("!{c}!"), format!(" {c} the"), format!("{c}{c}'s")]
+        .iter()
+        .any(|line| check(ours, theirs, line).is_err())
+}
