@@ -11,6 +11,7 @@ mod options;
 mod philox;
 mod sampler;
 mod softmax;
+mod stream;
 
 pub use options::{OptionError, Sampling};
 pub use sampler::{SampleError, Sampler};
