@@ -1,1 +1,80 @@
-fn main() {}
+//! `wright`: arguments, files and the terminal around the libraries. A file per verb.
+//!
+//! Data goes to stdout and talk to stderr. A failure is printed as `error:` and `hint:` and ends
+//! with an exit code of its own ([`exit::Exit`]).
+#![deny(unsafe_code)]
+
+mod answer;
+mod arguments;
+mod bench;
+mod catalogue;
+mod chat;
+mod context;
+mod exit;
+mod failure;
+mod help;
+mod home;
+mod inspect;
+mod interrupt;
+mod load;
+mod locate;
+#[allow(unsafe_code)]
+mod mmap;
+mod models;
+mod perplexity;
+mod progress;
+mod pull;
+mod run;
+mod sampler_options;
+mod settings;
+mod spelling;
+mod stdin;
+mod terminal;
+mod tokenize;
+mod units;
+
+use arguments::{Asked, Verb};
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let failure = Failure::new(Exit::Defect, format!("a defect in Wright: {panic}"));
+        terminal::report(&failure.hint("please report it, with the command that led here"));
+    }));
+    match answer_command_line() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal::report(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn answer_command_line() -> Result<Exit, Failure> {
+    let verb = match arguments::read(std::env::args_os())? {
+        Asked::Verb(verb) => verb,
+        Asked::Text(text) => {
+            terminal::print(&text)?;
+            return Ok(Exit::Done);
+        }
+        Asked::Nothing => return run::without_arguments(),
+    };
+    if let Verb::Help(args) = &verb {
+        return help::main(args);
+    }
+    let context = Context::find()?;
+    match &verb {
+        Verb::Run(args) => run::main(args, &context),
+        Verb::Chat(args) => chat::main(args, &context),
+        Verb::Models(args) => models::main(args, &context),
+        Verb::Pull(args) => pull::main(args, &context),
+        Verb::Inspect(args) => inspect::main(args, &context),
+        Verb::Tokenize(args) => tokenize::main(args, &context),
+        Verb::Perplexity(args) => perplexity::main(args, &context),
+        Verb::Bench(args) => bench::main(args, &context),
+        Verb::Help(args) => help::main(args),
+    }
+}

@@ -1,0 +1,42 @@
+//! What every verb starts from: folders, settings, the catalogue, and Ctrl-C.
+
+use crate::catalogue::Catalogue;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::interrupt::Interrupt;
+use crate::settings::Settings;
+
+pub struct Context {
+    pub home: Home,
+    pub settings: Settings,
+    pub catalogue: Catalogue,
+    pub interrupt: Interrupt,
+}
+
+impl Context {
+    /// Reads the environment and the settings file, and starts to listen for Ctrl-C.
+    ///
+    /// # Errors
+    /// If there is no folder to live in, or the settings are broken.
+    pub fn find() -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let settings = Settings::read(&home.settings)?;
+        let interrupt = Interrupt::watch()
+            .map_err(|error| Failure::new(Exit::Failed, format!("cannot watch Ctrl-C: {error}")))?;
+        Ok(Context { home, settings, catalogue: Catalogue::built_in()?, interrupt })
+    }
+
+    /// The name of the model that answers when none is named, and who said so.
+    pub fn default_model(&self) -> (String, &'static str) {
+        if let Ok(name) = std::env::var("WRIGHT_MODEL")
+            && !name.is_empty()
+        {
+            return (name, "WRIGHT_MODEL");
+        }
+        if let Some(name) = &self.settings.default_model {
+            return (name.clone(), "settings");
+        }
+        (self.catalogue.default_name().unwrap_or_default().to_owned(), "built in")
+    }
+}

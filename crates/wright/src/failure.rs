@@ -1,0 +1,98 @@
+//! What the person reads when something failed: what, why, and a hint how to mend it.
+
+use crate::exit::Exit;
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use wright_chat::ErrorKind;
+
+/// A failure on its way to the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub exit: Exit,
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, what: impl Display) -> Self {
+        Failure { exit, what: what.to_string(), hint: None }
+    }
+
+    pub fn usage(what: impl Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// Ctrl-C. Nothing needs saying: the person knows.
+    pub fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "")
+    }
+
+    /// The same failure with advice.
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// `verb` (such as "read" or "write") failed on `path`.
+    pub fn io(verb: &str, path: &Path, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            _ => Exit::Io,
+        };
+        let failure = Self::new(exit, format!("cannot {verb} {}: {error}", path.display()));
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failure
+                .hint("free some space, or set WRIGHT_HOME to a folder on a disk that has some"),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                failure.hint("check who may use that path, or set WRIGHT_HOME to another folder")
+            }
+            io::ErrorKind::NotFound => failure.hint("check the path: nothing has that name"),
+            _ => failure,
+        }
+    }
+
+    /// Writing to standard output failed for another reason than a reader who left.
+    pub fn output(error: &io::Error) -> Self {
+        let failure = Self::new(Exit::Io, format!("cannot write the output: {error}"));
+        failure.hint("is the disk that it goes to full?")
+    }
+}
+
+impl From<wright_chat::Error> for Failure {
+    fn from(error: wright_chat::Error) -> Self {
+        let exit = match error.kind {
+            ErrorKind::BadRequest => Exit::Usage,
+            ErrorKind::ContextOverflow => Exit::ContextOverflow,
+            ErrorKind::Unsupported => Exit::Unsupported,
+            ErrorKind::BadModel => Exit::BadModel,
+            ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable => {
+                Exit::Failed
+            }
+            ErrorKind::Internal => Exit::Defect,
+        };
+        Failure { exit, what: error.message, hint: error.hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_missing_file_have_different_codes() {
+        let path = Path::new("x");
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        assert_eq!(Failure::io("write", path, &full).exit, Exit::Io);
+        assert_eq!(Failure::io("read", path, &missing).exit, Exit::NotFound);
+    }
+
+    #[test]
+    fn a_model_error_keeps_its_hint() {
+        let error = wright_chat::Error::new(ErrorKind::ContextOverflow, "long").hint("shorter");
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::ContextOverflow);
+        assert_eq!(failure.hint.as_deref(), Some("shorter"));
+    }
+}

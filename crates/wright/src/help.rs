@@ -1,0 +1,96 @@
+//! `wright help`: the verbs, one verb at length, or the exit codes; and the screen that `wright`
+//! alone shows.
+
+use crate::arguments::{self, Line};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{spelling, terminal};
+use clap::CommandFactory;
+
+/// Explain a verb or the exit codes
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A verb, or `exit-codes`
+    #[arg(value_name = "VERB|exit-codes")]
+    topic: Option<String>,
+}
+
+pub fn main(args: &Args) -> Result<Exit, Failure> {
+    let mut line = Line::command();
+    let text = match args.topic.as_deref() {
+        None => line.render_long_help().to_string(),
+        Some("exit-codes") => exit_codes(),
+        Some(topic) => {
+            line.build();
+            let Some(verb) = line.find_subcommand_mut(topic) else { return Err(unknown(topic)) };
+            verb.render_long_help().to_string()
+        }
+    };
+    terminal::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn unknown(topic: &str) -> Failure {
+    let mut topics = arguments::verbs();
+    topics.push("exit-codes".to_owned());
+    let failure = Failure::usage(format!("no help on '{topic}'"));
+    match spelling::closest(topic, topics.iter().map(String::as_str), 3) {
+        Some(close) => failure.hint(format!("did you mean `wright help {close}`?")),
+        None => failure.hint(format!("there is help on {}", topics.join(", "))),
+    }
+}
+
+fn exit_codes() -> String {
+    let rows = Exit::ALL.iter().map(|exit| format!("{:>4}  {}\n", exit.code(), exit.meaning()));
+    std::iter::once("Exit codes:\n".to_owned()).chain(rows).collect()
+}
+
+/// What `wright` says when nothing is asked: a screen of 80 × 24.
+pub fn screen(default_model: &str) -> String {
+    format!(
+        "\
+Wright runs language models on your own machine.
+
+  wright \"Why is the sky blue?\"        ask the default model
+  wright -s \"Answer in French\" \"Hi\"    with a system prompt
+  cat letter.txt | wright \"Sum it up\"  a file first, then what to do with it
+  wright -m FILE.gguf \"Hi\"             any GGUF file
+  wright chat                          talk; /help inside
+
+  wright models                        what there is; default, show, remove
+  wright pull NAME                     fetch one
+  wright inspect FILE                  what a model file holds and costs
+  wright tokenize \"text\"               text as the model sees it
+  wright perplexity FILE.txt           how well a model knows a text
+  wright bench                         how fast it is here
+
+  wright help VERB, wright help exit-codes
+
+The default model is {default_model}.
+It is fetched when it is first needed. Nothing you ask leaves this machine.
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_screen_fits_a_small_terminal_and_names_every_verb() {
+        let screen = screen("smollm2-135m-instruct");
+        assert!(screen.lines().count() <= 24);
+        assert!(screen.lines().all(|line| line.chars().count() <= 80));
+        for verb in arguments::verbs() {
+            assert!(verb == "run" || screen.contains(&format!("wright {verb}")), "{verb}");
+        }
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_table() {
+        let table = exit_codes();
+        for exit in Exit::ALL {
+            assert!(table.contains(&format!("{:>4}  {}", exit.code(), exit.meaning())));
+        }
+    }
+}

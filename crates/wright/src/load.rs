@@ -1,0 +1,171 @@
+//! From what `-m` says to a model that works: found, mapped, checked, ready to answer.
+
+use crate::arguments::{EngineFlags, ModelFlags};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::locate::{self, Located};
+use crate::mmap::Mapped;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use wright_model::{Bytes, Error, ErrorKind, Model, Precision, SessionOptions};
+use wright_run::{LoadError, LoadOptions, Local};
+use wright_text::{Now, Tokenizer};
+
+/// A context this long fits small machines; more must be asked for.
+const CTX_DEFAULT_MAX: u32 = 8192;
+
+/// The file of the model that was asked for, or of the default one; fetched if need be.
+///
+/// # Errors
+/// If there is no such model, or it cannot be fetched.
+pub fn located(asked: Option<&str>, context: &Context) -> Result<Located, Failure> {
+    locate::model(context, asked)
+}
+
+/// Maps a model file and reads its header; no weight is touched.
+///
+/// # Errors
+/// If the file cannot be mapped, or is no model that can be run.
+pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
+    let mapped = Arc::new(Mapped::open(path)?);
+    let bytes: Arc<dyn Bytes> = Arc::clone(&mapped) as Arc<dyn Bytes>;
+    let model = Model::from_gguf(bytes).map_err(|error| {
+        let failure = failure(error);
+        Failure { what: format!("{}: {}", path.display(), failure.what), ..failure }
+    })?;
+    Ok((mapped, model))
+}
+
+/// What a failure of the model's room means here.
+pub fn failure(error: Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::BadFile | ErrorKind::BadModel | ErrorKind::NotFinite => Exit::BadModel,
+        ErrorKind::Unsupported => Exit::Unsupported,
+        ErrorKind::ContextFull => Exit::ContextOverflow,
+        ErrorKind::Memory => Exit::Failed,
+        ErrorKind::BadBatch => Exit::Defect,
+    };
+    Failure::new(exit, &error).hint(error.hint())
+}
+
+/// The context length to run with: what was asked for, or the model's own within reason.
+///
+/// # Errors
+/// If more was asked for than the model was made for.
+pub fn context_length(model: &Model, asked: Option<u32>) -> Result<u32, Failure> {
+    let trained = model.n_ctx_train();
+    match asked {
+        None => Ok(trained.min(CTX_DEFAULT_MAX)),
+        Some(n) if n <= trained => Ok(n),
+        Some(n) => {
+            let what = format!("--ctx {n}: this model was made for at most {trained} tokens");
+            Err(Failure::new(Exit::ContextOverflow, what).hint(format!("--ctx {trained}")))
+        }
+    }
+}
+
+/// A session for one sequence of `n_ctx` tokens, or of as many as `--ctx` says.
+///
+/// # Errors
+/// If the context is longer than the model's.
+pub fn session_options(
+    model: &Model,
+    flags: &EngineFlags,
+    n_ctx: u32,
+) -> Result<SessionOptions, Failure> {
+    let n_ctx = context_length(model, Some(flags.ctx.unwrap_or(n_ctx).max(n_ctx)))?;
+    Ok(SessionOptions {
+        precision: precision(flags),
+        threads: threads(flags),
+        n_ctx: n_ctx as usize,
+        ..SessionOptions::default()
+    })
+}
+
+fn precision(flags: &EngineFlags) -> Precision {
+    if flags.exact { Precision::Exact } else { Precision::Fast }
+}
+
+/// As many threads as were asked for, or as the machine gives this program.
+pub fn threads(flags: &EngineFlags) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    flags.threads.map_or_else(all, usize::from)
+}
+
+/// A model that answers.
+pub struct Loaded {
+    pub id: String,
+    pub chat: Box<dyn wright_chat::Model>,
+    mapped: Arc<Mapped>,
+}
+
+impl Loaded {
+    /// # Errors
+    /// If the model's file was written to since it was loaded.
+    pub fn check_unchanged(&self) -> Result<(), Failure> {
+        self.mapped.check_unchanged()
+    }
+}
+
+/// The model that was asked for, ready to answer.
+///
+/// # Errors
+/// If it cannot be found, fetched, read or run.
+pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
+    let located = located(flags.model.as_deref(), context)?;
+    let (mapped, model) = weights(&located.path)?;
+    let n_ctx = context_length(&model, flags.engine.ctx)?;
+    // Repacking reads it all, from the front: the disk may start now.
+    mapped.will_need(0..usize::MAX);
+    let started = Instant::now();
+    let options = LoadOptions {
+        precision: precision(&flags.engine),
+        clock: Some(Arc::new(move || started.elapsed().as_secs_f64())),
+        now: now(),
+        ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
+    };
+    let local = Local::new(Arc::new(model), options).map_err(load_failure)?;
+    for range in local.released() {
+        mapped.forget(range.clone());
+    }
+    mapped.check_unchanged()?;
+    Ok(Loaded { id: located.id, chat: Box::new(local), mapped })
+}
+
+/// The time, for templates that print the date: in UTC, whose offset is the only one that the
+/// standard library knows.
+fn now() -> Option<Now> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Now { unix_s: i64::try_from(since.as_secs()).ok()?, utc_offset_s: 0 })
+}
+
+/// The tokenizer that a model's file carries.
+///
+/// # Errors
+/// If it carries none that can be used.
+pub fn tokenizer(model: &Model) -> Result<Tokenizer, Failure> {
+    wright_run::tokenizer(model).map_err(load_failure)
+}
+
+fn load_failure(error: LoadError) -> Failure {
+    let hint = error.hint();
+    let exit = match error {
+        LoadError::Model(error) => return failure(error),
+        LoadError::Missing(_) | LoadError::TokenKind { .. } | LoadError::Vocabulary { .. } => {
+            Exit::BadModel
+        }
+        LoadError::Text(ref error) => text_exit(error),
+        LoadError::Thread(_) => Exit::Failed,
+    };
+    Failure { exit, what: error.to_string(), hint }
+}
+
+fn text_exit(error: &wright_text::Error) -> Exit {
+    use wright_text::Error;
+    match error {
+        Error::UnknownAlgorithm(_) | Error::UnknownPretokenizer(_) => Exit::Unsupported,
+        _ => Exit::BadModel,
+    }
+}

@@ -1,0 +1,247 @@
+//! A model file mapped into memory: the only `unsafe` of the binary.
+//!
+//! The map is read-only and shared with the page cache, so weights cost no memory of their own and
+//! a second program that uses the model costs nothing. Pages whose content has been repacked
+//! elsewhere can be handed back with [`Mapped::forget`].
+//!
+//! A map shows whatever the file holds *now*, so this is the policy for a file that changes while
+//! it is in use:
+//! - Files in the folder of models are only ever replaced by renaming; whoever has the old one
+//!   mapped keeps the old one, whole, even after it was removed.
+//! - For any other file, [`Mapped::check_unchanged`] compares length and time of change of the open
+//!   file with those at the start; callers ask after loading and after each answer.
+//! - A file cut short makes reads of the lost pages fail with SIGBUS. A handler for that signal
+//!   says so and ends the program with [`Exit::ModelChanged`] instead of a crash.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A file's bytes, mapped read-only for as long as this lives.
+pub struct Mapped {
+    map: memmap2::Mmap,
+    file: File,
+    path: PathBuf,
+    stamp: Stamp,
+}
+
+/// What changes when a file is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Stamp { len: metadata.len(), modified: metadata.modified().ok() })
+    }
+}
+
+impl Mapped {
+    /// Maps `path`.
+    ///
+    /// # Errors
+    /// If there is no such file, it is a folder, it is empty, or the system refuses to map it.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error| Failure::io("open", path, &error);
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            let what = format!("{} is not a regular file", path.display());
+            return Err(Failure::new(Exit::BadInput, what).hint("name the .gguf file itself"));
+        }
+        if metadata.len() == 0 {
+            let failure = Failure::new(Exit::BadModel, format!("{} is empty", path.display()));
+            return Err(failure.hint("was its download cut off? fetch it again"));
+        }
+        let stamp = Stamp::of(&file).map_err(failed)?;
+        // SAFETY: the map is read-only and private to this process's address space. Other
+        // processes may still write to the file: readers of these bytes treat them as data from
+        // outside (every value checked, no validity invariant derived from them), a change is
+        // looked for by `check_unchanged`, and a shrunk file is answered by the SIGBUS handler.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(failed)?;
+        guard::watch(&map);
+        Ok(Mapped { map, file, path: path.to_owned(), stamp })
+    }
+
+    /// Bytes that will be read soon: the system may fetch them from disk ahead of time.
+    pub fn will_need(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Some(range) = self.clamped(range) {
+            // Advice only: nothing depends on it.
+            let _ = self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
+    /// Bytes that will not be read for long: their pages no longer count as this program's memory.
+    /// Reading them again works and fetches them from the file. Only whole pages are dropped.
+    pub fn forget(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Some(range) = self.clamped(range).and_then(whole_pages) {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the map is a read-only view of a file, so no page was ever changed here and
+            // dropping one loses nothing: the next read finds the file's bytes again.
+            let _ = unsafe { self.map.unchecked_advise_range(advice, range.start, range.len()) };
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
+    /// Whether the file still is what was mapped.
+    ///
+    /// # Errors
+    /// If it was written to since.
+    pub fn check_unchanged(&self) -> Result<(), Failure> {
+        if Stamp::of(&self.file).is_ok_and(|now| now == self.stamp) {
+            return Ok(());
+        }
+        let what = format!("{} changed while it was in use", self.path.display());
+        Err(Failure::new(Exit::ModelChanged, what).hint(
+            "the last answer may be wrong: let whatever writes the file finish, then ask again",
+        ))
+    }
+
+    fn clamped(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let end = range.end.min(self.map.len());
+        (range.start < end).then_some(range.start..end)
+    }
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+/// The part of `range` that is made of whole pages of 64 KiB, the largest page in common use: a
+/// border page belongs to the neighbours too.
+fn whole_pages(range: Range<usize>) -> Option<Range<usize>> {
+    const PAGE: usize = 64 * 1024;
+    let start = range.start.checked_next_multiple_of(PAGE)?;
+    let end = range.end / PAGE * PAGE;
+    (start < end).then_some(start..end)
+}
+
+/// The answer to SIGBUS.
+#[cfg(unix)]
+mod guard {
+    use crate::exit::Exit;
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Maps whose addresses the handler knows; a program maps one or two models.
+    const SLOTS: usize = 8;
+    static STARTS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
+    static ENDS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+    /// Makes a SIGBUS inside `bytes` end the program with a message.
+    pub fn watch(bytes: &[u8]) {
+        static INSTALL: Once = Once::new();
+        let slot = NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
+        let start = bytes.as_ptr() as usize;
+        STARTS[slot].store(start, Ordering::Relaxed);
+        ENDS[slot].store(start + bytes.len(), Ordering::Release);
+        INSTALL.call_once(install);
+    }
+
+    fn install() {
+        // SAFETY: a zeroed `sigaction` is a valid value of that plain C struct; the handler has
+        // the signature that SA_SIGINFO asks for and calls async-signal-safe functions alone.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_sigbus as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigemptyset(&mut action.sa_mask);
+            libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
+        }
+    }
+
+    extern "C" fn on_sigbus(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        const SAID: &[u8] = b"\nerror: the model file was cut short while it was in use\n\
+            hint: let whatever writes the file finish, then ask again\n";
+        // SAFETY: the kernel hands a valid `siginfo_t`; `write`, `_exit`, `signal` are
+        // async-signal-safe and SAID lives for ever. Elsewhere than in a map the default action
+        // is put back, and the instruction that runs again ends the program as it would have.
+        unsafe {
+            let address = (*info).si_addr() as usize;
+            let inside = |slot: usize| {
+                let end = ENDS[slot].load(Ordering::Acquire);
+                (STARTS[slot].load(Ordering::Relaxed)..end).contains(&address)
+            };
+            if (0..SLOTS).any(inside) {
+                libc::write(2, SAID.as_ptr().cast(), SAID.len());
+                libc::_exit(i32::from(Exit::ModelChanged as u8));
+            }
+            libc::signal(libc::SIGBUS, libc::SIG_DFL);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod guard {
+    /// Other systems do not let a mapped file be cut short.
+    pub fn watch(_: &[u8]) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn maps_what_is_there_and_can_forget_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.gguf");
+        let bytes: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        let mapped = Mapped::open(&path).unwrap();
+        assert_eq!(mapped.as_ref(), bytes);
+        mapped.will_need(0..usize::MAX);
+        mapped.forget(10..250_000);
+        mapped.forget(usize::MAX - 1..usize::MAX);
+        assert_eq!(mapped.as_ref(), bytes, "forgotten pages come back from the file");
+        mapped.check_unchanged().unwrap();
+    }
+
+    #[test]
+    fn a_replaced_file_stays_whole_and_a_written_one_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.gguf");
+        fs::write(&path, b"first").unwrap();
+        let mapped = Mapped::open(&path).unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, b"second!").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(mapped.as_ref(), b"first");
+        mapped.check_unchanged().unwrap();
+        let mapped = Mapped::open(&path).unwrap();
+        fs::write(&path, b"third, longer").unwrap();
+        assert_eq!(mapped.check_unchanged().unwrap_err().exit, Exit::ModelChanged);
+    }
+
+    #[test]
+    fn folders_and_empty_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |path: &Path| Mapped::open(path).err().unwrap().exit;
+        assert_eq!(refused(folder.path()), Exit::BadInput);
+        assert_eq!(refused(&folder.path().join("none")), Exit::NotFound);
+        let empty = folder.path().join("empty.gguf");
+        fs::write(&empty, b"").unwrap();
+        assert_eq!(refused(&empty), Exit::BadModel);
+    }
+
+    #[test]
+    fn border_pages_are_kept() {
+        assert_eq!(whole_pages(1..65_537), None);
+        assert_eq!(whole_pages(1..131_072), Some(65_536..131_072));
+        assert_eq!(whole_pages(0..65_536), Some(0..65_536));
+    }
+}

@@ -1,0 +1,158 @@
+//! The folder that a pull works in: locked against other pulls of the same model, on the same
+//! disk as the folder of models, gone when the pull ends.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::{terminal, units};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// Left free on the disk beyond what a pull needs.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// A staging folder and the lock on its model's name.
+pub struct Staging {
+    folder: PathBuf,
+    /// Released when it is closed. The file itself stays: removing it would let a third pull lock
+    /// a new file of the same name while a second one waits on the old.
+    _lock: File,
+}
+
+impl Staging {
+    /// Waits until no other pull of `name` runs, then makes an empty folder for this one. What a
+    /// killed pull left behind is removed.
+    ///
+    /// # Errors
+    /// If the folder cannot be made, or Ctrl-C while waiting.
+    pub fn open(models: &Path, name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
+        fs::create_dir_all(models).map_err(|error| Failure::io("make", models, &error))?;
+        let lock_path = models.join(format!(".{name}.lock"));
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|error| Failure::io("make", &lock_path, &error))?;
+        wait_for(&lock, name, &lock_path, interrupt)?;
+        let prefix = format!(".staging-{name}-");
+        remove_left_over(models, &prefix);
+        let folder = models.join(format!("{prefix}{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
+        Ok(Staging { folder, _lock: lock })
+    }
+
+    /// A path inside.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Removes everything inside, before another source is tried.
+    ///
+    /// # Errors
+    /// If the folder cannot be made anew.
+    pub fn empty(&self) -> Result<(), Failure> {
+        let _ = fs::remove_dir_all(&self.folder);
+        fs::create_dir_all(&self.folder).map_err(|error| Failure::io("make", &self.folder, &error))
+    }
+
+    /// Bytes of all files inside, at any depth: how far a download has come.
+    pub fn bytes(&self) -> u64 {
+        bytes_below(&self.folder)
+    }
+
+    /// # Errors
+    /// If the disk has less than `bytes` to give.
+    pub fn check_space(&self, bytes: u64) -> Result<(), Failure> {
+        let Some(free) = free_bytes(&self.folder) else { return Ok(()) };
+        if free >= bytes.saturating_add(SPARE_BYTES) {
+            return Ok(());
+        }
+        let place = self.folder.parent().unwrap_or(&self.folder).display();
+        let what = format!(
+            "the disk of {place} has {} free; fetching takes {}",
+            units::bytes(free),
+            units::bytes(bytes.saturating_add(SPARE_BYTES))
+        );
+        Err(Failure::new(Exit::Io, what).hint(
+            "free some space (`wright models remove NAME` gives back a model's), or set \
+             WRIGHT_HOME to a folder on another disk",
+        ))
+    }
+
+    /// Puts a finished file in its place, all at once.
+    ///
+    /// # Errors
+    /// If it cannot be moved there.
+    pub fn publish(&self, file: &Path, path: &Path) -> Result<(), Failure> {
+        fs::rename(file, path).map_err(|error| Failure::io("write", path, &error))?;
+        // The name is on disk for sure once its folder is; not every system can do that.
+        if let Some(Ok(folder)) = path.parent().map(File::open) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn wait_for(lock: &File, name: &str, path: &Path, interrupt: &Interrupt) -> Result<(), Failure> {
+    let mut told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if interrupt.is_set() => {
+                return Err(Failure::interrupted());
+            }
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    terminal::note(&format!("another wright is fetching {name}: waiting for it"));
+                    told = true;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            // Some network disks know no locks; the rename still keeps the result whole.
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                return Ok(());
+            }
+            Err(TryLockError::Error(error)) => return Err(Failure::io("lock", path, &error)),
+        }
+    }
+}
+
+fn remove_left_over(models: &Path, prefix: &str) {
+    for entry in fs::read_dir(models).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    // Files come and go while this looks: what cannot be seen counts nothing.
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+/// Bytes that this user may still write to the disk of `path`, if the system tells.
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,227 @@
+//! `wright run`, and `wright "…"`: one prompt, one answer.
+//!
+//! What comes through a pipe stands before the argument and keeps its own origin: it is a file's
+//! text, not the person's words.
+
+use crate::answer::{self, Answer, Show};
+use crate::arguments::{self, Asked, ModelFlags, Verb};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::sampler_options::SamplerFlags;
+use crate::{help, load, stdin, terminal};
+use serde_json::json;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use wright_chat::{Message, Options, Origin, Part, Prompt, Request, Role, Text};
+
+/// Answer a prompt (also without saying `run`)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to ask; text from a pipe goes before it
+    #[arg(value_name = "PROMPT")]
+    pub prompt: Vec<String>,
+    /// System prompt: who the model is and how it answers
+    #[arg(short, long, value_name = "TEXT")]
+    pub system: Option<String>,
+    #[command(flatten)]
+    pub model: ModelFlags,
+    /// Go on from the prompt as it stands, without the model's chat template
+    #[arg(long, conflicts_with = "system")]
+    pub raw: bool,
+    /// Print the answer when it is whole, not as it comes
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Print one JSON object at the end: text, finish, model, usage, options with the seed
+    #[arg(long)]
+    pub json: bool,
+    /// Say at the end how many tokens there were and how fast they came
+    #[arg(long)]
+    pub stats: bool,
+    #[command(flatten)]
+    pub sampler: SamplerFlags,
+}
+
+pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let piped = stdin::piped()?;
+    ask(args, piped, context)
+}
+
+/// `wright` with nothing after it: answers what comes through a pipe, or explains itself.
+pub fn without_arguments() -> Result<Exit, Failure> {
+    let context = Context::find()?;
+    let piped = stdin::piped()?;
+    let run = ["wright", "run"].map(Into::into);
+    match (piped, arguments::read(run)?) {
+        (Some(text), Asked::Verb(Verb::Run(args))) => ask(&args, Some(text), &context),
+        _ => {
+            terminal::print(&help::screen(&context.default_model().0))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit, Failure> {
+    let prompt = prompt(args, piped)?;
+    let mut request = Request::new(prompt);
+    request.options = with_seed(args.sampler.options()?);
+    let model = load::model(&args.model, context)?;
+    let show = if args.json || args.no_stream { Show::Hold } else { Show::Stream };
+    let answer = answer::ask(&*model.chat, &request, show, &mut io::stdout(), &context.interrupt)?;
+    if show == Show::Hold && !print_whole(args, &model.id, &request.options, &answer)? {
+        return Ok(Exit::Done);
+    }
+    if let Some(ending) = answer::ending(answer.response.finish, request.options.max_tokens)
+        && !args.json
+    {
+        terminal::note(&ending);
+    }
+    if args.stats {
+        terminal::note(&answer::stats(&answer.response.usage, request.options.seed));
+    }
+    model.check_unchanged()?;
+    match answer.interrupted && !answer.reader_left {
+        true => Ok(Exit::Interrupted),
+        false => Ok(Exit::Done),
+    }
+}
+
+/// The prompt out of the pipe and the arguments.
+fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
+    let said = args.prompt.join(" ");
+    let nothing_said = said.trim().is_empty();
+    if nothing_said && piped.is_none() {
+        return Err(Failure::usage("there is nothing to answer")
+            .hint("wright \"a question\", or text through a pipe; `wright chat` to talk"));
+    }
+    if args.raw {
+        // Text to go on from ends where it ends: nothing is added between the two.
+        let origin = if nothing_said { Origin::File } else { Origin::User };
+        return Ok(Prompt::Raw(Text::new(origin, piped.unwrap_or_default() + &said)));
+    }
+    let mut parts = Vec::new();
+    if let Some(mut piped) = piped {
+        if !nothing_said && !piped.ends_with('\n') {
+            piped.push('\n');
+        }
+        parts.push(Part::Text(Text::new(Origin::File, piped)));
+    }
+    if !nothing_said {
+        parts.push(Part::Text(Text::new(Origin::User, said)));
+    }
+    let system = args.system.iter().map(Message::system);
+    Ok(Prompt::Chat(system.chain([Message { role: Role::User, parts }]).collect()))
+}
+
+/// The options with a seed: a fresh one if none was asked for, so that it can be reported and the
+/// answer had again.
+pub fn with_seed(mut options: Options) -> Options {
+    // The standard library keys each hasher from the system's randomness. Half of its 64 bits
+    // make a seed that a person can copy.
+    let fresh = || std::hash::RandomState::new().build_hasher().finish() >> 32;
+    options.seed.get_or_insert_with(fresh);
+    options
+}
+
+/// Prints the whole answer. `false`: the reader left.
+fn print_whole(args: &Args, id: &str, options: &Options, answer: &Answer) -> Result<bool, Failure> {
+    let response = &answer.response;
+    let mut text = response.message.plain_text();
+    if args.json {
+        let reasoning = response.message.parts.iter().filter_map(|part| match part {
+            Part::Reasoning(text) => Some(text.text.as_str()),
+            _ => None,
+        });
+        let object = json!({
+            "text": text,
+            "reasoning": reasoning.collect::<String>(),
+            "finish": response.finish,
+            "model": id,
+            "usage": response.usage,
+            "options": without_nulls(options)?,
+        });
+        text = object.to_string();
+    } else if io::IsTerminal::is_terminal(&io::stdout()) {
+        text = terminal::shown(&text).into_owned();
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    terminal::print(&text)
+}
+
+/// The options that are set, as JSON.
+fn without_nulls(options: &Options) -> Result<serde_json::Value, Failure> {
+    let mut value = serde_json::to_value(options)
+        .map_err(|error| Failure::new(Exit::Defect, format!("options: {error}")))?;
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> Args {
+        let words = ["wright", "run"].iter().chain(words).map(Into::into);
+        match arguments::read(words) {
+            Ok(Asked::Verb(Verb::Run(args))) => args,
+            _ => panic!("not understood"),
+        }
+    }
+
+    fn chat(prompt: Prompt) -> Vec<Message> {
+        match prompt {
+            Prompt::Chat(messages) => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_pipe_goes_before_the_argument_and_keeps_its_origin() {
+        let made = prompt(&args(&["-s", "short", "sum", "up"]), Some("a letter".into())).unwrap();
+        let messages = chat(made);
+        assert_eq!(messages[0], Message::system("short"));
+        assert_eq!(messages[1].plain_text(), "a letter\nsum up");
+        let origins: Vec<Origin> = messages[1]
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.origin,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(origins, [Origin::File, Origin::User]);
+        let alone = chat(prompt(&args(&[]), Some("a letter".into())).unwrap());
+        assert_eq!(alone[0].plain_text(), "a letter");
+    }
+
+    #[test]
+    fn raw_text_is_not_touched() {
+        let made = prompt(&args(&["--raw", "wood"]), Some("How much ".into())).unwrap();
+        assert_eq!(made, Prompt::Raw(Text::new(Origin::User, "How much wood")));
+    }
+
+    #[test]
+    fn nothing_to_answer_is_a_mistake() {
+        assert_eq!(prompt(&args(&["  "]), None).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn a_seed_is_kept_or_made() {
+        let asked = Options { seed: Some(3), ..Options::default() };
+        assert_eq!(with_seed(asked).seed, Some(3));
+        let made = [with_seed(Options::default()).seed, with_seed(Options::default()).seed];
+        assert!(made[0].is_some() && made[0] != made[1]);
+    }
+
+    #[test]
+    fn options_show_only_what_was_set() {
+        let options = Options { seed: Some(3), ..Options::default() };
+        let shown = without_nulls(&options).unwrap();
+        assert_eq!(shown["seed"], 3);
+        assert!(shown.get("temperature").is_none());
+    }
+}

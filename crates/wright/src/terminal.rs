@@ -1,0 +1,96 @@
+//! Standard output and standard error as they are: a terminal or not, wide or narrow, gone or not.
+//!
+//! Data goes to stdout, talk goes to stderr. What a model says is never trusted with a terminal:
+//! its control characters are shown, not obeyed.
+
+use crate::failure::Failure;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+
+/// Whether stderr may be coloured and redrawn.
+pub fn stderr_is_live() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+fn stderr_has_colour() -> bool {
+    stderr_is_live() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// `text` between an escape sequence and its end, if stderr shows colours.
+fn painted(code: &str, text: &str) -> String {
+    match stderr_has_colour() {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    }
+}
+
+/// `text`, faint where stderr can show it so.
+pub fn faint(text: &str) -> String {
+    painted("2", text)
+}
+
+/// Something worth knowing that is no error.
+pub fn note(text: &str) {
+    // Talk that cannot be said is no reason to stop working.
+    let _ = writeln!(io::stderr(), "{}", faint(&format!("note: {}", shown(text))));
+}
+
+/// Prints a failure as `error:` and `hint:` lines. A silent one (Ctrl-C) prints nothing.
+pub fn report(failure: &Failure) {
+    if failure.what.is_empty() {
+        return;
+    }
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "{} {}", painted("1;31", "error:"), shown(&failure.what));
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(stderr, "{} {}", painted("1;36", "hint:"), shown(hint));
+    }
+}
+
+/// `text` with every control character but newline and tab replaced by its picture, so that no
+/// text from a model or a file can move the cursor, set a title or forge what stands above it.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    let harmless = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    if text.chars().all(harmless) {
+        return Cow::Borrowed(text);
+    }
+    let picture = |c: char| match u32::from(c) {
+        _ if harmless(c) => c,
+        code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or('\u{fffd}'),
+        0x7f => '\u{2421}',
+        _ => '\u{fffd}',
+    };
+    Cow::Owned(text.chars().map(picture).collect())
+}
+
+/// Whether a write failed because nobody reads any more, as in `wright … | head -1`.
+pub fn reader_left(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Writes data to stdout. `Ok(false)`: the reader left, and the program should end quietly.
+///
+/// # Errors
+/// If writing fails for any other reason, such as a full disk.
+pub fn print(text: &str) -> Result<bool, Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if reader_left(&error) => Ok(false),
+        Err(error) => Err(Failure::output(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_not_obeyed() {
+        assert_eq!(shown("plain\n\ttext é"), "plain\n\ttext é");
+        assert!(matches!(shown("plain"), Cow::Borrowed(_)));
+        assert_eq!(shown("\x1b]0;title\x07"), "␛]0;title␇");
+        assert_eq!(shown("over\rwrite\x7f"), "over␍write␡");
+        assert_eq!(shown("\u{9b}31m"), "\u{fffd}31m");
+    }
+}
