@@ -37,49 +37,90 @@ pub struct Family {
     pairing: Pairing,
     /// Embeddings are multiplied with sqrt(n_embd).
     embed_scale: bool,
-    /// Attention and MLP read the same input and are added together.
+    /// Attention and MLP read the same input and are added together, unless the metadata say not.
     parallel: bool,
+    /// The MLP has a gate.
+    gated: bool,
     scores: ScoreScale,
     /// With a sliding window in the metadata: each n-th layer sees everything; None if all slide.
     full_every: Option<usize>,
     /// Base of RoPE in layers that slide, if it is another one.
     local_rope_base: Option<f32>,
+    rope: RopeUse,
 }
 
-/// The families that run.
+/// Which layers rotate queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RopeUse {
+    All,
+    None,
+    /// All but each n-th.
+    NotEach(usize),
+}
+
+const LLAMA: Family = Family {
+    name: "llama",
+    norm: NormKind::Rms,
+    activation: Activation::Silu,
+    pairing: Pairing::Norm,
+    embed_scale: false,
+    parallel: false,
+    gated: true,
+    scores: ScoreScale::HeadDim,
+    full_every: None,
+    local_rope_base: None,
+    rope: RopeUse::All,
+};
+
+const GEMMA: Family = Family {
+    name: "gemma",
+    activation: Activation::GeluTanh,
+    pairing: Pairing::Neox,
+    embed_scale: true,
+    ..LLAMA
+};
+
+/// Layer norms, biases and an MLP without a gate.
+const GPT: Family = Family {
+    name: "gpt2",
+    norm: NormKind::Layer,
+    activation: Activation::GeluTanh,
+    pairing: Pairing::Neox,
+    gated: false,
+    rope: RopeUse::None,
+    ..LLAMA
+};
+
+/// The families that run; each has a tiny model with golden logits in the tests.
 pub const FAMILIES: &[Family] = &[
+    LLAMA,
+    Family { name: "qwen2", pairing: Pairing::Neox, ..LLAMA },
+    Family { name: "qwen3", pairing: Pairing::Neox, ..LLAMA },
+    Family { name: "olmo2", pairing: Pairing::Neox, ..LLAMA },
+    Family { name: "smollm3", rope: RopeUse::NotEach(4), ..LLAMA },
+    GEMMA,
     Family {
-        name: "llama",
-        norm: NormKind::Rms,
-        activation: Activation::Silu,
-        pairing: Pairing::Norm,
-        embed_scale: false,
-        parallel: false,
-        scores: ScoreScale::HeadDim,
-        full_every: None,
-        local_rope_base: None,
-    },
-    Family {
-        name: "qwen3",
-        norm: NormKind::Rms,
-        activation: Activation::Silu,
-        pairing: Pairing::Neox,
-        embed_scale: false,
-        parallel: false,
-        scores: ScoreScale::HeadDim,
-        full_every: None,
-        local_rope_base: None,
+        name: "gemma2",
+        scores: ScoreScale::EmbdPerHeadAt { n_layer: 46 },
+        full_every: Some(2),
+        ..GEMMA
     },
     Family {
         name: "gemma3",
-        norm: NormKind::Rms,
-        activation: Activation::GeluTanh,
-        pairing: Pairing::Neox,
-        embed_scale: true,
-        parallel: false,
         scores: ScoreScale::EmbdPerHeadAt { n_layer: 62 },
         full_every: Some(6),
         local_rope_base: Some(10_000.0),
+        ..GEMMA
+    },
+    GPT,
+    Family { name: "starcoder2", rope: RopeUse::All, ..GPT },
+    Family { name: "phi2", rope: RopeUse::All, parallel: true, ..GPT },
+    Family {
+        name: "gptneox",
+        rope: RopeUse::All,
+        parallel: true,
+        activation: Activation::GeluErf,
+        ..GPT
     },
 ];
 
@@ -154,6 +195,8 @@ pub struct LayerConfig {
     pub norm: NormKind,
     pub norm_eps: f32,
     pub activation: Activation,
+    /// Whether the MLP has a gate.
+    pub gated: bool,
     pub parallel: bool,
 }
 
@@ -312,12 +355,17 @@ fn read_layer(
     Ok(LayerConfig {
         heads,
         n_ff: keys.size_at("feed_forward_length", index)?.unwrap_or(0),
-        rope: Some(0),
+        rope: match family.rope {
+            RopeUse::All => Some(0),
+            RopeUse::None => None,
+            RopeUse::NotEach(n) => ((index + 1) % n != 0).then_some(0),
+        },
         norm: family.norm,
         norm_eps: norm_eps
             .ok_or_else(|| Error::metadata(keys.name(eps_key), "is missing or negative"))?,
         activation: family.activation,
-        parallel: family.parallel,
+        gated: family.gated,
+        parallel: keys.bool("use_parallel_residual")?.unwrap_or(family.parallel),
     })
 }
 
@@ -412,6 +460,14 @@ impl Keys<'_> {
 
     fn f32(&self, key: &str) -> Result<Option<f32>, Error> {
         self.metadata.f32_checked(&self.name(key))
+    }
+
+    fn bool(&self, key: &str) -> Result<Option<bool>, Error> {
+        let name = self.name(key);
+        match (self.metadata.get(&name), self.metadata.bool(&name)) {
+            (Some(_), None) => Err(Error::metadata(name, "should be a bool")),
+            (_, value) => Ok(value),
+        }
     }
 
     /// A number that must be there and be positive.

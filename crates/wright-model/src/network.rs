@@ -185,12 +185,13 @@ fn bind_block(
             v: table.linear(&name("attn_v"), n_embd, v)?,
         },
     };
-    let mut norm = table.norm_if(&name("attn_norm"), layer, n_embd)?;
-    if norm.is_none() && !layer.parallel {
-        norm = Some(table.norm(&name("attn_norm"), layer, n_embd)?);
-    }
+    let post_norm = table.norm_if(&name("post_attention_norm"), layer, n_embd)?;
     let attention = Attention {
-        norm,
+        norm: match post_norm {
+            // Models that normalise after a part may not do so before.
+            Some(_) => table.norm_if(&name("attn_norm"), layer, n_embd)?,
+            None => Some(table.norm(&name("attn_norm"), layer, n_embd)?),
+        },
         projections,
         q_norm: table.head_norm_if(&name("attn_q_norm"), layer, heads.key_dim, q)?,
         k_norm: table.head_norm_if(&name("attn_k_norm"), layer, heads.key_dim, k)?,
@@ -198,7 +199,7 @@ fn bind_block(
         heads,
         sinks: table.vector(&name("attn_sinks.weight"), heads.n_head)?,
         out: table.linear(&name("attn_output"), heads.out_width(), n_embd)?,
-        post_norm: table.norm_if(&name("post_attention_norm"), layer, n_embd)?,
+        post_norm,
     };
     let mlp = bind_mlp(table, config, layer, index)?;
     Ok(Block { attention, mlp, parallel: layer.parallel })
@@ -217,18 +218,17 @@ fn bind_mlp(
         let key = format!("{}.feed_forward_length", config.arch);
         return Err(Error::metadata(key, "is missing or 0"));
     }
-    let gate = table.linear_if(&name("ffn_gate"), n_embd, Some(n_ff))?;
-    let up = match gate {
-        Some(_) => table.linear(&name("ffn_up"), n_embd, n_ff)?,
-        None => table.linear_any(&name("ffn_up"), n_embd, &[n_ff, 2 * n_ff])?,
+    // An `up` of twice the width holds the gate, too.
+    let fused = layer.gated && table.rows(&name("ffn_up.weight")) == Some(2 * n_ff);
+    let up = table.linear(&name("ffn_up"), n_embd, if fused { 2 * n_ff } else { n_ff })?;
+    let gate = match (layer.gated, fused) {
+        (false, _) => Gate::None,
+        (true, true) => Gate::FusedWithUp,
+        (true, false) => Gate::Split(table.linear(&name("ffn_gate"), n_embd, n_ff)?),
     };
-    let gate = match gate {
-        Some(gate) => Gate::Split(gate),
-        None if up.n_out == 2 * n_ff => Gate::FusedWithUp,
-        None => Gate::None,
-    };
+    let post_norm = table.norm_if(&name("post_ffw_norm"), layer, n_embd)?;
     Ok(Mlp {
-        norm: match layer.parallel {
+        norm: match layer.parallel || post_norm.is_some() {
             true => table.norm_if(&name("ffn_norm"), layer, n_embd)?,
             false => Some(table.norm(&name("ffn_norm"), layer, n_embd)?),
         },
@@ -236,7 +236,7 @@ fn bind_mlp(
         up,
         down: table.linear(&name("ffn_down"), n_ff, n_embd)?,
         activation: layer.activation,
-        post_norm: table.norm_if(&name("post_ffw_norm"), layer, n_embd)?,
+        post_norm,
     })
 }
 
@@ -303,11 +303,9 @@ impl<'a> Table<'a> {
         found.ok_or_else(|| missing(&format!("{name}.weight")))
     }
 
-    /// A linear map whose number of rows is one of `n_outs`; the first is what an error names.
-    fn linear_any(&mut self, name: &str, n_in: usize, n_outs: &[usize]) -> Result<Linear, Error> {
-        let rows = self.index.get(format!("{name}.weight").as_str()).map(|&i| self.tensors[i].n());
-        let n_out = rows.filter(|n| n_outs.contains(n)).unwrap_or(n_outs[0]);
-        self.linear(name, n_in, n_out)
+    /// Rows of a matrix, if there is one of that name.
+    fn rows(&self, name: &str) -> Option<usize> {
+        self.index.get(name).map(|&i| self.tensors[i].n())
     }
 
     fn vector(&mut self, name: &str, len: usize) -> Result<Option<WeightId>, Error> {

