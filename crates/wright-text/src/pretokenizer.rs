@@ -42,9 +42,8 @@ impl Rule {
     }
 }
 
-const GPT2: Stage = Split(
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-);
+const GPT2: Stage =
+    Split(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+");
 const LLAMA3: Stage = Split(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 );
@@ -75,29 +74,52 @@ const CASED_LETTERS: Stage = Split(
 
 /// Every rule. (A table: longer lines than elsewhere.)
 const RULES: &[Rule] = &[
-    rule(
-        &["", "default"],
-        &[Split(r"[\p{P}\$\+<=>\^~\|]+"), GPT2, DIGITS, ASCII_THREE_DIGITS],
-    ),
+    rule(&["", "default"], &[Split(r"[\p{P}\$\+<=>\^~\|]+"), GPT2, DIGITS, ASCII_THREE_DIGITS]),
     rule(
         &[
-            "gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat",
-            "a.x-4.0", "mellum", "modern-bert", "exaone4", "mpt", "olmo", "jais", "trillion",
+            "gpt-2",
+            "phi-2",
+            "jina-es",
+            "jina-de",
+            "jina-v2-es",
+            "jina-v2-de",
+            "gigachat",
+            "a.x-4.0",
+            "mellum",
+            "modern-bert",
+            "exaone4",
+            "mpt",
+            "olmo",
+            "jais",
+            "trillion",
             "granite-docling",
         ],
         &[GPT2],
     ),
     rule(
         &[
-            "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b",
+            "smollm",
+            "starcoder",
+            "refact",
+            "command-r",
+            "codeshell",
+            "exaone",
+            "minerva-7b",
             "mellum2",
         ],
         &[DIGIT, GPT2],
     ),
     rule(
         &[
-            "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0",
-            "lfm2", "jina-v5-nano",
+            "llama-bpe",
+            "llama3",
+            "llama-v3",
+            "falcon3",
+            "falcon-h1",
+            "pixtral",
+            "midm-2.0",
+            "lfm2",
+            "jina-v5-nano",
         ],
         &[LLAMA3],
     )
@@ -107,8 +129,15 @@ const RULES: &[Rule] = &[
     rule(&["glm4", "glm5"], &[LLAMA3]).ignoring_merges(),
     rule(
         &[
-            "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan",
-            "solar-open", "grok-2",
+            "qwen2",
+            "deepseek-r1-qwen",
+            "kormo",
+            "f2llmv2",
+            "megrez",
+            "stablelm2",
+            "hunyuan",
+            "solar-open",
+            "grok-2",
         ],
         &[QWEN2],
     ),
@@ -153,14 +182,8 @@ const RULES: &[Rule] = &[
         &["deepseek-coder"],
         &[NEWLINE, Split(r"\s?\p{L}+"), Split(r"\s?\p{P}+"), CJK_HANGUL, DIGIT],
     ),
-    rule(
-        &["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"],
-        &[THREE_DIGITS, CJK, DEEPSEEK3],
-    ),
-    rule(
-        &["falcon"],
-        &[Split(r"[\p{P}\$\+<=>\^~\|`]+"), GPT2, ASCII_THREE_DIGITS],
-    ),
+    rule(&["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"], &[THREE_DIGITS, CJK, DEEPSEEK3]),
+    rule(&["falcon"], &[Split(r"[\p{P}\$\+<=>\^~\|`]+"), GPT2, ASCII_THREE_DIGITS]),
     rule(&["tekken"], &[TEKKEN]).ignoring_merges().adding_bos(),
     rule(&["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], &[O200K]),
     rule(&["granite-embed-multi-97m"], &[O200K]).ignoring_merges(),

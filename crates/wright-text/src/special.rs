@@ -82,6 +82,27 @@ impl Finder {
         })
     }
 
+    /// As [`Finder::find`] among text in which `marker` breaks names that are data. A name of one
+    /// character cannot be broken: between two markers on either side it is data.
+    pub fn find_structure(
+        &self,
+        text: &str,
+        from: usize,
+        marker: Option<char>,
+    ) -> Option<(usize, usize, u32)> {
+        let mut at = from;
+        loop {
+            let (start, end, id) = self.find(text, at)?;
+            let Some(marker) = marker else { return Some((start, end, id)) };
+            let pair: String = [marker, marker].iter().collect();
+            let single = text[start..end].chars().count() == 1;
+            if !(single && text[..start].ends_with(&pair) && text[end..].starts_with(&pair)) {
+                return Some((start, end, id));
+            }
+            at = end;
+        }
+    }
+
     /// Whether `bytes` is the beginning of a text of the set, or all of it.
     pub fn begins_with(&self, bytes: &[u8]) -> bool {
         bytes.iter().try_fold(0, |node, &byte| self.child(node, byte)).is_some()

@@ -25,9 +25,10 @@ pub(crate) struct Spm {
 impl Spm {
     pub fn new(spec: &Spec, vocabulary: &Vocabulary, byte_tokens: &[u32; 256]) -> Self {
         let priorities = spec.scores.iter().map(|&score| priority(score)).collect();
-        let words = (0..vocabulary.len() as u32).filter(|&id| vocabulary.is_registered(id)).all(
-            |id| vocabulary.bytes(id).windows(2).all(|pair| pair[0] == b' ' || pair[1] != b' '),
-        );
+        let words =
+            (0..vocabulary.len() as u32).filter(|&id| vocabulary.is_registered(id)).all(|id| {
+                vocabulary.bytes(id).windows(2).all(|pair| pair[0] == b' ' || pair[1] != b' ')
+            });
         Spm { priorities, bytes: Box::new(*byte_tokens), unk: spec.unk, words }
     }
 

@@ -96,8 +96,7 @@ impl Tokenizer {
             ends: ends(spec, &kinds, eos),
             strips: strips(spec, &kinds),
             ids: Ids { bos, eos, eot: spec.eot, unk: spec.unk, pad: spec.pad },
-            add_bos: bos.is_some()
-                && (byte_char || spec.add_bos.unwrap_or(spm || rule_adds_bos)),
+            add_bos: bos.is_some() && (byte_char || spec.add_bos.unwrap_or(spm || rule_adds_bos)),
             add_eos: eos.is_some() && spec.add_eos.unwrap_or(false),
             add_space_prefix: spm && spec.add_space_prefix.unwrap_or(true),
             engine,
@@ -273,7 +272,7 @@ impl<'a> Encoder<'a> {
         let mut at = 0;
         let mut offset = 0;
         loop {
-            let found = self.tokenizer.controls.find(text, at);
+            let found = self.tokenizer.controls.find_structure(text, at, marker);
             let end = found.map_or(text.len(), |(start, _, _)| start);
             let piece = match marker {
                 Some(marker) if text[at..end].contains(marker) => {

@@ -29,7 +29,13 @@ impl Vocabulary {
         let mut starts = Vec::with_capacity(n + 1);
         starts.push(0);
         let slots = vec![(0, 0); (n * 2).next_power_of_two().max(2)];
-        Ok(Vocabulary { bytes: Vec::with_capacity(n_bytes), starts, slots, registered: vec![false; n], len_max: 0 })
+        Ok(Vocabulary {
+            bytes: Vec::with_capacity(n_bytes),
+            starts,
+            slots,
+            registered: vec![false; n],
+            len_max: 0,
+        })
     }
 
     pub fn len(&self) -> usize {

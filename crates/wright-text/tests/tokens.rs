@@ -12,8 +12,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
 use wright_text::Tokenizer;
 
-const GPT2: &str =
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -112,9 +111,8 @@ fn fuzzed_lines_equal_the_reference() {
     assert!(newer.len() <= n_lines / 100 + 5, "{newer:?}");
 }
 
-/// Whether a character alone, among letters, digits and signs, is cut differently by the two.
+/// Whether a character alone, among letters, digits, signs and blanks, is cut differently.
 fn is_newer(theirs: &tokenizers::Tokenizer, ours: &Tokenizer, c: char) -> bool {
-    [format!("th{c}e"), format!("1{c}"), format!("!{c}!"), format!(" {c} the"), format!("{c}{c}'s")]
-        .iter()
-        .any(|line| check(ours, theirs, line).is_err())
+    let around = ["th_e", "1_", "!_!", " _ the", "__'s", "  _", "_  ", "..._...", "_the", "ing_'s"];
+    around.iter().any(|line| check(ours, theirs, &line.replace('_', &c.to_string())).is_err())
 }

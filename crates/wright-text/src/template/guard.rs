@@ -32,6 +32,8 @@ pub(super) struct Names {
     len_max: usize,
     /// Whether a name holds white space.
     spaced: bool,
+    /// Names of one character.
+    single: Vec<char>,
 }
 
 /// How to write a text of a message.
@@ -46,9 +48,14 @@ impl Names {
         let backwards: Vec<Vec<u8>> =
             texts.iter().map(|text| text.iter().rev().copied().collect()).collect();
         let joined = texts.join(&0xff);
-        let spaced =
-            texts.iter().any(|t| String::from_utf8_lossy(t).contains(char::is_whitespace));
+        let spaced = texts.iter().any(|t| String::from_utf8_lossy(t).contains(char::is_whitespace));
+        let single = |text: &Vec<u8>| {
+            let text = String::from_utf8_lossy(text);
+            let mut chars = text.chars();
+            chars.next().filter(|_| chars.next().is_none())
+        };
         Names {
+            single: texts.iter().filter_map(single).collect(),
             reversed: Finder::new((0u32..).zip(&backwards).map(|(i, text)| (&text[..], i))),
             len_max: texts.iter().map(Vec::len).max().unwrap_or(0),
             finder,
@@ -59,7 +66,9 @@ impl Names {
 
     /// `text` as data, with `marker` where `mode` wants it.
     pub fn write(&self, text: &str, mode: Mode, marker: char) -> String {
-        if mode == Mode::Severed && !is_word(text) { self.sever(text, marker) } else {
+        if mode == Mode::Severed && !is_word(text) {
+            self.sever(text, marker)
+        } else {
             self.guard(text, marker)
         }
     }
@@ -83,6 +92,10 @@ impl Names {
         }
         breaks.sort_unstable();
         breaks.dedup();
+        // Nothing is within a name of one character: two markers on either side call it data.
+        let singles = text.char_indices().filter(|(_, c)| self.single.contains(c));
+        breaks.extend(singles.flat_map(|(i, c)| [i, i, i + c.len_utf8(), i + c.len_utf8()]));
+        breaks.sort_unstable();
         let mut out = String::with_capacity(text.len() + breaks.len() * marker.len_utf8());
         let mut at = 0;
         for position in breaks {
@@ -99,12 +112,10 @@ impl Names {
         let mut breaks = Vec::new();
         let mut at = 0;
         while let Some((start, end, _)) = self.finder.find(text, at) {
-            // Names end and begin at characters, so the position after the first is within.
+            // Names begin and end at characters, so the position after the first is within.
             at = start + text[start..end].chars().next().map_or(1, char::len_utf8);
-            breaks.push(at.min(end));
-            if at == end {
-                // A name of one character: nothing is within, so it stands between two markers.
-                breaks.push(start);
+            if at < end {
+                breaks.push(at);
             }
         }
         breaks
@@ -142,18 +153,21 @@ impl Names {
             out.push(marker);
         }
         for c in text[start..end].chars() {
-            out.push(c);
-            out.push(marker);
+            if self.single.contains(&c) {
+                out.extend([marker, c, marker, marker]);
+            } else {
+                out.extend([c, marker]);
+            }
         }
         out.push_str(&text[end..]);
         out
     }
 
     /// The control tokens of `text`, in order.
-    pub fn in_order(&self, text: &str) -> Vec<u32> {
+    pub fn in_order(&self, text: &str, marker: char) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut at = 0;
-        while let Some((_, end, id)) = self.finder.find(text, at) {
+        while let Some((_, end, id)) = self.finder.find_structure(text, at, Some(marker)) {
             ids.push(id);
             at = end;
         }
@@ -202,7 +216,11 @@ impl Marks {
             rest /= 8;
         }
         let (open, close) = (self.open, self.close);
-        format!("{}{open}{number}{open}{core}{close}{}", &text[..start], &text[start + core.len()..])
+        format!(
+            "{}{open}{number}{open}{core}{close}{}",
+            &text[..start],
+            &text[start + core.len()..]
+        )
     }
 
     /// Takes the marks out of `text`: what remains, and the spans that they told (message, start,
@@ -279,13 +297,16 @@ mod tests {
                 }
             }
         }
+        fragments.push("€ ".to_owned());
         for before in &fragments {
-            for data in fragments.iter().flat_map(|a| [a.clone(), format!("{a}x{a}")]) {
+            for data in fragments.iter().skip(1).flat_map(|a| [a.clone(), format!("{a}x{a}")]) {
                 for after in &fragments {
                     let guarded = names.write(&data, Mode::Guarded, M);
                     let text = format!("{before}{guarded}{after}");
                     let mut at = 0;
-                    while let Some((start, end, _)) = names.finder.find(&text, at) {
+                    while let Some((start, end, _)) =
+                        names.finder.find_structure(&text, at, Some(M))
+                    {
                         let data_end = before.len() + guarded.len();
                         let outside = end <= before.len() || start >= data_end;
                         assert!(outside, "{before:?} {data:?} {after:?}");

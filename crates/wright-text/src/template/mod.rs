@@ -193,8 +193,7 @@ impl Template {
         let plain_text = self.context(messages, tools, options, self.typed, &plain)?.to_string();
         let free = guard::free_noncharacters(&[&plain_text, &self.engine.source]);
         let (&marker, free) = free.split_first().ok_or(Error::NoMarker)?;
-        let write =
-            |mode| move |text: &str, _: Option<usize>| self.names.write(text, mode, marker);
+        let write = |mode| move |text: &str, _: Option<usize>| self.names.write(text, mode, marker);
         let guarded = self.run(messages, tools, options, self.typed, &write(Mode::Guarded))?;
         let severed = self.run(messages, tools, options, self.typed, &write(Mode::Severed))?;
         let is_system = |message: &Message| message.role == wright_chat::Role::System;
@@ -204,7 +203,8 @@ impl Template {
         if !tools.is_empty() && !self.takes_tools() {
             return Err(Error::NoTools);
         }
-        let trusted = self.names.in_order(&guarded) == self.names.in_order(&severed);
+        let trusted =
+            self.names.in_order(&guarded, marker) == self.names.in_order(&severed, marker);
         let marked = if trusted { guarded } else { severed };
         let mut rendered = Rendered { marked, marker: Some(marker), spans: Vec::new() };
         if options.spans {
@@ -248,7 +248,8 @@ impl Template {
         } else {
             conversation::tools(tools, write)
         };
-        context.insert("messages".to_owned(), conversation::messages(messages, typed, write)?.into());
+        context
+            .insert("messages".to_owned(), conversation::messages(messages, typed, write)?.into());
         context.insert("tools".to_owned(), tools);
         context.insert("documents".to_owned(), serde_json::Value::Null);
         context.insert("add_generation_prompt".to_owned(), json!(options.add_generation_prompt));
@@ -299,6 +300,3 @@ fn size(value: &serde_json::Value) -> usize {
         _ => 8,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,9 +8,7 @@ use std::fmt::Write;
 /// Prints a value into the output as `str` would.
 pub(super) fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     match value.kind() {
-        ValueKind::String | ValueKind::Undefined => {
-            minijinja::escape_formatter(out, state, value)
-        }
+        ValueKind::String | ValueKind::Undefined => minijinja::escape_formatter(out, state, value),
         _ => out.write_str(&str(value)?).map_err(Error::from),
     }
 }
@@ -107,7 +105,14 @@ fn number(value: &Value) -> String {
     }
     let Ok(x) = f64::try_from(value.clone()) else { return value.to_string() };
     if !x.is_finite() {
-        return if x.is_nan() { "nan" } else if x > 0.0 { "inf" } else { "-inf" }.to_owned();
+        return if x.is_nan() {
+            "nan"
+        } else if x > 0.0 {
+            "inf"
+        } else {
+            "-inf"
+        }
+        .to_owned();
     }
     if x != 0.0 && !(1e-4..1e16).contains(&x.abs()) {
         let text = format!("{x:e}");
@@ -203,7 +208,9 @@ fn dump(value: &Value, layout: &Layout, depth: usize, out: &mut String) -> Resul
             for (i, key) in keys.iter().enumerate() {
                 line(layout, depth + 1, i > 0, out);
                 match key.kind() {
-                    ValueKind::String | ValueKind::Number => dump_str(&str(key)?, layout.ascii, out),
+                    ValueKind::String | ValueKind::Number => {
+                        dump_str(&str(key)?, layout.ascii, out)
+                    }
                     _ => {
                         let mut text = String::new();
                         dump(key, layout, depth + 1, &mut text)?;

@@ -82,7 +82,9 @@ impl Random {
                 2 => line.push_str(self.pick(&["  ", " ", "\t", "\u{a0}", "\u{2003}", "\u{3000}"])),
                 3 => line.push_str(self.pick(&["\n", "\r\n", "\n\n", "\r", " \n ", "\u{2028}"])),
                 4 => line.push_str(&self.below(1_000_000).to_string()),
-                5 => line.push_str(self.pick(&["привет", "你好", "한국", "العربية", "हिन्दी", "ไทย"])),
+                5 => {
+                    line.push_str(self.pick(&["привет", "你好", "한국", "العربية", "हिन्दी", "ไทย"]))
+                }
                 6 => line.push_str(self.pick(&["🦀", "👩‍👩‍👧", "e\u{301}", "½²", "Ⅻ", "٣٤", "ǅ"])),
                 7 => line.push_str(self.pick(&["=>", "//", "{}", "...", "$x", "#!", "…", "«»"])),
                 8 => line.push(char::from(self.below(128) as u8)),
