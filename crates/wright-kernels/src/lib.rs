@@ -14,6 +14,7 @@
 //! This crate knows no model: no tensor names, no layers, no files, no clock.
 
 mod activation;
+pub mod attention;
 pub mod attention_train;
 pub mod backward;
 mod dequant;
