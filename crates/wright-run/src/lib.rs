@@ -7,12 +7,19 @@
 //! This crate opens no file, reads no clock but through a callback, and prints nothing.
 #![forbid(unsafe_code)]
 
+mod engine;
+mod load;
+mod local;
 mod options;
 mod philox;
 mod sampler;
 mod softmax;
 mod stream;
+mod vocabulary;
 
+pub use load::{Clock, LoadError, LoadOptions};
+pub use local::Local;
 pub use options::{OptionError, Sampling};
 pub use sampler::{SampleError, Sampler};
 pub use softmax::LogSoftmax;
+pub use vocabulary::{sampling, spec, template, tokenizer};

@@ -1,0 +1,304 @@
+//! Many requests over one session: continuous batching on a thread of its own.
+//!
+//! Callers hand in token ids and get token ids back, one by one. Requests join and leave between
+//! any two passes; a pass holds one token of each answer that is being written and a piece of the
+//! prompts that are being read. A slot keeps what its sequence holds after an answer ends, so that
+//! the next turn of a chat reads only what is new. What a request gets depends on its own tokens
+//! and options alone, never on its company.
+//!
+//! This file knows no text. If the thread dies, every caller gets an error.
+
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use crate::{LogSoftmax, Sampler};
+use slot::{Slot, Work};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::thread::JoinHandle;
+use wright_chat::{Error, ErrorKind};
+use wright_model::{Batch, Logits, Segment, SeqId, Session, Want};
+
+/// Prompt tokens that one pass reads for each request: small enough that answers in progress are
+/// not held up for long.
+const PREFILL_CHUNK: usize = 256;
+
+/// What a caller asks of the engine.
+pub(crate) struct Job {
+    pub ids: Vec<u32>,
+    pub goal: Goal,
+    pub steps: Sender<Step>,
+    /// Set by a caller that has enough.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+/// What is to be done with the ids.
+pub(crate) enum Goal {
+    /// Write on, token by token.
+    Generate { sampler: Box<Sampler>, max_tokens: usize, top: Option<u32> },
+    /// How likely are the ids from this index on?
+    Score { from: usize },
+}
+
+/// What a caller gets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Prompt tokens that need not be read again.
+    Cached(usize),
+    /// Prompt tokens read so far.
+    Prefill(usize),
+    Token {
+        id: u32,
+        logprobs: Option<Logprobs>,
+    },
+    /// Log-probability of the next id to be scored, and whether it was the likeliest.
+    Scored {
+        logprob: f32,
+        greedy: bool,
+    },
+    /// Nothing more comes: `max_tokens`, the context, or all scores.
+    End,
+    Failed(Error),
+}
+
+/// Log-probability of a token and of the likeliest ones.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Logprobs {
+    pub logprob: f32,
+    pub top: Vec<(u32, f32)>,
+}
+
+/// The thread, and the way to it.
+pub(crate) struct Engine {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// # Errors
+    /// If the system does not give another thread.
+    pub fn start(session: Session) -> std::io::Result<Engine> {
+        let (jobs, inbox) = mpsc::channel();
+        let work = move || Scheduler::new(session, inbox).run();
+        let thread = std::thread::Builder::new().name("wright-engine".into()).spawn(work)?;
+        Ok(Engine { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Hands in a job; its steps come through its channel, which closes if the engine dies.
+    ///
+    /// # Errors
+    /// If the engine is dead already.
+    pub fn submit(&self, job: Job) -> Result<(), Error> {
+        let jobs = self.jobs.as_ref().ok_or_else(dead)?;
+        jobs.send(job).map_err(|_| dead())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic was printed when it happened, and callers have their errors.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The engine's thread is gone.
+pub(crate) fn dead() -> Error {
+    Error::new(ErrorKind::Internal, "the engine has stopped")
+        .hint("its own message stands above; please report it")
+}
+
+struct Scheduler {
+    session: Session,
+    inbox: Receiver<Job>,
+    slots: Vec<Slot>,
+    waiting: VecDeque<Job>,
+    /// Jobs begun so far: tells which slot was used last.
+    turn: u64,
+    open: bool,
+}
+
+impl Scheduler {
+    fn new(session: Session, inbox: Receiver<Job>) -> Self {
+        let slots = (0..session.n_seq()).map(|seq| Slot::new(SeqId(seq as u32))).collect();
+        Scheduler { session, inbox, slots, waiting: VecDeque::new(), turn: 0, open: true }
+    }
+
+    fn run(mut self) {
+        loop {
+            self.receive();
+            self.admit();
+            if self.slots.iter().all(|slot| slot.work.is_none()) {
+                if !self.open {
+                    return;
+                }
+                continue;
+            }
+            self.pass();
+        }
+    }
+
+    /// Takes in what has come; waits if there is nothing else to do.
+    fn receive(&mut self) {
+        let idle = self.waiting.is_empty() && self.slots.iter().all(|slot| slot.work.is_none());
+        if idle && self.open {
+            match self.inbox.recv() {
+                Ok(job) => self.waiting.push_back(job),
+                Err(_) => self.open = false,
+            }
+        }
+        loop {
+            match self.inbox.try_recv() {
+                Ok(job) => self.waiting.push_back(job),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.open = false;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives waiting jobs to idle slots, first come, first served.
+    fn admit(&mut self) {
+        while self.slots.iter().any(|slot| slot.work.is_none()) {
+            let Some(job) = self.waiting.pop_front() else { return };
+            if let Err(error) = self.begin(&job) {
+                // A caller that has gone away needs no error.
+                let _ = job.steps.send(Step::Failed(error));
+            } else if let Some(slot) = self.slots.iter_mut().find(|slot| slot.turn == self.turn) {
+                slot.work = Some(Work::new(job, slot.held.len()));
+            }
+        }
+    }
+
+    /// Prepares the idle slot that can serve the job best; marks it with the current turn.
+    fn begin(&mut self, job: &Job) -> Result<(), Error> {
+        let n_ctx = self.session.n_ctx();
+        if job.ids.is_empty() || job.ids.len() > n_ctx {
+            return Err(overflow(job.ids.len(), n_ctx));
+        }
+        let usable = match job.goal {
+            Goal::Generate { .. } => job.ids.len() - 1,
+            Goal::Score { from } => from.saturating_sub(1),
+        };
+        let shared = |slot: &Slot| slot.shared(&job.ids).min(usable);
+        let idle = |slot: &&Slot| slot.work.is_none();
+        let best_idle =
+            self.slots.iter().filter(idle).max_by_key(|s| (shared(s), u64::MAX - s.turn));
+        let Some(target) = best_idle.map(|slot| slot.seq) else { return Err(dead()) };
+        let source = self.slots.iter().max_by_key(|s| (shared(s), s.seq == target));
+        let (source, n_shared) = source.map_or((target, 0), |slot| (slot.seq, shared(slot)));
+        if source == target {
+            self.session.truncate(target, n_shared).map_err(model_error)?;
+        } else {
+            // Another conversation began alike: share its blocks.
+            self.session.clear(target).map_err(model_error)?;
+            self.session.copy_prefix(source, target, n_shared).map_err(model_error)?;
+        }
+        self.turn += 1;
+        let slot = &mut self.slots[target.0 as usize];
+        slot.turn = self.turn;
+        slot.held.clear();
+        slot.held.extend_from_slice(&job.ids[..n_shared]);
+        let _ = job.steps.send(Step::Cached(n_shared));
+        Ok(())
+    }
+
+    /// One forward pass over everything that is in work.
+    fn pass(&mut self) {
+        for slot in &mut self.slots {
+            slot.drop_if_cancelled();
+        }
+        let pieces: Vec<(usize, Vec<u32>, Want)> = (0..)
+            .zip(&self.slots)
+            .filter_map(|(index, slot)| {
+                slot.piece(PREFILL_CHUNK).map(|(ids, want)| (index, ids, want))
+            })
+            .collect();
+        if pieces.is_empty() {
+            return;
+        }
+        let segments: Vec<Segment<'_>> = pieces
+            .iter()
+            .map(|(index, ids, want)| {
+                let slot = &self.slots[*index];
+                Segment { seq: slot.seq, pos: slot.held.len() as u32, ids, want: *want }
+            })
+            .collect();
+        match self.session.forward(&Batch { segments: &segments }) {
+            Ok(logits) => self.deliver(&pieces, &logits),
+            Err(error) => {
+                for (index, ..) in &pieces {
+                    self.slots[*index].fail(model_error(error.clone()));
+                    self.forget(*index);
+                }
+            }
+        }
+    }
+
+    /// After an error nothing that the slot held is to be trusted.
+    fn forget(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        slot.held.clear();
+        if let Err(error) = self.session.clear(slot.seq) {
+            slot.fail(model_error(error));
+        }
+    }
+
+    fn deliver(&mut self, pieces: &[(usize, Vec<u32>, Want)], logits: &Logits) {
+        let n_ctx = self.session.n_ctx();
+        let mut row = 0;
+        for (index, ids, want) in pieces {
+            let n_rows = want.rows(ids.len()).len();
+            let rows: Vec<&[f32]> = (row..row + n_rows).map(|row| logits.row(row)).collect();
+            row += n_rows;
+            self.slots[*index].advance(ids, &rows, n_ctx);
+        }
+    }
+}
+
+/// The prompt does not fit.
+pub(crate) fn overflow(n_prompt: usize, n_ctx: usize) -> Error {
+    if n_prompt == 0 {
+        return Error::new(ErrorKind::BadRequest, "the prompt is empty");
+    }
+    let what = format!("the prompt has {n_prompt} tokens, the context only {n_ctx}");
+    Error::new(ErrorKind::ContextOverflow, what).hint("shorten it, or give more room with --ctx")
+}
+
+/// A failure of the model's room, as callers see it.
+pub(crate) fn model_error(error: wright_model::Error) -> Error {
+    use wright_model::ErrorKind as Kind;
+    let kind = match error.kind() {
+        Kind::BadFile | Kind::BadModel | Kind::NotFinite => ErrorKind::BadModel,
+        Kind::Unsupported => ErrorKind::Unsupported,
+        Kind::ContextFull => ErrorKind::ContextOverflow,
+        Kind::BadBatch | Kind::Memory => ErrorKind::Internal,
+    };
+    Error::new(kind, error.to_string()).hint(error.hint())
+}
+
+/// Log-probability of `id` and of the `top` likeliest tokens.
+pub(crate) fn logprobs(logits: &[f32], id: u32, top: u32) -> Option<Logprobs> {
+    let softmax = LogSoftmax::of(logits)?;
+    let logprob = |id: u32| softmax.logprob(logits[id as usize]) as f32;
+    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+    let n = (top as usize).min(order.len());
+    let likelier =
+        |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    if n > 0 && n < order.len() {
+        order.select_nth_unstable_by(n - 1, likelier);
+    }
+    order.truncate(n);
+    order.sort_unstable_by(likelier);
+    Some(Logprobs {
+        logprob: logprob(id),
+        top: order.iter().map(|&id| (id, logprob(id))).collect(),
+    })
+}

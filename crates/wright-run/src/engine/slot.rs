@@ -1,0 +1,152 @@
+//! One sequence of the session: what it holds, and the job that it works on.
+
+use super::{Goal, Job, Step, logprobs};
+use crate::LogSoftmax;
+use std::sync::atomic::Ordering;
+use wright_chat::{Error, ErrorKind};
+use wright_model::{SeqId, Want};
+
+/// A sequence and its job, if it has one.
+pub(super) struct Slot {
+    pub seq: SeqId,
+    /// The ids that the cache holds; kept after a job ends, for the next one that begins alike.
+    pub held: Vec<u32>,
+    /// When it was last given a job.
+    pub turn: u64,
+    pub work: Option<Work>,
+}
+
+/// A job in progress.
+pub(super) struct Work {
+    job: Job,
+    /// Ids of the prompt that are still to be read, from this index on; past its end, one sampled
+    /// id is to be read.
+    next: usize,
+    sampled: Option<u32>,
+    n_generated: usize,
+}
+
+impl Work {
+    /// `n_held` ids of the prompt are in the cache.
+    pub fn new(job: Job, n_held: usize) -> Self {
+        Work { job, next: n_held, sampled: None, n_generated: 0 }
+    }
+}
+
+impl Slot {
+    pub fn new(seq: SeqId) -> Self {
+        Slot { seq, held: Vec::new(), turn: 0, work: None }
+    }
+
+    /// Ids at the start that the cache holds already.
+    pub fn shared(&self, ids: &[u32]) -> usize {
+        self.held.iter().zip(ids).take_while(|(a, b)| a == b).count()
+    }
+
+    pub fn drop_if_cancelled(&mut self) {
+        if self.work.as_ref().is_some_and(|w| w.job.cancelled.load(Ordering::Relaxed)) {
+            self.work = None;
+        }
+    }
+
+    pub fn fail(&mut self, error: Error) {
+        if let Some(work) = self.work.take() {
+            // A caller that has gone away needs no error.
+            let _ = work.job.steps.send(Step::Failed(error));
+        }
+    }
+
+    /// What the next pass reads for this slot.
+    pub fn piece(&self, chunk: usize) -> Option<(Vec<u32>, Want)> {
+        let work = self.work.as_ref()?;
+        if let Some(id) = work.sampled {
+            return Some((vec![id], Want::Last));
+        }
+        let ids = &work.job.ids;
+        let end = ids.len().min(work.next + chunk);
+        let want = match work.job.goal {
+            Goal::Generate { .. } if end == ids.len() => Want::Last,
+            Goal::Generate { .. } => Want::None,
+            // The row of an id tells about the next one.
+            Goal::Score { from } => Want::From((from - 1).saturating_sub(work.next)),
+        };
+        Some((ids[work.next..end].to_vec(), want))
+    }
+
+    /// Takes the logits of the piece that was read.
+    pub fn advance(&mut self, read: &[u32], rows: &[&[f32]], n_ctx: usize) {
+        self.held.extend_from_slice(read);
+        let n_held = self.held.len();
+        let Some(work) = &mut self.work else { return };
+        let was_prompt = work.sampled.is_none();
+        if was_prompt {
+            work.next += read.len();
+        }
+        let goes_on = match &work.job.goal {
+            Goal::Generate { .. } => work.generate(rows, was_prompt, n_held, n_ctx),
+            Goal::Score { .. } => work.score(read.len(), rows),
+        };
+        if !goes_on {
+            self.work = None;
+        }
+    }
+}
+
+impl Work {
+    /// Whether anyone still listens.
+    fn send(&self, step: Step) -> bool {
+        self.job.steps.send(step).is_ok()
+    }
+
+    /// Samples the next id. Returns whether the job goes on.
+    fn generate(&mut self, rows: &[&[f32]], was_prompt: bool, n_held: usize, n_ctx: usize) -> bool {
+        if was_prompt && !self.send(Step::Prefill(self.next)) {
+            return false;
+        }
+        let Some(logits) = rows.last() else { return true };
+        let Goal::Generate { sampler, max_tokens, top } = &mut self.job.goal else { return false };
+        if self.n_generated >= *max_tokens {
+            self.send(Step::End);
+            return false;
+        }
+        let id = match sampler.sample(logits) {
+            Ok(id) => id,
+            Err(error) => {
+                self.send(Step::Failed(Error::new(ErrorKind::BadModel, error.to_string())));
+                return false;
+            }
+        };
+        sampler.accept(id);
+        let logprobs = top.and_then(|top| logprobs(logits, id, top));
+        self.n_generated += 1;
+        self.sampled = Some(id);
+        let is_last = self.n_generated == *max_tokens || n_held >= n_ctx;
+        let heard = self.send(Step::Token { id, logprobs });
+        if is_last {
+            self.send(Step::End);
+        }
+        heard && !is_last
+    }
+
+    /// Tells how likely the ids after the rows were. Returns whether the job goes on.
+    fn score(&mut self, n_read: usize, rows: &[&[f32]]) -> bool {
+        let first = self.next - n_read + (n_read - rows.len());
+        for (row, logits) in rows.iter().enumerate() {
+            let Some(&id) = self.job.ids.get(first + row + 1) else { break };
+            let Some(softmax) = LogSoftmax::of(logits) else {
+                let what = "the model's logits hold no finite number";
+                self.send(Step::Failed(Error::new(ErrorKind::BadModel, what)));
+                return false;
+            };
+            let logprob = softmax.logprob(logits[id as usize]) as f32;
+            if !self.send(Step::Scored { logprob, greedy: softmax.best == id }) {
+                return false;
+            }
+        }
+        let goes_on = self.next < self.job.ids.len();
+        if !goes_on {
+            self.send(Step::End);
+        }
+        goes_on
+    }
+}

@@ -1,0 +1,117 @@
+//! Placed beside the golden models of wright-model, which it reads.
+
+use super::*;
+use crate::Sampling;
+use wright_model::{Model, Precision, SessionOptions};
+
+struct File(Vec<u8>);
+impl AsRef<[u8]> for File {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn session(threads: usize, n_seq: usize, precision: Precision) -> Session {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../wright-model/tests/golden/llama.gguf");
+    let bytes = std::fs::read(path).expect("the golden model is in the repository");
+    let model = Arc::new(Model::from_gguf(Arc::new(File(bytes))).expect("a good model"));
+    let options = SessionOptions { threads, n_ctx: 128, n_seq, precision, ..Default::default() };
+    Session::new(model, options).expect("room for a tiny session")
+}
+
+fn generate(engine: &Engine, ids: &[u32], n: usize, n_vocab: u32) -> Receiver<Step> {
+    let sampling = Sampling { temperature: 0.9, seed: 7, ..Sampling::default() };
+    let sampler = Box::new(Sampler::new(sampling, n_vocab));
+    let (steps, receiver) = mpsc::channel();
+    let goal = Goal::Generate { sampler, max_tokens: n, top: Some(3) };
+    let job = Job { ids: ids.to_vec(), goal, steps, cancelled: Arc::default() };
+    engine.submit(job).expect("the engine lives");
+    receiver
+}
+
+/// Tokens with their log-probabilities: equal only if the logits were.
+fn tokens(steps: Receiver<Step>) -> Vec<Step> {
+    steps.into_iter().filter(|step| matches!(step, Step::Token { .. })).collect()
+}
+
+#[test]
+fn company_and_threads_change_nothing() {
+    for precision in [Precision::Fast, Precision::Exact] {
+        let alone = session(1, 1, precision);
+        let n_vocab = alone.model().n_vocab() as u32;
+        let engine = Engine::start(alone).unwrap();
+        let expected = tokens(generate(&engine, &[1, 5, 9, 2], 24, n_vocab));
+        assert_eq!(expected.len(), 24);
+        let engine = Engine::start(session(2, 3, precision)).unwrap();
+        let others = [vec![3, 3, 8], (1..60).map(|i| i % 40).collect(), vec![1, 5, 9, 2, 7]];
+        let mut crowd: Vec<_> =
+            others.iter().map(|ids| generate(&engine, ids, 30, n_vocab)).collect();
+        crowd.push(generate(&engine, &[1, 5, 9, 2], 24, n_vocab));
+        let mut crowd: Vec<_> = crowd.into_iter().map(tokens).collect();
+        assert_eq!(crowd.pop().unwrap(), expected);
+        assert!(crowd.iter().all(|t| t.len() == 30));
+    }
+}
+
+#[test]
+fn what_the_cache_holds_is_not_read_again_and_changes_nothing() {
+    let session = session(1, 2, Precision::Fast);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    let ids: Vec<u32> = (1..50).collect();
+    let first: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
+    let second: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
+    assert_eq!(first[0], Step::Cached(0));
+    assert_eq!(second[0], Step::Cached(48));
+    let only_tokens = |steps: &[Step]| -> Vec<Step> {
+        steps.iter().filter(|s| matches!(s, Step::Token { .. })).cloned().collect()
+    };
+    assert_eq!(only_tokens(&first), only_tokens(&second));
+}
+
+#[test]
+fn the_context_ends_an_answer_and_a_long_prompt_is_refused() {
+    let session = session(1, 1, Precision::Fast);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    let steps: Vec<Step> = generate(&engine, &[1; 120], 1000, n_vocab).into_iter().collect();
+    assert_eq!(steps.last(), Some(&Step::End));
+    assert_eq!(steps.iter().filter(|s| matches!(s, Step::Token { .. })).count(), 9);
+    let steps: Vec<Step> = generate(&engine, &[1; 129], 10, n_vocab).into_iter().collect();
+    let [Step::Failed(error)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!(error.kind, ErrorKind::ContextOverflow);
+}
+
+#[test]
+fn scores_are_the_log_probabilities_that_generation_reports() {
+    let session = session(1, 1, Precision::Exact);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    let mut ids = vec![1, 5, 9, 2];
+    let mut logprobs = Vec::new();
+    for step in tokens(generate(&engine, &ids, 12, n_vocab)) {
+        let Step::Token { id, logprobs: Some(l) } = step else { panic!("logprobs were asked for") };
+        ids.push(id);
+        logprobs.push(l.logprob);
+    }
+    let (sender, receiver) = mpsc::channel();
+    let goal = Goal::Score { from: 4 };
+    engine.submit(Job { ids, goal, steps: sender, cancelled: Arc::default() }).unwrap();
+    let scored: Vec<f32> = receiver
+        .into_iter()
+        .filter_map(|step| match step {
+            Step::Scored { logprob, .. } => Some(logprob),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(scored, logprobs);
+}
+
+#[test]
+fn a_cancelled_job_frees_its_slot() {
+    let session = session(1, 1, Precision::Fast);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    drop(generate(&engine, &[1, 2], 100, n_vocab));
+    assert_eq!(tokens(generate(&engine, &[1, 2, 3], 5, n_vocab)).len(), 5);
+}

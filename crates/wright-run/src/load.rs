@@ -1,0 +1,88 @@
+//! What a local model is loaded with, and why loading fails.
+
+use std::sync::Arc;
+use thiserror::Error;
+use wright_model::{KvType, Precision, SessionOptions};
+use wright_text::Now;
+
+/// Seconds since any fixed moment: the caller's clock, since this room has none.
+pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// How a model runs.
+#[derive(Clone)]
+pub struct LoadOptions {
+    /// The name that it is asked for by.
+    pub id: String,
+    pub precision: Precision,
+    pub threads: usize,
+    /// Tokens of prompt and answer together, for each conversation.
+    pub n_ctx: usize,
+    /// Requests answered at the same time; more wait.
+    pub n_seq: usize,
+    pub kv: KvType,
+    /// For the times in `Usage`, which are 0 without it.
+    pub clock: Option<Clock>,
+    /// For templates that print the date.
+    pub now: Option<Now>,
+    /// A built-in template's name or Jinja source, in place of the model's own template.
+    pub chat_template: Option<String>,
+}
+
+impl LoadOptions {
+    /// One conversation of `n_ctx` tokens on `threads` threads.
+    pub fn new(id: impl Into<String>, n_ctx: usize, threads: usize) -> Self {
+        LoadOptions {
+            id: id.into(),
+            precision: Precision::Fast,
+            threads,
+            n_ctx,
+            n_seq: 1,
+            kv: KvType::F16,
+            clock: None,
+            now: None,
+            chat_template: None,
+        }
+    }
+
+    pub(crate) fn session(&self) -> SessionOptions {
+        SessionOptions {
+            precision: self.precision,
+            threads: self.threads,
+            n_ctx: self.n_ctx,
+            n_seq: self.n_seq,
+            kv: self.kv,
+            ..SessionOptions::default()
+        }
+    }
+}
+
+/// Why a model cannot be made to answer.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error("the file has no `{0}`")]
+    Missing(String),
+    #[error("token {id} has the unknown type {kind}")]
+    TokenKind { id: usize, kind: i64 },
+    #[error("the vocabulary has {tokens} tokens, but the model {rows}")]
+    Vocabulary { tokens: usize, rows: usize },
+    #[error(transparent)]
+    Text(#[from] wright_text::Error),
+    #[error(transparent)]
+    Model(#[from] wright_model::Error),
+    #[error("the engine's thread could not be started: {0}")]
+    Thread(String),
+}
+
+impl LoadError {
+    /// What the person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            LoadError::Missing(_) | LoadError::TokenKind { .. } | LoadError::Vocabulary { .. } => {
+                Some("convert the model anew, with its tokenizer beside it".into())
+            }
+            LoadError::Text(error) => error.hint(),
+            LoadError::Model(error) => Some(error.hint()),
+            LoadError::Thread(_) => None,
+        }
+    }
+}

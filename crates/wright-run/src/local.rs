@@ -1,0 +1,397 @@
+//! A model file as a [`wright_chat::Model`]: tokenizer, template and engine together.
+
+use crate::engine::{self, Engine, Goal, Job, Step};
+use crate::load::{Clock, LoadError, LoadOptions};
+use crate::stream::{Answer, Sections, State};
+use crate::{Sampler, Sampling, vocabulary};
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use wright_chat::{
+    Capabilities, Description, Error, ErrorKind, Event, FinishReason, Message, Prompt, Request,
+    Response, Role, Score, Sink, Text, Token, TokenInfo, TopToken, Usage,
+};
+use wright_model::{Model, Session};
+use wright_text::{RenderOptions, Rendered, Template, Tokenizer};
+
+/// Room that a chat leaves for the answer where the request does not say how long it may be.
+const ANSWER_ROOM: usize = 256;
+
+/// A model that runs in this process.
+pub struct Local {
+    options: LoadOptions,
+    description: Description,
+    tokenizer: Tokenizer,
+    template: Option<Template>,
+    released: Vec<Range<usize>>,
+    n_ctx: usize,
+    n_vocab: u32,
+    engine: Engine,
+}
+
+/// A prompt as ids, and what was done to make it fit.
+struct Ready {
+    ids: Vec<u32>,
+    sections: Sections,
+    n_dropped: usize,
+}
+
+impl Local {
+    /// Brings the weights into the form that this processor likes and starts the engine.
+    ///
+    /// # Errors
+    /// If the file has no usable tokenizer, or memory or threads are short.
+    pub fn new(model: Arc<Model>, options: LoadOptions) -> Result<Local, LoadError> {
+        let tokenizer = vocabulary::tokenizer(&model)?;
+        let chosen = options.chat_template.as_deref();
+        let template = vocabulary::template(&model, &tokenizer, chosen)?;
+        let description = describe(&model, &options, template.as_ref());
+        let n_vocab = model.n_vocab() as u32;
+        let session = Session::new(model, options.session())?;
+        let (released, n_ctx) = (session.released(), session.n_ctx());
+        let engine = Engine::start(session).map_err(|e| LoadError::Thread(e.to_string()))?;
+        Ok(Local { options, description, tokenizer, template, released, n_ctx, n_vocab, engine })
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Ranges of the file that were repacked and need not stay in memory.
+    pub fn released(&self) -> &[Range<usize>] {
+        &self.released
+    }
+
+    fn seconds(&self) -> f64 {
+        self.options.clock.as_ref().map_or(0.0, |clock: &Clock| clock())
+    }
+
+    /// The request's prompt as ids.
+    fn ready(&self, request: &Request) -> Result<Ready, Error> {
+        match &request.prompt {
+            Prompt::Chat(messages) => self.ready_chat(messages, request),
+            Prompt::Raw(text) => {
+                let ids = self.with_bos(self.tokenizer.encode(&text.text));
+                Ok(Ready { ids, sections: Sections::default(), n_dropped: 0 })
+            }
+            Prompt::Fill { prefix, suffix } => self.ready_fill(prefix, suffix),
+        }
+    }
+
+    fn with_bos(&self, mut ids: Vec<u32>) -> Vec<u32> {
+        if let Some(bos) = self.tokenizer.bos().filter(|_| self.tokenizer.adds_bos()) {
+            ids.insert(0, bos);
+        }
+        ids
+    }
+
+    /// A gap between two texts, in the order that most code models learnt.
+    fn ready_fill(&self, prefix: &Text, suffix: &Text) -> Result<Ready, Error> {
+        let names = [
+            ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"],
+            ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
+        ];
+        let known = |name: &str| self.tokenizer.find(name);
+        let found = names.iter().find_map(|[a, b, c]| Some((known(a)?, known(b)?, known(c)?)));
+        let Some((before, after, middle)) = found else {
+            return Err(Error::unsupported(&self.description.id, "fill a gap")
+                .hint("code models with fill-in-the-middle tokens can"));
+        };
+        let mut ids = vec![before];
+        ids.extend(self.tokenizer.encode(&prefix.text));
+        ids.push(after);
+        ids.extend(self.tokenizer.encode(&suffix.text));
+        ids.push(middle);
+        Ok(Ready { ids: self.with_bos(ids), sections: Sections::default(), n_dropped: 0 })
+    }
+
+    /// Renders a conversation; drops its oldest turns until it leaves room for an answer.
+    fn ready_chat(&self, messages: &[Message], request: &Request) -> Result<Ready, Error> {
+        let Some(template) = &self.template else {
+            return Err(Error::unsupported(&self.description.id, "chat: it has no chat template")
+                .hint("it is a base model: give it text to go on from, with --raw"));
+        };
+        let asked = request.options.max_tokens.map_or(ANSWER_ROOM, |n| n as usize);
+        let room = asked.min(ANSWER_ROOM).min(self.n_ctx / 4).max(1);
+        let mut kept = messages.to_vec();
+        loop {
+            let rendered = self.render(template, &kept, request)?;
+            let ids = self.tokenizer.encode_rendered(&rendered);
+            if ids.len() + room <= self.n_ctx {
+                let sections = sections(template, &rendered, request);
+                let n_dropped = messages.len() - kept.len();
+                return Ok(Ready { ids, sections, n_dropped });
+            }
+            if !drop_oldest_turn(&mut kept) {
+                return Err(engine::overflow(ids.len() + room, self.n_ctx));
+            }
+        }
+    }
+
+    fn render(
+        &self,
+        template: &Template,
+        messages: &[Message],
+        request: &Request,
+    ) -> Result<Rendered, Error> {
+        let options = RenderOptions {
+            add_generation_prompt: true,
+            now: self.options.now,
+            ..RenderOptions::default()
+        };
+        template.render(messages, &request.tools, &options).map_err(|error| {
+            let hint = error.hint();
+            let error = Error::new(ErrorKind::BadRequest, error.to_string());
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })
+    }
+
+    /// Begins to generate.
+    fn submit(&self, request: &Request, ids: Vec<u32>) -> Result<Running, Error> {
+        let bad = |error: crate::OptionError| Error::new(ErrorKind::BadRequest, error.to_string());
+        let sampling = Sampling::default().with(&request.options, self.n_vocab).map_err(bad)?;
+        let mut sampler = Sampler::new(sampling, self.n_vocab);
+        ids.iter().for_each(|&id| sampler.accept(id));
+        let left = self.n_ctx.saturating_sub(ids.len()) + 1;
+        let max_tokens = request.options.max_tokens.map_or(left, |n| (n as usize).min(left));
+        let goal = Goal::Generate { sampler: Box::new(sampler), max_tokens, top: request.logprobs };
+        self.start(ids, goal)
+    }
+
+    fn start(&self, ids: Vec<u32>, goal: Goal) -> Result<Running, Error> {
+        let (sender, steps) = mpsc::channel();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let running = Running { steps, cancelled: Arc::clone(&cancelled) };
+        self.engine.submit(Job { ids, goal, steps: sender, cancelled })?;
+        Ok(running)
+    }
+
+    fn token_info(&self, id: u32, logprobs: engine::Logprobs) -> TokenInfo {
+        let bytes = |id: u32| self.tokenizer.token_bytes(id).to_vec();
+        let top = logprobs.top.iter();
+        TokenInfo {
+            id,
+            bytes: bytes(id),
+            logprob: logprobs.logprob,
+            top: top.map(|&(id, logprob)| TopToken { id, bytes: bytes(id), logprob }).collect(),
+        }
+    }
+
+    /// Ids of `context` and of both together: the continuation is what comes after.
+    fn score_ids(&self, context: &Text, continuation: &Text) -> Result<(Vec<u32>, usize), Error> {
+        let before = self.with_bos(self.tokenizer.encode(&context.text));
+        let both = format!("{}{}", context.text, continuation.text);
+        let mut all = self.with_bos(self.tokenizer.encode(&both));
+        let mut from = before.len().min(all.len());
+        if from == 0 {
+            let begin = self.tokenizer.bos().or_else(|| self.tokenizer.eos());
+            let Some(begin) = begin else {
+                return Err(Error::new(ErrorKind::BadRequest, "nothing comes before the text")
+                    .hint("this model has no token that begins a text: give some context"));
+            };
+            all.insert(0, begin);
+            from = 1;
+        }
+        Ok((all, from))
+    }
+}
+
+/// A job in the engine; dropping it cancels.
+struct Running {
+    steps: Receiver<Step>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Running {
+    /// # Errors
+    /// If the job failed or the engine died.
+    fn next(&self) -> Result<Step, Error> {
+        match self.steps.recv() {
+            Ok(Step::Failed(error)) => Err(error),
+            Ok(step) => Ok(step),
+            Err(_) => Err(engine::dead()),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+impl wright_chat::Model for Local {
+    fn describe(&self) -> Description {
+        self.description.clone()
+    }
+
+    fn respond(&self, request: &Request, sink: &mut dyn Sink) -> Result<Response, Error> {
+        if request.shape.is_some() {
+            return Err(Error::unsupported(&self.description.id, "keep to a schema or grammar"));
+        }
+        let begin = self.seconds();
+        let Ready { ids, sections, n_dropped } = self.ready(request)?;
+        let mut usage = Usage { prompt_tokens: ids.len() as u32, ..Usage::default() };
+        let mut answer = Answer::new(sections, &request.options.stop, "call".into());
+        let running = self.submit(request, ids)?;
+        let mut finish = None;
+        if n_dropped > 0 {
+            let text = format!("left out the {n_dropped} oldest messages: the context is full");
+            finish = cancelled(sink.event(Event::Notice { text }));
+        }
+        let mut tokens = Vec::new();
+        let mut first = begin;
+        while finish.is_none() {
+            match running.next()? {
+                Step::Cached(n) => usage.cached_tokens = n as u32,
+                Step::Prefill(n) => {
+                    let event = Event::Prefill { done: n as u32, total: usage.prompt_tokens };
+                    finish = cancelled(sink.event(event));
+                }
+                Step::Token { id, logprobs } => {
+                    usage.completion_tokens += 1;
+                    if usage.completion_tokens == 1 {
+                        first = self.seconds();
+                    }
+                    if let Some(logprobs) = logprobs {
+                        let token = self.token_info(id, logprobs);
+                        tokens.push(token.clone());
+                        finish = cancelled(sink.event(Event::Token { token }));
+                    }
+                    finish = finish.or_else(|| self.take(id, &mut answer, sink));
+                }
+                Step::Scored { .. } => {}
+                Step::End => finish = Some(FinishReason::Length),
+                Step::Failed(error) => return Err(error),
+            }
+        }
+        drop(running);
+        usage.prefill_s = first - begin;
+        usage.decode_s = self.seconds() - first;
+        let finish = finish.unwrap_or(FinishReason::Stop);
+        Ok(end(answer, finish, usage, tokens, sink))
+    }
+
+    fn score(&self, context: &Text, continuations: &[Text]) -> Result<Vec<Score>, Error> {
+        let mut scores = Vec::with_capacity(continuations.len());
+        for continuation in continuations {
+            let (ids, from) = self.score_ids(context, continuation)?;
+            let running = self.start(ids, Goal::Score { from })?;
+            let mut score = Score { logprobs: Vec::new(), greedy: Vec::new() };
+            loop {
+                match running.next()? {
+                    Step::Scored { logprob, greedy } => {
+                        score.logprobs.push(logprob);
+                        score.greedy.push(greedy);
+                    }
+                    Step::End => break,
+                    _ => {}
+                }
+            }
+            scores.push(score);
+        }
+        Ok(scores)
+    }
+
+    fn tokenize(&self, text: &Text) -> Result<Vec<Token>, Error> {
+        let token = |id| Token {
+            id,
+            bytes: self.tokenizer.token_bytes(id).to_vec(),
+            special: self.tokenizer.is_control(id),
+        };
+        Ok(self.tokenizer.encode(&text.text).into_iter().map(token).collect())
+    }
+}
+
+impl Local {
+    /// Says one token. Returns why the answer ends, if it does.
+    fn take(&self, id: u32, answer: &mut Answer, sink: &mut dyn Sink) -> Option<FinishReason> {
+        if self.tokenizer.is_end(id) {
+            return Some(FinishReason::Stop);
+        }
+        if self.tokenizer.is_control(id) {
+            return None;
+        }
+        match answer.push(self.tokenizer.token_bytes(id), sink) {
+            State::Going => None,
+            State::Stopped => Some(FinishReason::StopString),
+            State::Cancelled => Some(FinishReason::Cancelled),
+        }
+    }
+}
+
+fn cancelled(flow: ControlFlow<()>) -> Option<FinishReason> {
+    flow.is_break().then_some(FinishReason::Cancelled)
+}
+
+/// Says what was held back and puts the response together.
+fn end(
+    mut answer: Answer,
+    finish: FinishReason,
+    usage: Usage,
+    tokens: Vec<TokenInfo>,
+    sink: &mut dyn Sink,
+) -> Response {
+    let mut finish = finish;
+    if matches!(finish, FinishReason::Stop | FinishReason::Length) {
+        match answer.finish(sink) {
+            State::Going => {}
+            State::Stopped => finish = FinishReason::StopString,
+            State::Cancelled => finish = FinishReason::Cancelled,
+        }
+    }
+    let (message, calls) = answer.into_message();
+    if calls && finish == FinishReason::Stop {
+        finish = FinishReason::ToolCalls;
+    }
+    Response { message, finish, usage, tokens }
+}
+
+/// Which sections the family writes.
+fn sections(template: &Template, rendered: &Rendered, request: &Request) -> Sections {
+    let text = rendered.text();
+    Sections {
+        reasoning: template.source().contains("<think>"),
+        opens_in_reasoning: text.trim_end().ends_with("<think>"),
+        calls: !request.tools.is_empty(),
+    }
+}
+
+/// Drops the first message that is no system prompt, and what belongs to it up to the next
+/// question. Returns whether there was one to drop: the last question always stays.
+fn drop_oldest_turn(messages: &mut Vec<Message>) -> bool {
+    let is = |role: Role| move |m: &Message| m.role == role;
+    let Some(start) = messages.iter().position(|m| m.role != Role::System) else { return false };
+    let next = messages[start + 1..].iter().position(is(Role::User)).map(|i| start + 1 + i);
+    match next {
+        Some(next) => {
+            messages.drain(start..next);
+            true
+        }
+        None => false,
+    }
+}
+
+fn describe(model: &Model, options: &LoadOptions, template: Option<&Template>) -> Description {
+    let arch = model.metadata().str("general.architecture").unwrap_or("unknown");
+    let millions = model.n_parameters() as f64 / 1e6;
+    Description {
+        id: options.id.clone(),
+        provider: "local".into(),
+        summary: format!("{arch} {millions:.0}M {}", model.main_format()),
+        context_length: u32::try_from(options.n_ctx).ok(),
+        embedding_length: None,
+        licence: model.metadata().str("general.license").map(str::to_owned),
+        capabilities: Capabilities {
+            chat: template.is_some(),
+            score: true,
+            tokenize: true,
+            tools: template.is_some_and(Template::takes_tools),
+            ..Capabilities::default()
+        },
+    }
+}
