@@ -358,7 +358,7 @@ fn read_layer(
         rope: match family.rope {
             RopeUse::All => Some(0),
             RopeUse::None => None,
-            RopeUse::NotEach(n) => ((index + 1) % n != 0).then_some(0),
+            RopeUse::NotEach(n) => (!(index + 1).is_multiple_of(n)).then_some(0),
         },
         norm: family.norm,
         norm_eps: norm_eps

@@ -211,7 +211,7 @@ fn wrong_models_are_named() {
     let key = b"feed_forward_length";
     let at = other.windows(key.len()).position(|w| w == key).unwrap() + key.len() + 4;
     bytes[at..at + 4].copy_from_slice(&other[at..at + 4]);
-    refused(bytes, ErrorKind::BadModel, &["blk.0.ffn_gate.weight", "64 x 96", "64 x 128"]);
+    refused(bytes, ErrorKind::BadModel, &["blk.0.ffn_up.weight", "64 x 96", "64 x 128"]);
     let spare = Tiny { arch: "llama", ..Tiny::gemma3(DType::F32) };
     let mut bytes = Tiny { arch: "gemma3", ..spare }.bytes();
     for at in 0..bytes.len() - 6 {

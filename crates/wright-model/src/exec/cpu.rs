@@ -18,6 +18,7 @@ use crate::network::{Gate, Linear, Mlp, Norm, WeightId};
 use buffers::{Buf, Buffers};
 use store::KvStore;
 use weights::CpuWeights;
+use wright_kernels::attention::{Attention, Span, attend, write_kv};
 use wright_kernels::quant::{Activations, Part, linear_packed_each};
 use wright_kernels::{
     Activation, Pool, RopeTable, activate, elementwise, embed, gated, gated_rows, layer_norm,
@@ -44,7 +45,8 @@ pub struct Cpu<'p> {
     model: &'p Model,
     pool: &'p Pool,
     rows: &'p Rows,
-    table: &'p KvTable,
+    /// The rows' sequences and where these lie in the cache.
+    spans: Vec<Span<'p>>,
     weights: &'p CpuWeights,
     store: &'p mut KvStore,
     buffers: &'p Buffers,
@@ -65,11 +67,17 @@ impl<'p> Cpu<'p> {
         let turns =
             |r: &crate::rope::Rope| RopeTable::new(pool, &r.inv_freq, r.magnitude, &rows.positions);
         let CpuState { weights, store, buffers, rounded } = state;
+        let spans = rows.spans.iter().map(|span| Span {
+            row: span.rows.start,
+            n_rows: span.rows.len(),
+            pos: span.pos as usize,
+            blocks: table.blocks(span.seq),
+        });
         Cpu {
             model,
             pool,
             rows,
-            table,
+            spans: spans.collect(),
             weights,
             store,
             buffers,
@@ -205,12 +213,25 @@ impl<'p> Exec for Cpu<'p> {
         sinks: Option<WeightId>,
     ) -> Buf<'p> {
         let mut out = self.buffers.take(qkv.q.rows(), heads.out_width());
-        let sinks = sinks.map(|id| self.model.vector(id));
-        let Qkv { q, k, v } = qkv;
+        let slopes: Option<Vec<f32>> = heads
+            .alibi_max_bias
+            .map(|_| (0..heads.n_head).map(|head| heads.alibi_slope(head) as f32).collect());
+        let attention = Attention {
+            n_head: heads.n_head,
+            n_kv_head: heads.n_kv_head,
+            key_dim: heads.key_dim,
+            value_dim: heads.value_dim,
+            scale: heads.scale,
+            causal: true,
+            window: heads.window.map(|window| window as usize),
+            soft_cap: heads.soft_cap,
+            alibi: slopes.as_deref(),
+            sinks: sinks.map(|id| self.model.vector(id)),
+        };
         let layer = self.store.layer(layer);
-        layer.write(self.rows, self.table, heads, &k.data, &v.data);
-        let at = store::Look { rows: self.rows, table: self.table, heads, sinks };
-        layer.attend(self.pool, &at, &q.data, &mut out.data);
+        let new = (&qkv.k.data[..], &qkv.v.data[..]);
+        write_kv(self.pool, &attention, layer.cells_mut(), &self.spans, new);
+        attend(self.pool, &attention, layer.cells(), &self.spans, &qkv.q.data, &mut out.data);
         out
     }
 
