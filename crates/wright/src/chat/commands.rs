@@ -76,7 +76,7 @@ pub fn help() -> String {
     });
     let rows: String = rows.collect();
     format!(
-        "{rows}\n  Alt-Enter or a \\ at the end of a line starts a new line of the same message;\n  \
+        "{rows}\n  Alt-Enter or a \\ at the end of a line starts a new line of a message;\n  \
          \"\"\" opens a longer one and closes it. Ctrl-C stops an answer.\n  \
          A message that begins with / is written with two: //\n"
     )
