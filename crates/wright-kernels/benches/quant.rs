@@ -18,33 +18,54 @@ const SHAPES: [(&str, usize, usize); 4] =
 /// Bytes of matrices that no cache of the machine holds.
 const COLD_BYTES: usize = 64 << 20;
 
+/// (rows of activations, weights from memory)
+const CASES: [(usize, bool); 5] = [(1, true), (1, false), (4, false), (8, false), (256, false)];
+
 fn main() {
     let filters: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    println!("{:8}{:>8}{:>8}{:>8}{:>10}{:>10}", "format", "shape", "m", "", "GMAC/s", "GB/s");
+    println!("{:8}{:>8}{:>8}{:>8}{:>10}{:>10}", "format", "shape", "what", "", "GMAC/s", "GB/s");
     let pool = Pool::new(1);
     for dtype in DType::ALL.into_iter().filter(|d| !d.is_float()) {
         for (name, n, k) in SHAPES {
-            if !k.is_multiple_of(dtype.block_len()) {
-                continue;
-            }
-            let wanted = |line: &str| filters.iter().all(|f| line.contains(f.as_str()));
-            let cases = [(1, true), (1, false), (4, false), (8, false), (256, false)].map(|case| {
-                let line = format!("{:8}{name:>8}{:>8}", dtype.name(), format!("m={}", case.0));
-                (case, format!("{line}{:>8}", if case.1 { "cold" } else { "" }))
-            });
-            if !cases.iter().any(|(_, line)| wanted(line)) {
-                continue;
-            }
-            let bytes = weights(dtype, n, k);
-            let matrix = Matrix::new(dtype, n, k, &bytes).expect("whole rows");
-            let Some(packed) = Packed::new(&pool, matrix) else { continue };
-            for ((m, cold), line) in cases.iter().filter(|(_, line)| wanted(line)) {
-                let bytes = packed.as_bytes().len() as f64;
-                let seconds = best(&pool, &packed, *m, *cold).as_secs_f64();
-                let macs = (m * n * k) as f64 / seconds / 1e9;
-                println!("{line}{macs:>10.1}{:>10.1}", bytes / seconds / 1e9);
+            let line = |what: &str, how: &str| {
+                let line = format!("{:8}{name:>8}{what:>8}{how:>8}", dtype.name());
+                filters.iter().all(|f| line.contains(f.as_str())).then_some(line)
+            };
+            if k.is_multiple_of(dtype.block_len()) {
+                shape(&pool, dtype, n, k, &line);
             }
         }
+    }
+}
+
+/// Packing and all products of one matrix, those that `line` has a line for.
+fn shape(
+    pool: &Pool,
+    dtype: DType,
+    n: usize,
+    k: usize,
+    line: &dyn Fn(&str, &str) -> Option<String>,
+) {
+    let cases =
+        CASES.map(|(m, cold)| (m, cold, line(&format!("m={m}"), if cold { "cold" } else { "" })));
+    let pack = line("pack", "");
+    if pack.is_none() && cases.iter().all(|(_, _, line)| line.is_none()) {
+        return;
+    }
+    let bytes = weights(dtype, n, k);
+    let matrix = Matrix::new(dtype, n, k, &bytes).expect("whole rows");
+    let Some(packed) = Packed::new(pool, matrix) else { return };
+    if let Some(line) = pack {
+        let mut room = packed.as_bytes().to_vec();
+        let seconds = best_of(1, || Packed::write(pool, matrix, &mut room)).as_secs_f64();
+        println!("{line}{:>10}{:>10.1}", "", bytes.len() as f64 / seconds / 1e9);
+    }
+    for (m, cold, line) in cases {
+        let Some(line) = line else { continue };
+        let seconds = product(pool, &packed, m, cold).as_secs_f64();
+        let macs = (m * n * k) as f64 / seconds / 1e9;
+        let bytes = packed.as_bytes().len() as f64 / seconds / 1e9;
+        println!("{line}{macs:>10.1}{bytes:>10.1}");
     }
 }
 
@@ -54,28 +75,33 @@ fn weights(dtype: DType, n: usize, k: usize) -> Vec<u8> {
     (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x33).collect()
 }
 
-/// The shortest time of one product, of some tenths of a second of trying.
-fn best(pool: &Pool, packed: &Packed, m: usize, cold: bool) -> Duration {
+/// The shortest time of one product.
+fn product(pool: &Pool, packed: &Packed, m: usize, cold: bool) -> Duration {
     let (n, k) = (packed.n(), packed.k());
     let x: Vec<f32> = (0..m * k).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
     let x = Activations::quantize(pool, &x, m, k);
     let mut y = vec![0.0; m * n];
     let copies = if cold { COLD_BYTES.div_ceil(packed.as_bytes().len()) } else { 1 };
     let many: Vec<Packed> = (0..copies).map(|_| copy(packed)).collect();
-    let macs = m * n * k * copies;
-    let rounds = (40_000_000 / macs).max(1);
+    let rounds = (40_000_000 / (m * n * k * copies)).max(1);
+    let all = best_of(rounds, || {
+        for packed in &many {
+            linear_packed(pool, packed, &x, &mut y);
+        }
+    });
+    all / copies as u32
+}
+
+/// The shortest time of one call, over a dozen times `rounds` calls.
+fn best_of(rounds: usize, mut call: impl FnMut()) -> Duration {
     (0..12)
         .map(|_| {
             let start = thread_time();
-            for _ in 0..rounds {
-                for packed in &many {
-                    linear_packed(pool, packed, &x, &mut y);
-                }
-            }
-            (thread_time() - start) / (rounds * copies) as u32
+            (0..rounds).for_each(|_| call());
+            (thread_time() - start) / rounds as u32
         })
         .min()
-        .expect("rounds")
+        .expect("a dozen times")
 }
 
 /// A matrix in memory of its own.

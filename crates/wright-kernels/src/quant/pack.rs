@@ -18,81 +18,88 @@ pub(super) fn group(layout: &Layout, matrix: &Matrix<'_>, first: usize, group: &
     let (quants, rest) = group.split_at_mut(layout.high);
     let (high, scales) = rest.split_at_mut(layout.scales - layout.high);
     let mut planes = Planes { quants, high, scales };
+    let p = &mut planes;
+    match matrix.dtype {
+        DType::Q4_0 | DType::IQ4NL => rows(matrix, first, |b, r, x| p.simple::<0, 0>(b, r, x)),
+        DType::Q4_1 => rows(matrix, first, |b, r, x| p.simple::<1, 0>(b, r, x)),
+        DType::Q5_0 => rows(matrix, first, |b, r, x| p.simple::<0, 4>(b, r, x)),
+        DType::Q5_1 => rows(matrix, first, |b, r, x| p.simple::<1, 4>(b, r, x)),
+        DType::Q8_0 => rows(matrix, first, |b, r, x| p.q8_0(b, r, x)),
+        DType::Q2K => rows(matrix, first, |b, r, x| p.q2_k(b, r, x)),
+        DType::Q3K => rows(matrix, first, |b, r, x| p.q3_k(b, r, x)),
+        DType::Q4K => rows(matrix, first, |b, r, x| p.q4_k::<0>(b, r, x)),
+        DType::Q5K => rows(matrix, first, |b, r, x| p.q4_k::<32>(b, r, x)),
+        DType::Q6K => rows(matrix, first, |b, r, x| p.q6_k(b, r, x)),
+        DType::IQ4XS => rows(matrix, first, |b, r, x| p.iq4_xs(b, r, x)),
+        DType::F32 | DType::F16 | DType::BF16 => unreachable!("no layout for floats"),
+    }
+}
+
+/// Calls `put(number of the block, lane, block)` for all blocks of up to 8 rows.
+#[inline(always)]
+fn rows(matrix: &Matrix<'_>, first: usize, mut put: impl FnMut(usize, usize, &[u8])) {
     for lane in 0..LANES.min(matrix.n - first) {
         let row = matrix.row(first + lane);
         for (b, block) in row.chunks_exact(matrix.dtype.block_bytes()).enumerate() {
-            match matrix.dtype {
-                DType::Q4_0 | DType::IQ4NL => planes.simple(b, lane, block, 0, 0),
-                DType::Q4_1 => planes.simple(b, lane, block, 1, 0),
-                DType::Q5_0 => planes.simple(b, lane, block, 0, 4),
-                DType::Q5_1 => planes.simple(b, lane, block, 1, 4),
-                DType::Q8_0 => planes.q8_0(b, lane, block),
-                DType::Q2K => planes.q2_k(b, lane, block),
-                DType::Q3K => planes.q3_k(b, lane, block),
-                DType::Q4K => planes.q4_k(b, lane, block, 0),
-                DType::Q5K => planes.q4_k(b, lane, block, 32),
-                DType::Q6K => planes.q6_k(b, lane, block),
-                DType::IQ4XS => planes.iq4_xs(b, lane, block),
-                DType::F32 | DType::F16 | DType::BF16 => unreachable!("no layout for floats"),
-            }
+            put(b, lane, block);
         }
     }
 }
 
 impl Planes<'_> {
-    /// Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL: f16 d, `minima` × f16 m, `high` bytes of fifth bits, then
+    /// Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL: f16 d, `MINIMA` × f16 m, `HIGH` bytes of fifth bits, then
     /// nibbles: byte i holds values i and i + 16.
-    fn simple(&mut self, b: usize, lane: usize, block: &[u8], minima: usize, high: usize) {
-        let step = 16 * (1 + minima);
-        for scale in 0..=minima {
-            let at = b * step + 16 * scale + 2 * lane;
-            self.scales[at..at + 2].copy_from_slice(&block[2 * scale..2 * scale + 2]);
+    #[inline(always)]
+    fn simple<const MINIMA: usize, const HIGH: usize>(
+        &mut self,
+        b: usize,
+        lane: usize,
+        block: &[u8],
+    ) {
+        let front = 2 + 2 * MINIMA;
+        let block = &block[..front + HIGH + 16];
+        self.halves(8 * front * b, lane, &block[..front]);
+        if HIGH > 0 {
+            let bits = u32::from_le_bytes(block[front..].as_chunks().0[0]);
+            let high = [0, 1, 2, 3].map(|i| each_fourth(bits >> i));
+            self.high[32 * b + 4 * lane..][..4].copy_from_slice(&high);
         }
-        let rest = &block[2 * (1 + minima)..];
-        if let [b0, b1, b2, b3, ..] = rest[..high] {
-            let bits = u32::from_le_bytes([b0, b1, b2, b3]);
-            for value in 0..32 {
-                self.high[32 * b + 4 * lane + value % 4] |=
-                    ((bits >> value & 1) as u8) << (value / 4);
-            }
-        }
-        self.nibbles(b, lane, &rest[high..]);
+        self.nibbles(b, lane, &block[front + HIGH..]);
     }
 
+    #[inline(always)]
     fn q8_0(&mut self, b: usize, lane: usize, block: &[u8]) {
-        let at = 16 * b + 2 * lane;
-        self.scales[at..at + 2].copy_from_slice(&block[..2]);
-        for (g, four) in block[2..].as_chunks::<4>().0.iter().enumerate() {
-            let at = 256 * b + 32 * g + 4 * lane;
-            self.quants[at..at + 4].copy_from_slice(four);
+        self.halves(16 * b, lane, &block[..2]);
+        let room = &mut self.quants[256 * b..][..256];
+        for (g, four) in block[2..34].as_chunks::<4>().0.iter().enumerate() {
+            room[32 * g + 4 * lane..][..4].copy_from_slice(four);
         }
     }
 
     /// 16 bytes of nibbles, byte i with values i and i + 16: our own order.
+    #[inline(always)]
     fn nibbles(&mut self, b: usize, lane: usize, bytes: &[u8]) {
-        for (g, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
-            let at = 128 * b + 32 * g + 4 * lane;
-            self.quants[at..at + 4].copy_from_slice(four);
+        let room = &mut self.quants[128 * b..][..128];
+        for (g, four) in bytes[..16].as_chunks::<4>().0.iter().enumerate() {
+            room[32 * g + 4 * lane..][..4].copy_from_slice(four);
         }
     }
 
     /// Q4_K and Q5_K: f16 d, f16 dmin, 12 bytes of 6-bit scales and minima, `high` bytes of fifth
     /// bits (bit j of byte l: value l of block j), 128 bytes of nibbles (32 bytes: two blocks).
-    fn q4_k(&mut self, s: usize, lane: usize, block: &[u8], high: usize) {
+    fn q4_k<const HIGH: usize>(&mut self, s: usize, lane: usize, block: &[u8]) {
         let front = 160 * s;
         self.halves(front, lane, &block[..4]);
-        let (packed, fifth) = (&block[4..16], &block[16..16 + high]);
+        let (packed, fifth) = (&block[4..16], &block[16..16 + HIGH]);
         for j in 0..8 {
             let (scale, min) = six_bits(packed, j);
             self.scales[front + 32 + 16 * j + lane] = scale;
             self.scales[front + 32 + 16 * j + 8 + lane] = min;
-            let pair = &block[16 + high + 32 * (j / 2)..][..32];
-            let value = |l: usize| pair[l] >> (4 * (j % 2)) & 15;
-            let nibbles: [u8; 16] = std::array::from_fn(|i| value(i) | value(i + 16) << 4);
+            let nibbles = joined(&block[16 + HIGH + 32 * (j / 2)..], j % 2);
             self.nibbles(8 * s + j, lane, &nibbles);
-            for (l, bits) in fifth.iter().enumerate() {
-                self.high[32 * (8 * s + j) + 4 * lane + l % 4] |= (bits >> j & 1) << (l / 4);
-            }
+        }
+        if let Some(fifth) = fifth.first_chunk() {
+            self.one_bit(s, lane, fifth);
         }
     }
 
@@ -104,13 +111,11 @@ impl Planes<'_> {
         for j in 0..8 {
             let (half, t) = (j / 4, j % 4);
             self.sixteenths(front + 16, j, lane, [block[192 + 2 * j], block[193 + 2 * j]]);
-            let low = &block[64 * half + 32 * (t % 2)..][..32];
-            let value = |l: usize| low[l] >> (4 * (t / 2)) & 15;
-            let nibbles: [u8; 16] = std::array::from_fn(|i| value(i) | value(i + 16) << 4);
+            let nibbles = joined(&block[64 * half + 32 * (t % 2)..], t / 2);
             self.nibbles(8 * s + j, lane, &nibbles);
             let high = &block[128 + 32 * half..][..32];
             let at = 64 * (8 * s + j);
-            two_bits(&mut self.high[at..at + 64], lane, |l| high[l] >> (2 * t) & 3);
+            two_bits(&mut self.high[at..at + 64], lane, high, 2 * t);
         }
     }
 
@@ -124,7 +129,7 @@ impl Planes<'_> {
             let values = &block[16 + 32 * (j / 4)..][..32];
             let at = 64 * (8 * s + j);
             let quants = &mut self.quants[at..at + 64];
-            two_bits(quants, lane, |l| values[l] >> (2 * (j % 4)) & 3);
+            two_bits(quants, lane, values, 2 * (j % 4));
         }
     }
 
@@ -144,10 +149,10 @@ impl Planes<'_> {
             let values = &block[32 + 32 * (j / 4)..][..32];
             let at = 64 * (8 * s + j);
             let quants = &mut self.quants[at..at + 64];
-            two_bits(quants, lane, |l| values[l] >> (2 * (j % 4)) & 3);
-            for (l, bits) in block[..32].iter().enumerate() {
-                self.high[32 * (8 * s + j) + 4 * lane + l % 4] |= (bits >> j & 1) << (l / 4);
-            }
+            two_bits(quants, lane, values, 2 * (j % 4));
+        }
+        if let Some(third) = block.first_chunk() {
+            self.one_bit(s, lane, third);
         }
     }
 
@@ -162,6 +167,18 @@ impl Planes<'_> {
             let scale = (low | ((upper >> (2 * j) & 3) as u8) << 4).wrapping_sub(32);
             self.scales[front + 16 + 8 * j + lane] = scale;
             self.nibbles(8 * s + j, lane, &block[8 + 16 * j..][..16]);
+        }
+    }
+
+    /// One more bit for 256 values: bit j of byte l belongs to value l of block j.
+    fn one_bit(&mut self, s: usize, lane: usize, bytes: &[u8; 32]) {
+        let words = words(bytes);
+        let room = &mut self.high[256 * s..][..256];
+        for j in 0..8 {
+            let bit = |g: usize| (words[g] >> j & 0x0101_0101) << g;
+            let low = bit(0) | bit(1) | bit(2) | bit(3);
+            let four = low | bit(4) | bit(5) | bit(6) | bit(7);
+            room[32 * j + 4 * lane..][..4].copy_from_slice(&four.to_le_bytes());
         }
     }
 
@@ -180,11 +197,42 @@ impl Planes<'_> {
     }
 }
 
-/// Puts 32 two-bit values of one row into a plane's 64 bytes of a block.
-fn two_bits(plane: &mut [u8], lane: usize, value: impl Fn(usize) -> u8) {
-    for l in 0..32 {
-        plane[32 * (l / 16) + 4 * lane + l % 4] |= value(l) << (2 * (l / 4 % 4));
+/// 32 bytes as eight words, values 4g..4g+4 in word g.
+#[inline(always)]
+fn words(bytes: &[u8]) -> [u32; 8] {
+    let (fours, _) = bytes[..32].as_chunks::<4>();
+    std::array::from_fn(|g| u32::from_le_bytes(fours[g]))
+}
+
+/// The low (`which` 0) or high (1) nibbles of 32 bytes, two to a byte: i and i + 16.
+#[inline(always)]
+fn joined(bytes: &[u8], which: usize) -> [u8; 16] {
+    let nibbles = words(bytes).map(|word| word >> (4 * which) & 0x0f0f_0f0f);
+    let mut out = [0; 16];
+    for (g, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        *out = (nibbles[g] | nibbles[g + 4] << 4).to_le_bytes();
     }
+    out
+}
+
+/// Puts two bits, those at `shift` and up, of each of 32 bytes of one row into a plane's 64 bytes
+/// of a block.
+#[inline(always)]
+fn two_bits(plane: &mut [u8], lane: usize, bytes: &[u8], shift: usize) {
+    let w = words(bytes).map(|word| word >> shift & 0x0303_0303);
+    for half in 0..2 {
+        let w = &w[4 * half..][..4];
+        let four = w[0] | w[1] << 2 | w[2] << 4 | w[3] << 6;
+        plane[32 * half + 4 * lane..][..4].copy_from_slice(&four.to_le_bytes());
+    }
+}
+
+/// Bits 0, 4, 8, … 28, side by side.
+fn each_fourth(bits: u32) -> u8 {
+    let x = bits & 0x1111_1111;
+    let x = (x | x >> 3) & 0x0303_0303;
+    let x = (x | x >> 6) & 0x000f_000f;
+    (x | x >> 12) as u8
 }
 
 /// (scale, minimum) of block `j` of eight, 6 bits each, from 12 bytes.

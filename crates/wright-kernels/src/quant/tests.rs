@@ -67,7 +67,9 @@ fn random_matrix(dtype: DType, n: usize, k: usize) -> Vec<u8> {
 fn random_rows(m: usize, k: usize) -> Vec<f32> {
     let mut dice = Dice(1 + m as u64 * 17 + k as u64);
     // Some blocks a thousand times larger than others.
-    (0..m * k).map(|i| dice.float() * if i / BLOCK % 3 == 0 { 40.0 } else { 0.04 }).collect()
+    (0..m * k)
+        .map(|i| dice.float() * if (i / BLOCK).is_multiple_of(3) { 40.0 } else { 0.04 })
+        .collect()
 }
 
 fn pools() -> [Pool; 3] {
