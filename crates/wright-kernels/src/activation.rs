@@ -1,8 +1,8 @@
 //! The functions between the two halves of a feed-forward layer, plain and gated.
 
+use crate::Pool;
 use crate::lanes::{Lanes, each_isa};
 use crate::math::{erf_lanes, sigmoid_lanes, tanh_lanes};
-use crate::{Isa, Pool};
 
 /// Numbers worth one task of the pool.
 const TASK_LEN: usize = 4096;
@@ -117,6 +117,7 @@ impl Activation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Isa;
     use crate::tests::{assert_close, assert_same, floats};
 
     const ALL: [Activation; 8] = [

@@ -275,10 +275,11 @@ impl Block {
             let mut at = 0;
             while at < whole {
                 let xs: [V; M] = std::array::from_fn(|a| V::load_at(x.add(a * self.x_stride + at)));
-                for b in 0..N {
-                    let w = S::load::<V>(w.add(b * self.w_stride + at * S::BYTES));
-                    for a in 0..M {
-                        tile[a][b] = w.mul_add(xs[a], tile[a][b]);
+                let ws: [V; N] =
+                    std::array::from_fn(|b| S::load(w.add(b * self.w_stride + at * S::BYTES)));
+                for (row, x) in tile.iter_mut().zip(xs) {
+                    for (sum, w) in row.iter_mut().zip(ws) {
+                        *sum = w.mul_add(x, *sum);
                     }
                 }
                 at += 16;
@@ -306,8 +307,8 @@ impl Block {
         tile: &mut [[V; N]; M],
     ) {
         let whole = self.k & !15;
-        for a in 0..M {
-            for b in 0..N {
+        for (a, row) in tile.iter_mut().enumerate() {
+            for (b, sum) in row.iter_mut().enumerate() {
                 let (mut xs, mut ws) = ([0.0; 16], [0.0; 16]);
                 for at in whole..self.k {
                     // SAFETY: within the rows that the caller promises.
@@ -316,7 +317,7 @@ impl Block {
                         ws[at - whole] = S::load_one(w.add(b * self.w_stride + at * S::BYTES));
                     }
                 }
-                tile[a][b] = V::load(&ws).mul_add(V::load(&xs), tile[a][b]);
+                *sum = V::load(&ws).mul_add(V::load(&xs), *sum);
             }
         }
     }

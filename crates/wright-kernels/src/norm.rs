@@ -3,8 +3,8 @@
 //! A row's sums have 16 lanes and one order, and rows share nothing, so a row's bytes depend on
 //! the row alone.
 
+use crate::Pool;
 use crate::lanes::{Lanes, each_isa};
-use crate::{Isa, Pool};
 
 /// Numbers worth one task of the pool.
 const TASK_LEN: usize = 8192;
@@ -215,15 +215,10 @@ impl Affine<'_> {
     }
 }
 
-/// One row at a time, for callers that fuse a norm with what follows: `x` and `out` are (len).
-pub(crate) fn rms_norm_row(isa: Isa, norm: &Norm<'_>, x: &[f32], out: &mut [f32]) {
-    let scale = rms_scale(isa, x, norm.eps);
-    apply(isa, x, 0.0, scale, norm.weight, norm.bias, out);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Isa;
     use crate::tests::{assert_close, assert_same, floats};
 
     /// The same in f64, written down as the papers have it.
