@@ -94,6 +94,7 @@ fn python_shows_through() {
         "1",
     );
     check("{% generation %}{{ messages[0].content }}{% endgeneration %}", "hi");
+    check("{{ tools is iterable }}{{ messages is iterable }}", "FalseTrue");
     check("{{ strftime_now is defined }}", "False");
 }
 

@@ -44,6 +44,11 @@ impl Engine {
         environment.set_unknown_method_callback(python::method);
         environment.add_filter("tojson", python::tojson);
         environment.add_filter("string", |value: &Value| python::str(value));
+        // Python cannot iterate over None; MiniJinja says that it can.
+        environment.add_test("iterable", |value: &Value| {
+            use minijinja::value::ValueKind::{Bool, None, Number};
+            !matches!(value.kind(), None | Bool | Number)
+        });
         environment.add_function("raise_exception", |message: &Value| -> Result<(), _> {
             let message = python::str(message)?;
             let error = minijinja::Error::new(ErrorKind::InvalidOperation, message.clone());

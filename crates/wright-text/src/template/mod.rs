@@ -30,8 +30,9 @@ pub struct Template {
     special: serde_json::Map<String, serde_json::Value>,
     /// Whether content must be a list of parts.
     typed: bool,
-    takes_system: OnceLock<bool>,
-    takes_tools: OnceLock<bool>,
+    /// `None` if the template fails on the trial conversation.
+    takes_system: OnceLock<Option<bool>>,
+    takes_tools: OnceLock<Option<bool>>,
 }
 
 /// How to render.
@@ -139,6 +140,10 @@ impl Template {
 
     /// Whether a system message shows in what the template writes.
     pub fn takes_system(&self) -> bool {
+        self.shows_system() == Some(true)
+    }
+
+    fn shows_system(&self) -> Option<bool> {
         *self.takes_system.get_or_init(|| {
             let conversation = [Message::system("wright-system"), Message::user("wright-user")];
             self.shows(&conversation, &[], self.typed, "wright-system")
@@ -147,6 +152,10 @@ impl Template {
 
     /// Whether tools show in what the template writes.
     pub fn takes_tools(&self) -> bool {
+        self.shows_tools() == Some(true)
+    }
+
+    fn shows_tools(&self) -> Option<bool> {
         *self.takes_tools.get_or_init(|| {
             let tool = Tool {
                 name: "wright-tool".to_owned(),
@@ -160,19 +169,21 @@ impl Template {
     /// Some templates read content only as a list of parts: those that lose or refuse a string.
     fn wants_typed_content(&self) -> bool {
         let conversation = [Message::user("wright-user")];
-        let shows = |typed| self.shows(&conversation, &[], typed, "wright-user");
-        !shows(false) && shows(true)
+        let shows = |typed, text| self.shows(&conversation, &[], typed, text) == Some(true);
+        // A template that prints the list as it is shows the names of its fields.
+        !shows(false, "wright-user") && shows(true, "wright-user") && !shows(true, "'type'")
     }
 
-    fn shows(&self, messages: &[Message], tools: &[Tool], typed: bool, text: &str) -> bool {
-        let now = Now { unix_s: 0, utc_offset_s: 0 };
+    /// Whether `text` shows in a trial; `None` if the template fails on it.
+    fn shows(&self, messages: &[Message], tools: &[Tool], typed: bool, text: &str) -> Option<bool> {
         let options = RenderOptions {
             add_generation_prompt: true,
-            now: Some(now),
+            now: Some(Now { unix_s: 0, utc_offset_s: 0 }),
             ..RenderOptions::default()
         };
         let plain = |text: &str, _| text.to_owned();
-        self.run(messages, tools, &options, typed, &plain).is_ok_and(|out| out.contains(text))
+        let rendered = self.run(messages, tools, &options, typed, &plain).ok()?;
+        Some(rendered.contains(text))
     }
 
     /// Puts `messages` to words, offering `tools`.
@@ -197,10 +208,10 @@ impl Template {
         let guarded = self.run(messages, tools, options, self.typed, &write(Mode::Guarded))?;
         let severed = self.run(messages, tools, options, self.typed, &write(Mode::Severed))?;
         let is_system = |message: &Message| message.role == wright_chat::Role::System;
-        if messages.iter().any(is_system) && !self.takes_system() {
+        if messages.iter().any(is_system) && self.shows_system() == Some(false) {
             return Err(Error::NoSystemRole);
         }
-        if !tools.is_empty() && !self.takes_tools() {
+        if !tools.is_empty() && self.shows_tools() == Some(false) {
             return Err(Error::NoTools);
         }
         let trusted =
