@@ -22,9 +22,17 @@ use std::thread::JoinHandle;
 use wright_chat::{Error, ErrorKind};
 use wright_model::{Batch, Logits, Segment, SeqId, Session, Want};
 
-/// Prompt tokens that one pass reads for each request: small enough that answers in progress are
-/// not held up for long.
-const PREFILL_CHUNK: usize = 256;
+/// Prompt tokens that one pass reads, shared evenly by the requests that are reading. While
+/// answers are being written a pass reads fewer, so that these are not held up for long.
+const READ_MAX: usize = 256;
+const READ_BESIDE_ANSWERS_MAX: usize = 64;
+
+/// Ids at the end of a sequence that may differ when a chat goes on: what was sampled before the
+/// caller saw that the answer had ended, or a text that splits into other tokens when read.
+const TAIL_MAX: usize = 16;
+
+/// Logits of a piece that is scored fill at most this many values.
+const SCORED_LOGITS_MAX: usize = 8 << 20;
 
 /// What a caller asks of the engine.
 pub(crate) struct Job {
@@ -41,6 +49,9 @@ pub(crate) enum Goal {
     Generate { sampler: Box<Sampler>, max_tokens: usize, top: Option<u32> },
     /// How likely are the ids from this index on?
     Score { from: usize },
+    /// A defect, to see what becomes of the others.
+    #[cfg(test)]
+    Panic,
 }
 
 /// What a caller gets.
@@ -186,11 +197,17 @@ impl Scheduler {
         let usable = match job.goal {
             Goal::Generate { .. } => job.ids.len() - 1,
             Goal::Score { from } => from.saturating_sub(1),
+            #[cfg(test)]
+            Goal::Panic => 0,
         };
         let shared = |slot: &Slot| slot.shared(&job.ids).min(usable);
         let idle = |slot: &&Slot| slot.work.is_none();
+        // A sequence that goes on where it ended, else the one that rested longest: another that
+        // only begins alike is copied from, and stays for those who come back to it.
+        let goes_on =
+            |s: &Slot| if s.held.len() - s.shared(&job.ids) <= TAIL_MAX { shared(s) } else { 0 };
         let best_idle =
-            self.slots.iter().filter(idle).max_by_key(|s| (shared(s), u64::MAX - s.turn));
+            self.slots.iter().filter(idle).max_by_key(|s| (goes_on(s), u64::MAX - s.turn));
         let Some(target) = best_idle.map(|slot| slot.seq) else { return Err(dead()) };
         let source = self.slots.iter().max_by_key(|s| (shared(s), s.seq == target));
         let (source, n_shared) = source.map_or((target, 0), |slot| (slot.seq, shared(slot)));
@@ -215,31 +232,50 @@ impl Scheduler {
         for slot in &mut self.slots {
             slot.drop_if_cancelled();
         }
-        let pieces: Vec<(usize, Vec<u32>, Want)> = (0..)
+        let (n_read, n_score) = self.shares();
+        let pieces: Vec<Piece> = (0..)
             .zip(&self.slots)
             .filter_map(|(index, slot)| {
-                slot.piece(PREFILL_CHUNK).map(|(ids, want)| (index, ids, want))
+                slot.piece(n_read, n_score).map(|(ids, want)| Piece { index, ids, want })
             })
             .collect();
-        if pieces.is_empty() {
-            return;
-        }
-        let segments: Vec<Segment<'_>> = pieces
-            .iter()
-            .map(|(index, ids, want)| {
-                let slot = &self.slots[*index];
-                Segment { seq: slot.seq, pos: slot.held.len() as u32, ids, want: *want }
-            })
-            .collect();
-        match self.session.forward(&Batch { segments: &segments }) {
+        match self.forward(&pieces) {
             Ok(logits) => self.deliver(&pieces, &logits),
-            Err(error) => {
-                for (index, ..) in &pieces {
-                    self.slots[*index].fail(model_error(error.clone()));
-                    self.forget(*index);
+            Err(error) if pieces.len() == 1 => self.fail(pieces[0].index, error),
+            // The fault may be with one of them: the others need not suffer for it.
+            Err(_) => {
+                for piece in pieces.chunks(1) {
+                    match self.forward(piece) {
+                        Ok(logits) => self.deliver(piece, &logits),
+                        Err(error) => self.fail(piece[0].index, error),
+                    }
                 }
             }
         }
+    }
+
+    /// Prompt tokens that a pass may read for each request, and rows that it may score.
+    fn shares(&self) -> (usize, usize) {
+        let reading = self.slots.iter().filter(|slot| slot.is_reading()).count();
+        let working = self.slots.iter().filter(|slot| slot.work.is_some()).count();
+        let room = if working > reading { READ_BESIDE_ANSWERS_MAX } else { READ_MAX };
+        let share = |room: usize| (room / reading.max(1)).max(1);
+        (share(room), share(SCORED_LOGITS_MAX / self.session.model().n_vocab()))
+    }
+
+    fn forward(&mut self, pieces: &[Piece]) -> Result<Logits, wright_model::Error> {
+        let segment = |piece| {
+            let Piece { index, ids, want }: &Piece = piece;
+            let slot = &self.slots[*index];
+            Segment { seq: slot.seq, pos: slot.held.len() as u32, ids, want: *want }
+        };
+        let segments: Vec<Segment<'_>> = pieces.iter().map(segment).collect();
+        self.session.forward(&Batch { segments: &segments })
+    }
+
+    fn fail(&mut self, index: usize, error: wright_model::Error) {
+        self.slots[index].fail(model_error(error));
+        self.forget(index);
     }
 
     /// After an error nothing that the slot held is to be trusted.
@@ -251,16 +287,23 @@ impl Scheduler {
         }
     }
 
-    fn deliver(&mut self, pieces: &[(usize, Vec<u32>, Want)], logits: &Logits) {
+    fn deliver(&mut self, pieces: &[Piece], logits: &Logits) {
         let n_ctx = self.session.n_ctx();
         let mut row = 0;
-        for (index, ids, want) in pieces {
+        for Piece { index, ids, want } in pieces {
             let n_rows = want.rows(ids.len()).len();
             let rows: Vec<&[f32]> = (row..row + n_rows).map(|row| logits.row(row)).collect();
             row += n_rows;
             self.slots[*index].advance(ids, &rows, n_ctx);
         }
     }
+}
+
+/// What a pass computes for one slot.
+struct Piece {
+    index: usize,
+    ids: Vec<u32>,
+    want: Want,
 }
 
 /// The prompt does not fit.

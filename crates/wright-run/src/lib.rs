@@ -7,6 +7,7 @@
 //! This crate opens no file, reads no clock but through a callback, and prints nothing.
 #![forbid(unsafe_code)]
 
+mod context;
 mod engine;
 mod load;
 mod local;

@@ -1,5 +1,6 @@
 //! A model file as a [`wright_chat::Model`]: tokenizer, template and engine together.
 
+use crate::context::{self, Fitted};
 use crate::engine::{self, Engine, Goal, Job, Step};
 use crate::load::{Clock, LoadError, LoadOptions};
 use crate::stream::{Answer, Sections, State};
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use wright_chat::{
     Capabilities, Description, Error, ErrorKind, Event, FinishReason, Message, Prompt, Request,
-    Response, Role, Score, Sink, Text, Token, TokenInfo, TopToken, Usage,
+    Response, Score, Sink, Text, Token, TokenInfo, Tool, ToolChoice, TopToken, Usage,
 };
 use wright_model::{Model, Session};
 use wright_text::{RenderOptions, Rendered, Template, Tokenizer};
@@ -27,6 +28,8 @@ pub struct Local {
     released: Vec<Range<usize>>,
     n_ctx: usize,
     n_vocab: u32,
+    /// Sampler options where a request says nothing.
+    sampling: Sampling,
     engine: Engine,
 }
 
@@ -48,10 +51,21 @@ impl Local {
         let template = vocabulary::template(&model, &tokenizer, chosen)?;
         let description = describe(&model, &options, template.as_ref());
         let n_vocab = model.n_vocab() as u32;
+        let sampling = vocabulary::sampling(model.metadata());
         let session = Session::new(model, options.session())?;
         let (released, n_ctx) = (session.released(), session.n_ctx());
         let engine = Engine::start(session).map_err(|e| LoadError::Thread(e.to_string()))?;
-        Ok(Local { options, description, tokenizer, template, released, n_ctx, n_vocab, engine })
+        Ok(Local {
+            options,
+            description,
+            tokenizer,
+            template,
+            released,
+            n_ctx,
+            n_vocab,
+            sampling,
+            engine,
+        })
     }
 
     pub fn tokenizer(&self) -> &Tokenizer {
@@ -106,54 +120,59 @@ impl Local {
         Ok(Ready { ids: self.with_bos(ids), sections: Sections::default(), n_dropped: 0 })
     }
 
-    /// Renders a conversation; drops its oldest turns until it leaves room for an answer.
+    /// Renders a conversation that fits: see [`crate::context`].
     fn ready_chat(&self, messages: &[Message], request: &Request) -> Result<Ready, Error> {
         let Some(template) = &self.template else {
             return Err(Error::unsupported(&self.description.id, "chat: it has no chat template")
                 .hint("it is a base model: give it text to go on from, with --raw"));
         };
+        let tools = self.offered(template, request)?;
         let asked = request.options.max_tokens.map_or(ANSWER_ROOM, |n| n as usize);
-        let room = asked.min(ANSWER_ROOM).min(self.n_ctx / 4).max(1);
-        let mut kept = messages.to_vec();
-        loop {
-            let rendered = self.render(template, &kept, request)?;
+        let room = asked.min(self.n_ctx / 4).max(1);
+        let fitted = context::fit(messages, self.n_ctx, room, |messages| {
+            let rendered = self.render(template, messages, tools)?;
             let ids = self.tokenizer.encode_rendered(&rendered);
-            if ids.len() + room <= self.n_ctx {
-                let sections = sections(template, &rendered, request);
-                let n_dropped = messages.len() - kept.len();
-                return Ok(Ready { ids, sections, n_dropped });
-            }
-            if !drop_oldest_turn(&mut kept) {
-                return Err(engine::overflow(ids.len() + room, self.n_ctx));
+            let sections = sections(template, &rendered, !tools.is_empty());
+            Ok((ids, sections))
+        })?;
+        let Fitted { ids, with: sections, n_dropped } = fitted;
+        Ok(Ready { ids, sections, n_dropped })
+    }
+
+    /// The tools that the model is told about.
+    fn offered<'a>(&self, template: &Template, request: &'a Request) -> Result<&'a [Tool], Error> {
+        let unsupported = |what| Err(Error::unsupported(&self.description.id, what));
+        match request.tool_choice {
+            ToolChoice::None => return Ok(&[]),
+            ToolChoice::Auto => {}
+            ToolChoice::Required | ToolChoice::Named(_) => {
+                return unsupported("be made to call a tool: it may only be offered some");
             }
         }
+        if !request.tools.is_empty() && !calls_tools(template) {
+            return unsupported("call tools: its template has no <tool_call> form");
+        }
+        Ok(&request.tools)
     }
 
     fn render(
         &self,
         template: &Template,
         messages: &[Message],
-        request: &Request,
+        tools: &[Tool],
     ) -> Result<Rendered, Error> {
         let options = RenderOptions {
             add_generation_prompt: true,
             now: self.options.now,
             ..RenderOptions::default()
         };
-        template.render(messages, &request.tools, &options).map_err(|error| {
-            let hint = error.hint();
-            let error = Error::new(ErrorKind::BadRequest, error.to_string());
-            match hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
-        })
+        template.render(messages, tools, &options).map_err(text_error)
     }
 
     /// Begins to generate.
     fn submit(&self, request: &Request, ids: Vec<u32>) -> Result<Running, Error> {
         let bad = |error: crate::OptionError| Error::new(ErrorKind::BadRequest, error.to_string());
-        let sampling = Sampling::default().with(&request.options, self.n_vocab).map_err(bad)?;
+        let sampling = self.sampling.with(&request.options, self.n_vocab).map_err(bad)?;
         let mut sampler = Sampler::new(sampling, self.n_vocab);
         ids.iter().for_each(|&id| sampler.accept(id));
         let left = self.n_ctx.saturating_sub(ids.len()) + 1;
@@ -168,6 +187,10 @@ impl Local {
         let running = Running { steps, cancelled: Arc::clone(&cancelled) };
         self.engine.submit(Job { ids, goal, steps: sender, cancelled })?;
         Ok(running)
+    }
+
+    fn start_score(&self, (ids, from): (Vec<u32>, usize)) -> Result<Running, Error> {
+        self.start(ids, Goal::Score { from })
     }
 
     fn token_info(&self, id: u32, logprobs: engine::Logprobs) -> TokenInfo {
@@ -186,7 +209,8 @@ impl Local {
         let before = self.with_bos(self.tokenizer.encode(&context.text));
         let both = format!("{}{}", context.text, continuation.text);
         let mut all = self.with_bos(self.tokenizer.encode(&both));
-        let mut from = before.len().min(all.len());
+        // A token across the border counts as the continuation's.
+        let mut from = before.iter().zip(&all).take_while(|(a, b)| a == b).count();
         if from == 0 {
             let begin = self.tokenizer.bos().or_else(|| self.tokenizer.eos());
             let Some(begin) = begin else {
@@ -218,6 +242,23 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Waits for all scores.
+    fn score(self) -> Result<Score, Error> {
+        let mut score = Score { logprobs: Vec::new(), greedy: Vec::new() };
+        loop {
+            match self.next()? {
+                Step::Scored { logprob, greedy } => {
+                    score.logprobs.push(logprob);
+                    score.greedy.push(greedy);
+                }
+                Step::End => return Ok(score),
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -236,7 +277,8 @@ impl wright_chat::Model for Local {
         let begin = self.seconds();
         let Ready { ids, sections, n_dropped } = self.ready(request)?;
         let mut usage = Usage { prompt_tokens: ids.len() as u32, ..Usage::default() };
-        let mut answer = Answer::new(sections, &request.options.stop, "call".into());
+        let mut answer =
+            Answer::new(sections, &request.options.stop, format!("call_{}", ids.len()));
         let running = self.submit(request, ids)?;
         let mut finish = None;
         if n_dropped > 0 {
@@ -277,22 +319,16 @@ impl wright_chat::Model for Local {
     }
 
     fn score(&self, context: &Text, continuations: &[Text]) -> Result<Vec<Score>, Error> {
+        let mut jobs = continuations.iter().map(|text| self.score_ids(context, text));
         let mut scores = Vec::with_capacity(continuations.len());
-        for continuation in continuations {
-            let (ids, from) = self.score_ids(context, continuation)?;
-            let running = self.start(ids, Goal::Score { from })?;
-            let mut score = Score { logprobs: Vec::new(), greedy: Vec::new() };
-            loop {
-                match running.next()? {
-                    Step::Scored { logprob, greedy } => {
-                        score.logprobs.push(logprob);
-                        score.greedy.push(greedy);
-                    }
-                    Step::End => break,
-                    _ => {}
-                }
-            }
-            scores.push(score);
+        // The first reads the context; the others begin alike and run together.
+        if let Some(first) = jobs.next() {
+            scores.push(self.start_score(first?)?.score()?);
+        }
+        let running: Vec<Running> =
+            jobs.map(|job| self.start_score(job?)).collect::<Result<_, Error>>()?;
+        for running in running {
+            scores.push(running.score()?);
         }
         Ok(scores)
     }
@@ -313,10 +349,12 @@ impl Local {
         if self.tokenizer.is_end(id) {
             return Some(FinishReason::Stop);
         }
-        if self.tokenizer.is_control(id) {
+        let bytes = self.tokenizer.token_bytes(id);
+        // Some families make their section markers control tokens; others are no text.
+        if self.tokenizer.is_control(id) && !Sections::is_marker(bytes) {
             return None;
         }
-        match answer.push(self.tokenizer.token_bytes(id), sink) {
+        match answer.push(bytes, sink) {
             State::Going => None,
             State::Stopped => Some(FinishReason::StopString),
             State::Cancelled => Some(FinishReason::Cancelled),
@@ -352,27 +390,32 @@ fn end(
 }
 
 /// Which sections the family writes.
-fn sections(template: &Template, rendered: &Rendered, request: &Request) -> Sections {
+fn sections(template: &Template, rendered: &Rendered, calls: bool) -> Sections {
     let text = rendered.text();
     Sections {
         reasoning: template.source().contains("<think>"),
         opens_in_reasoning: text.trim_end().ends_with("<think>"),
-        calls: !request.tools.is_empty(),
+        calls,
     }
 }
 
-/// Drops the first message that is no system prompt, and what belongs to it up to the next
-/// question. Returns whether there was one to drop: the last question always stays.
-fn drop_oldest_turn(messages: &mut Vec<Message>) -> bool {
-    let is = |role: Role| move |m: &Message| m.role == role;
-    let Some(start) = messages.iter().position(|m| m.role != Role::System) else { return false };
-    let next = messages[start + 1..].iter().position(is(Role::User)).map(|i| start + 1 + i);
-    match next {
-        Some(next) => {
-            messages.drain(start..next);
-            true
-        }
-        None => false,
+/// Whether the family writes calls in the form that [`crate::stream`] reads.
+fn calls_tools(template: &Template) -> bool {
+    template.takes_tools() && template.source().contains("<tool_call>")
+}
+
+/// A failure of the template, as callers see it.
+fn text_error(error: wright_text::Error) -> Error {
+    use wright_text::Error as E;
+    let kind = match error {
+        E::NoSystemRole | E::NoTools | E::Media(_) | E::NoSpans => ErrorKind::Unsupported,
+        E::TemplateFailed(_) | E::TemplateTooMuch(_) => ErrorKind::BadModel,
+        _ => ErrorKind::BadRequest,
+    };
+    let new = Error::new(kind, error.to_string());
+    match error.hint() {
+        Some(hint) => new.hint(hint),
+        None => new,
     }
 }
 
@@ -390,7 +433,7 @@ fn describe(model: &Model, options: &LoadOptions, template: Option<&Template>) -
             chat: template.is_some(),
             score: true,
             tokenize: true,
-            tools: template.is_some_and(Template::takes_tools),
+            tools: template.is_some_and(calls_tools),
             ..Capabilities::default()
         },
     }

@@ -56,19 +56,31 @@ impl Slot {
         }
     }
 
-    /// What the next pass reads for this slot.
-    pub fn piece(&self, chunk: usize) -> Option<(Vec<u32>, Want)> {
+    /// Whether it still reads what the caller gave.
+    pub fn is_reading(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.sampled.is_none())
+    }
+
+    /// What the next pass computes for this slot: one sampled token, or at most `n_read` of the
+    /// prompt, or `n_score` if their logits are wanted.
+    pub fn piece(&self, n_read: usize, n_score: usize) -> Option<(Vec<u32>, Want)> {
         let work = self.work.as_ref()?;
         if let Some(id) = work.sampled {
             return Some((vec![id], Want::Last));
         }
         let ids = &work.job.ids;
-        let end = ids.len().min(work.next + chunk);
-        let want = match work.job.goal {
-            Goal::Generate { .. } if end == ids.len() => Want::Last,
-            Goal::Generate { .. } => Want::None,
+        let to = |n: usize| ids.len().min(work.next + n);
+        let (end, want) = match work.job.goal {
+            Goal::Generate { .. } if to(n_read) == ids.len() => (ids.len(), Want::Last),
+            Goal::Generate { .. } => (to(n_read), Want::None),
             // The row of an id tells about the next one.
-            Goal::Score { from } => Want::From((from - 1).saturating_sub(work.next)),
+            Goal::Score { from } if to(n_read) < from => (to(n_read), Want::None),
+            Goal::Score { from } => {
+                let first = from.saturating_sub(1).max(work.next);
+                (to(first - work.next + n_score), Want::From(first - work.next))
+            }
+            #[cfg(test)]
+            Goal::Panic => panic!("as the test asked"),
         };
         Some((ids[work.next..end].to_vec(), want))
     }
@@ -84,7 +96,9 @@ impl Slot {
         }
         let goes_on = match &work.job.goal {
             Goal::Generate { .. } => work.generate(rows, was_prompt, n_held, n_ctx),
-            Goal::Score { .. } => work.score(read.len(), rows),
+            Goal::Score { .. } => work.score(rows),
+            #[cfg(test)]
+            Goal::Panic => false,
         };
         if !goes_on {
             self.work = None;
@@ -129,8 +143,8 @@ impl Work {
     }
 
     /// Tells how likely the ids after the rows were. Returns whether the job goes on.
-    fn score(&mut self, n_read: usize, rows: &[&[f32]]) -> bool {
-        let first = self.next - n_read + (n_read - rows.len());
+    fn score(&mut self, rows: &[&[f32]]) -> bool {
+        let first = self.next - rows.len();
         for (row, logits) in rows.iter().enumerate() {
             let Some(&id) = self.job.ids.get(first + row + 1) else { break };
             let Some(softmax) = LogSoftmax::of(logits) else {

@@ -115,3 +115,62 @@ fn a_cancelled_job_frees_its_slot() {
     drop(generate(&engine, &[1, 2], 100, n_vocab));
     assert_eq!(tokens(generate(&engine, &[1, 2, 3], 5, n_vocab)).len(), 5);
 }
+
+/// Submits and returns where the steps arrive.
+fn submit(engine: &Engine, ids: &[u32], goal: Goal) -> Receiver<Step> {
+    let (steps, receiver) = mpsc::channel();
+    engine.submit(Job { ids: ids.to_vec(), goal, steps, cancelled: Arc::default() }).unwrap();
+    receiver
+}
+
+#[test]
+fn one_bad_request_does_not_harm_those_beside_it() {
+    let session = session(1, 3, Precision::Fast);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    let good = generate(&engine, &[1, 5, 9], 20, n_vocab);
+    let bad = generate(&engine, &[2, n_vocab], 20, n_vocab);
+    let also_good = generate(&engine, &[1, 5, 9], 20, n_vocab);
+    assert!(matches!(bad.into_iter().last(), Some(Step::Failed(_))));
+    let good = tokens(good);
+    assert_eq!(good.len(), 20);
+    assert_eq!(tokens(also_good), good);
+}
+
+#[test]
+fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
+    let session = session(1, 2, Precision::Fast);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    let running = generate(&engine, &[1, 2], 120, n_vocab);
+    let fatal = submit(&engine, &[3], Goal::Panic);
+    let waiting: Vec<_> = (0..4)
+        .filter_map(|_| {
+            let (steps, receiver) = mpsc::channel();
+            let goal = Goal::Score { from: 1 };
+            let job = Job { ids: vec![1, 2], goal, steps, cancelled: Arc::default() };
+            engine.submit(job).ok().map(|()| receiver)
+        })
+        .collect();
+    // Each channel closes: iterating over it ends.
+    running.into_iter().for_each(drop);
+    assert_eq!(fatal.into_iter().collect::<Vec<_>>(), [Step::Cached(0)]);
+    waiting.into_iter().for_each(|receiver| drop(receiver.into_iter().count()));
+    let (steps, receiver) = mpsc::channel();
+    let job = Job { ids: vec![1], goal: Goal::Panic, steps, cancelled: Arc::default() };
+    assert!(engine.submit(job).is_err() || receiver.recv().is_err());
+}
+
+#[test]
+fn a_conversation_stays_when_another_begins_alike() {
+    let session = session(1, 3, Precision::Fast);
+    let n_vocab = session.model().n_vocab() as u32;
+    let engine = Engine::start(session).unwrap();
+    let a: Vec<u32> = (1..50).collect();
+    let b: Vec<u32> = (1..30).chain(1..20).collect();
+    let cached = |ids: &[u32]| generate(&engine, ids, 1, n_vocab).into_iter().next();
+    assert_eq!(cached(&a), Some(Step::Cached(0)));
+    assert_eq!(cached(&b), Some(Step::Cached(29)));
+    assert_eq!(cached(&a), Some(Step::Cached(48)));
+    assert_eq!(cached(&b), Some(Step::Cached(47)));
+}

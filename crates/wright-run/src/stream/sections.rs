@@ -21,6 +21,13 @@ pub(crate) struct Sections {
     pub calls: bool,
 }
 
+impl Sections {
+    /// Whether a token is the marker of a section.
+    pub fn is_marker(bytes: &[u8]) -> bool {
+        [THINK, THINK_END, CALL, CALL_END].iter().any(|marker| marker.as_bytes() == bytes)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Section {
     Text(String),
