@@ -22,6 +22,7 @@ mod shape;
 pub mod shard;
 mod tape;
 mod trainer;
+pub mod vocabulary;
 
 pub use batches::{Batches, TokenRows};
 pub use error::Error;
@@ -31,3 +32,4 @@ pub use schedule::{Decay, Schedule};
 pub use shape::{Family, ModelShape, PRESETS, preset};
 pub use shard::Shard;
 pub use trainer::{OptimizerKind, OptimizerOptions, Outcome, Skip, Trainer};
+pub use vocabulary::Vocabulary;

@@ -170,15 +170,12 @@ fn backward_body<V: Lanes>(
     let rows = x.chunks_exact(group).zip(dy.chunks_exact(group)).zip(dx.chunks_exact_mut(group));
     for ((x, dy), dx) in rows {
         let (mean, inverse) = moments::<V>(shape, x);
-        let (shift, inverse) = (V::splat(mean), V::splat(inverse));
+        let inverse = V::splat(inverse);
         let (mut sum_g, mut sum_gh) = (V::splat(0.0), V::splat(0.0));
-        let hat = |start: usize| V::load_some(&x[start..], mean).sub(shift).mul(inverse);
-        let weigh =
-            |start: usize, dy: V| weight.map_or(dy, |w| dy.mul(V::load_some(&w[start..], 0.0)));
         for start in (0..group).step_by(16) {
             let end = (start + 16).min(group);
             let d = V::load_some(&dy[start..], 0.0);
-            let (h, g) = (hat(start), weigh(start, d));
+            let (h, g) = (hat(x, start, mean, inverse), weigh(weight, start, d));
             sum_g = sum_g.add(g);
             sum_gh = g.mul_add(h, sum_gh);
             h.mul_add(d, V::load_some(&dw[start..], 0.0)).store_some(&mut dw[start..end]);
@@ -188,10 +185,24 @@ fn backward_body<V: Lanes>(
         let (mean_g, mean_gh) = (V::splat(mean_g), V::splat(-sum_gh.sum() / n));
         for start in (0..group).step_by(16) {
             let end = (start + 16).min(group);
-            let g = weigh(start, V::load_some(&dy[start..], 0.0));
-            let inner = hat(start).mul_add(mean_gh, g.sub(mean_g));
+            let g = weigh(weight, start, V::load_some(&dy[start..], 0.0));
+            let inner = hat(x, start, mean, inverse).mul_add(mean_gh, g.sub(mean_g));
             let before = V::load_some(&dx[start..], 0.0);
             inner.mul_add(inverse, before).store_some(&mut dx[start..end]);
         }
+    }
+}
+
+/// (x - mean) / deviation of 16 values.
+#[inline(always)]
+fn hat<V: Lanes>(x: &[f32], start: usize, mean: f32, inverse: V) -> V {
+    V::load_some(&x[start..], mean).sub(V::splat(mean)).mul(inverse)
+}
+
+#[inline(always)]
+fn weigh<V: Lanes>(weight: Option<&[f32]>, start: usize, dy: V) -> V {
+    match weight {
+        Some(w) => dy.mul(V::load_some(&w[start..], 0.0)),
+        None => dy,
     }
 }
