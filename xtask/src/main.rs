@@ -5,11 +5,14 @@
 //! everything that they fetch or build in a cache folder outside the repository.
 #![forbid(unsafe_code)]
 
+mod bench_peers;
+mod parity;
 mod peers;
 mod tidy;
+mod wright;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// What a chore can fail with: it is only ever printed.
 type Failure = Box<dyn std::error::Error>;
@@ -18,12 +21,26 @@ const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   tidy          check the house rules: crate edges, lengths, names, absences
+  parity        compare results with llama.cpp and tokenizers (or only: tokens, fuzz,
+                perplexity, divergence)
+  bench-peers   compare speed with llama.cpp (--pairs N, --threads N, --write; or only: models,
+                formats, depth, batch, start)
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
 fn workspace_root() -> PathBuf {
     let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().map(PathBuf::from).unwrap_or(xtask)
+}
+
+/// Runs this program again as a release build: the chore computes with Wright's own crates.
+fn in_release(args: &[String]) -> Result<bool, Failure> {
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(args)
+        .current_dir(workspace_root())
+        .status()?;
+    Ok(status.success())
 }
 
 fn main() -> ExitCode {
@@ -34,6 +51,9 @@ fn main() -> ExitCode {
     };
     let done = match chore {
         "tidy" => tidy::run(&workspace_root(), rest),
+        "parity" | "bench-peers" if cfg!(debug_assertions) => in_release(&args),
+        "bench-peers" => bench_peers::run(&workspace_root(), rest),
+        "parity" => parity::run(&workspace_root(), rest),
         "peers" => peers::run(&workspace_root(), rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
