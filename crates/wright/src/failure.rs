@@ -48,7 +48,10 @@ impl Failure {
                 failure.hint("check who may use that path, or set WRIGHT_HOME to another folder")
             }
             io::ErrorKind::NotFound => failure.hint("check the path: nothing has that name"),
-            _ => failure,
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                failure.hint("something that is no folder stands where one must be")
+            }
+            _ => failure.hint("check the path and the disk that it is on"),
         }
     }
 
@@ -71,7 +74,9 @@ impl From<wright_chat::Error> for Failure {
             }
             ErrorKind::Internal => Exit::Defect,
         };
-        Failure { exit, what: error.message, hint: error.hint }
+        let options = || "`wright help run` lists the options and what they take".to_owned();
+        let hint = error.hint.or_else(|| (exit == Exit::Usage).then(options));
+        Failure { exit, what: error.message, hint }
     }
 }
 

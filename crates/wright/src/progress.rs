@@ -96,6 +96,9 @@ fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> 
         Count::Bytes => format!("{}/s", units::bytes(per_s as u64)),
         Count::Things(name) => format!("{per_s:.1} {name}/s"),
     };
+    if done == total {
+        return format!("{label}: {percent} % of {size}, {rate}");
+    }
     let left = units::seconds((total - done) as f64 / per_s);
     format!("{label}: {percent} % of {size}, {rate}, {left} left")
 }
@@ -148,6 +151,8 @@ mod tests {
         let said = line("text", 3, 12, elapsed, Count::Things("windows"));
         assert_eq!(said, "text: 25 % of 12 windows, 0.8 windows/s, 12 s left");
         assert_eq!(line("x", 0, 10, elapsed, Count::Bytes), "x: 0 % of 10 bytes");
+        let whole = line("x", 8, 8, elapsed, Count::Bytes);
+        assert_eq!(whole, "x: 100 % of 8 bytes, 2 bytes/s");
         assert_eq!(line("x", 0, 0, elapsed, Count::Bytes), "x: 100 % of 0 bytes");
     }
 

@@ -58,9 +58,12 @@ impl Staging {
         fs::create_dir_all(&self.folder).map_err(|error| Failure::io("make", &self.folder, &error))
     }
 
-    /// Bytes of all files inside, at any depth: how far a download has come.
+    /// Bytes of all files in the folders inside, at any depth: how far a download has come. Files
+    /// beside those folders are our own notes.
     pub fn bytes(&self) -> u64 {
-        bytes_below(&self.folder)
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+        folders.map(|folder| bytes_below(&folder)).sum()
     }
 
     /// # Errors
