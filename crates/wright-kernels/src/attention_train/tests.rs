@@ -52,7 +52,10 @@ fn shapes() -> [(Shape, Vec<Range<usize>>); 3] {
     [
         (shape, vec![0..5, 5..60, 60..61]),
         (Shape { window: Some(7), ..shape }, vec![0..53, 53..61]),
-        (Shape { n_head: 3, n_kv_head: 1, key_dim: 10, value_dim: 6, ..shape }, [0..61].to_vec()),
+        (
+            Shape { n_head: 3, n_kv_head: 1, key_dim: 10, value_dim: 6, ..shape },
+            std::iter::once(0..61).collect(),
+        ),
     ]
 }
 
