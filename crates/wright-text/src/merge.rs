@@ -152,7 +152,7 @@ mod tests {
     /// A made-up grammar: two neighbours merge if their ids sum to a multiple of three.
     fn pair(left: &Symbol, right: &Symbol) -> Option<Merge> {
         let sum = left.id + right.id;
-        (sum % 3 == 0).then_some(Merge { priority: sum / 6, id: sum / 3 + 1 })
+        sum.is_multiple_of(3).then_some(Merge { priority: sum / 6, id: sum / 3 + 1 })
     }
 
     fn word(n: usize, seed: u32) -> Vec<Symbol> {

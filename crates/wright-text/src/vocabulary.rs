@@ -160,7 +160,7 @@ mod tests {
         for i in 0..3000u32 {
             let text = format!("token {}", i / 2);
             let pair = [i & !1, i | 1];
-            let want = pair.into_iter().filter(|id| id % 3 != 0).next_back();
+            let want = pair.into_iter().rfind(|id| id % 3 != 0);
             assert_eq!(vocabulary.find(text.as_bytes()), want, "{text}");
             assert_eq!(vocabulary.bytes(i), text.as_bytes());
         }
