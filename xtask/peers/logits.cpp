@@ -72,6 +72,7 @@ int main(int argc, char ** argv) {
     const llama_vocab * vocab = llama_model_get_vocab(llama_get_model(context));
     const std::int32_t n_vocab = llama_vocab_n_tokens(vocab);
     std::fwrite(&n_vocab, sizeof(n_vocab), 1, stdout);
+    std::fflush(stdout);
 
     llama_batch batch = llama_batch_init(n_ctx, 0, 1);
     std::int32_t head[2];

@@ -9,7 +9,8 @@ use std::process::Command;
 /// A table with a row for each comparison.
 pub fn table(rows: &[Measured]) -> String {
     let mut text = String::from(
-        "| model | test | unit | Wright | llama.cpp | ratio | pairs |\n|---|---|---|---|---|---|---|\n",
+        "| model | test | unit | Wright | llama.cpp | ratio | pairs |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let what = format!("| {} | {} | {} ", row.model, row.test, row.unit);
@@ -61,8 +62,9 @@ pub fn page(table: &str, threads: usize, pairs: usize) -> Result<String, Failure
     let (date, _) = said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
     Ok(format!(
         "# Wright beside llama.cpp\n\n\
-         {}, {}, {threads} threads. Medians (least to greatest) of {pairs} interleaved pairs on the\n\
-         same files; llama.cpp as in `llama-cpp-python` 0.3.36, built for this processor. Written by\n\
+         {}, {}, {threads} threads.\n\
+         Medians (least to greatest) of {pairs} interleaved pairs on the same files; llama.cpp as\n\
+         in `llama-cpp-python` 0.3.36, built for this processor. Written by\n\
          `cargo xtask bench-peers --write`.\n\n{table}",
         date.trim(),
         processor()

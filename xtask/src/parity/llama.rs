@@ -16,7 +16,7 @@ pub fn tokenize(setting: &Setting, model: &Path, text: &Path) -> Result<Vec<u32>
         .arg(model)
         .arg("-f")
         .arg(text)
-        .args(["--ids", "--no-bos", "--no-parse-special", "--log-disable"])
+        .args(["--ids", "--no-bos", "--no-parse-special", "--no-escape", "--log-disable"])
         .output()?;
     if !done.status.success() {
         return Err(format!("llama-tokenize: {}", String::from_utf8_lossy(&done.stderr)).into());
