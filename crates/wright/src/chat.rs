@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::sampler_options::SamplerFlags;
 use crate::{load, stdin, terminal};
-use conversation::Conversation;
+use conversation::{Conversation, Editor};
 use lines::{Lines, Piped, Terminal};
 use std::io::{self, IsTerminal, Write};
 use std::process::Command;
@@ -37,6 +37,9 @@ pub struct Args {
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let options = args.sampler.options()?;
     let model = load::model(&args.model, context)?;
+    if model.is_base {
+        terminal::note(&format!("{} was not made to talk: expect odd answers", model.id));
+    }
     let live = io::stdin().is_terminal() && io::stdout().is_terminal();
     let check = || model.check_unchanged();
     let mut out = io::stdout();
@@ -44,7 +47,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         model: &*model.chat,
         interrupt: &context.interrupt,
         out: &mut out,
-        editor: live.then_some(edit as fn(&str) -> Result<String, Failure>),
+        editor: live.then_some(edit as Editor),
         system: args.system.clone(),
         messages: Vec::new(),
         options,

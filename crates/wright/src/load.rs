@@ -97,6 +97,8 @@ pub fn threads(flags: &EngineFlags) -> usize {
 /// A model that answers.
 pub struct Loaded {
     pub id: String,
+    /// Whether the catalogue knows it as a base model, which goes on from text and does not answer.
+    pub is_base: bool,
     pub chat: Box<dyn wright_chat::Model>,
     mapped: Arc<Mapped>,
 }
@@ -131,7 +133,8 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         mapped.forget(range.clone());
     }
     mapped.check_unchanged()?;
-    Ok(Loaded { id: located.id, chat: Box::new(local), mapped })
+    let is_base = located.entry.is_some_and(|entry| !entry.chat);
+    Ok(Loaded { id: located.id, is_base, chat: Box::new(local), mapped })
 }
 
 /// The time, for templates that print the date: in UTC, whose offset is the only one that the

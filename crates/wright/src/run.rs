@@ -66,6 +66,9 @@ fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit, Fa
     let mut request = Request::new(prompt);
     request.options = with_seed(args.sampler.options()?);
     let model = load::model(&args.model, context)?;
+    if model.is_base && !args.raw {
+        terminal::note(&format!("{} was not made to answer: --raw goes on from text", model.id));
+    }
     let show = if args.json || args.no_stream { Show::Hold } else { Show::Stream };
     let answer = answer::ask(&*model.chat, &request, show, &mut io::stdout(), &context.interrupt)?;
     if show == Show::Hold && !print_whole(args, &model.id, &request.options, &answer)? {

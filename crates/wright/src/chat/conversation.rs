@@ -11,13 +11,16 @@ use std::io::Write;
 use std::path::Path;
 use wright_chat::{Message, Model, Options, Request, Role};
 
+/// Lets the person change a text, and gives back what became of it.
+pub type Editor = fn(&str) -> Result<String, Failure>;
+
 /// A chat in progress.
 pub struct Conversation<'a> {
     pub model: &'a dyn Model,
     pub interrupt: &'a Interrupt,
     pub out: &'a mut dyn Write,
-    /// Changes a text in the person's editor; `None` where there is no terminal.
-    pub editor: Option<fn(&str) -> Result<String, Failure>>,
+    /// `None` where there is no terminal.
+    pub editor: Option<Editor>,
     pub system: Option<String>,
     /// Without the system prompt.
     pub messages: Vec<Message>,
