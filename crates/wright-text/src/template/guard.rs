@@ -5,14 +5,14 @@
 //! the input, is put into its text; names that it interrupts are not found, and it is deleted once
 //! the search is done. Two ways to put it:
 //!
-//! - **guarded**: as few markers as do. Inside every full name, and at the ends of a text that could
-//!   be completed to a name by what stands beside it. Nothing that only trims messages and joins
+//! - **guarded**: as few markers as do. Inside every full name, and at the ends of a text that
+//!   could be completed to a name by what stands beside it. Nothing that only trims messages and joins
 //!   them to other text can form a name out of it, and templates hardly notice it.
 //! - **severed**: between all characters. No name can hold any part of the text, whatever the
 //!   template does to it, but a template that looks into messages no longer sees what it looks for.
 //!
-//! A conversation is rendered both ways. If both have the same control tokens in the same order, the
-//! guarded one is used; if not, a message had a hand in one, and the severed one is used.
+//! A conversation is rendered both ways. If both have the same control tokens in the same order,
+//! the guarded one is used; if not, a message had a hand in one, and the severed one is used.
 
 use crate::special::Finder;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Chat templates: a conversation becomes the text that a model was trained to continue.
 //!
-//! A template is the model's own Jinja source, or a [built-in](Template::built_in) one. It runs in a
-//! sandbox with a budget of work and memory, gets the time as an argument, and cannot turn data into
-//! control tokens (see `guard.rs` for how).
+//! A template is the model's own Jinja source, or a [built-in](Template::built_in) one. It runs in
+//! a sandbox with a budget of work and memory, gets the time as an argument, and cannot turn data
+//! into control tokens (see `guard.rs` for how).
 
 pub(crate) mod builtin;
 mod clock;
