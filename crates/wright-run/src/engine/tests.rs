@@ -155,7 +155,7 @@ fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
     // Each channel closes: iterating over it ends.
     running.into_iter().for_each(drop);
     assert_eq!(fatal.into_iter().collect::<Vec<_>>(), [Step::Cached(0)]);
-    waiting.into_iter().for_each(|receiver| drop(receiver.into_iter().count()));
+    waiting.into_iter().flatten().for_each(drop);
     let (steps, receiver) = mpsc::channel();
     let job = Job { ids: vec![1], goal: Goal::Panic, steps, cancelled: Arc::default() };
     assert!(engine.submit(job).is_err() || receiver.recv().is_err());
