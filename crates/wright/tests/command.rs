@@ -333,7 +333,8 @@ fn the_default_model_knows_the_capital_of_france() {
     }
     let home = Home::new();
     let path = path.to_str().unwrap();
-    let flags = ["--temperature", "0", "--max-tokens", "20", "-m", path];
+    // Activations in 8 bits push this little model off its answer, here as in llama.cpp.
+    let flags = ["--exact", "--temperature", "0", "--max-tokens", "20", "-m", path];
     let question = "What is the capital of France?";
     let answer = home.wright(&[&flags[..], &[question]].concat()).ok();
     assert!(answer.contains("Paris"), "{answer}");
