@@ -1,4 +1,5 @@
-"""The same steps in PyTorch, for comparison: bench_train.py LAYERS EMBD HEADS KV FF VOCAB T ROWS STEPS
+"""The same steps in PyTorch, for comparison:
+bench_train.py LAYERS EMBD HEADS KV FF VOCAB T ROWS STEPS
 
 Eager mode, scaled_dot_product_attention, torch.optim.AdamW; prints JSON as bench_train.rs does.
 """

@@ -41,7 +41,8 @@ fn main() {
     seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
     println!(
-        "{{\"preset\":\"{}\",\"parameters\":{},\"tok_s\":{:.1},\"first_s\":{first:.3},\"loss\":{loss:.4}}}",
+        "{{\"preset\":\"{}\",\"parameters\":{},\"tok_s\":{:.1},\
+         \"first_s\":{first:.3},\"loss\":{loss:.4}}}",
         args[0],
         shape.n_parameters(),
         n as f64 / median

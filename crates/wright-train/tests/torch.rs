@@ -84,9 +84,11 @@ fn losses_are_those_of_pytorch() {
 }
 
 #[test]
-#[ignore = "writes what golden/make.py needs, to the folder in WRIGHT_GOLDEN"]
 fn dump() {
-    let folder = std::env::var("WRIGHT_GOLDEN").unwrap();
+    let Ok(folder) = std::env::var("WRIGHT_GOLDEN") else {
+        println!("skipped: golden/make.py names the folder to write to in WRIGHT_GOLDEN");
+        return;
+    };
     for family in FAMILIES {
         let to = Path::new(&folder).join(family.name());
         std::fs::create_dir_all(&to).unwrap();

@@ -3,7 +3,7 @@
 //! `<think>…</think>` is reasoning where the family uses it, and only at the very start of an
 //! answer, so that a text *about* the tag stays text. `<tool_call>{"name": …, "arguments": …}
 //! </tool_call>` (Hermes, Qwen, SmolLM3 and many others) is a call where tools were offered. A call
-//! that is no such JSON stays text, as the model wrote it. Other families' forms are not known here.
+//! that is no such JSON stays text, as the model wrote it. Other families' forms are not known.
 
 use serde_json::Value;
 

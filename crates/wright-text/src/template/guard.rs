@@ -6,8 +6,8 @@
 //! the search is done. Two ways to put it:
 //!
 //! - **guarded**: as few markers as do. Inside every full name, and at the ends of a text that
-//!   could be completed to a name by what stands beside it. Nothing that only trims messages and joins
-//!   them to other text can form a name out of it, and templates hardly notice it.
+//!   could be completed to a name by what stands beside it. Nothing that only trims messages and
+//!   joins them to other text can form a name out of it, and templates hardly notice it.
 //! - **severed**: between all characters. No name can hold any part of the text, whatever the
 //!   template does to it, but a template that looks into messages no longer sees what it looks for.
 //!

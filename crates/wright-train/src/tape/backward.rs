@@ -64,6 +64,7 @@ impl Tape<'_> {
         }
     }
 
+    // tidy: long: one arm for each operation of the tape
     fn undo(&mut self, id: usize, mut dy: Vec<f32>, grads: &mut Grads, to: &mut Parameters) {
         match &mut self.values[id].op {
             &mut Op::Embed { table, scale } => {

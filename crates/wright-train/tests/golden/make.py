@@ -1,4 +1,5 @@
-"""Writes losses.json: what PyTorch loses in 50 steps from the weights and batches of tests/torch.rs.
+"""Writes losses.json: what PyTorch loses in 50 steps from the weights and batches of
+tests/torch.rs.
 
     python crates/wright-train/tests/golden/make.py     # needs torch and transformers
 
@@ -12,7 +13,7 @@ here = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
 losses = {}
 with tempfile.TemporaryDirectory() as folder:
-    subprocess.run(["cargo", "test", "-q", "-p", "wright-train", "--test", "torch", "dump", "--", "--ignored"],
+    subprocess.run(["cargo", "test", "-q", "-p", "wright-train", "--test", "torch", "dump"],
                    check=True, cwd=here, env=os.environ | {"WRIGHT_GOLDEN": folder})
     batches = json.loads((pathlib.Path(folder) / "batches.json").read_text())
     for family in ["llama", "qwen3"]:
@@ -35,5 +36,6 @@ with tempfile.TemporaryDirectory() as folder:
             optimizer.zero_grad()
             losses[family].append(loss.item())
         print(family, losses[family][0], losses[family][-1])
-text = ",\n".join(f' "{family}": {json.dumps([round(x, 6) for x in all])}' for family, all in losses.items())
+rows = {family: json.dumps([round(x, 6) for x in all]) for family, all in losses.items()}
+text = ",\n".join(f' "{family}": {row}' for family, row in rows.items())
 (here / "losses.json").write_text("{\n" + text + "\n}\n")
