@@ -50,6 +50,11 @@ const BUILD_FLAGS: &[&str] = &[
     "-DLLAMA_BUILD_TESTS=OFF",
     "-DBUILD_SHARED_LIBS=OFF",
 ];
+/// The pinned llama.cpp crashes in `ggml_backend_amx_mul_mat` on processors that have AMX.
+const X86_FLAGS: &[&str] = &[
+    "-DCMAKE_C_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16",
+    "-DCMAKE_CXX_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16",
+];
 /// Our own program over llama.cpp's library: its logits, unrounded.
 const LOGITS: &str = "wright-logits";
 
@@ -168,6 +173,7 @@ impl Peers {
             .args(["-G", "Ninja"])
             .args([format!("-DCMAKE_MAKE_PROGRAM={}", ninja.display())])
             .args(BUILD_FLAGS.iter().copied())
+            .args(if cfg!(target_arch = "x86_64") { X86_FLAGS } else { &[] }.iter().copied())
             .run()?;
         self.step("build", &cmake)
             .args(["--build"])

@@ -10,19 +10,39 @@ pub enum Isa {
     Scalar,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,
+    /// The same with AVX-512 F, BW, DQ, VL and VNNI.
+    Avx512,
 }
 
 impl Isa {
     /// The best set that this processor has.
     pub fn detect() -> Isa {
-        if avx2_is_there() { Isa::Avx2 } else { Isa::Scalar }
+        *Isa::all().last().expect("scalar is always there")
+    }
+
+    /// All sets that this processor has, from the plainest to the best.
+    pub fn all() -> Vec<Isa> {
+        let mut sets = vec![Isa::Scalar];
+        if avx2_is_there() {
+            sets.push(Isa::Avx2);
+            if avx512_is_there() {
+                sets.push(Isa::Avx512);
+            }
+        }
+        sets
     }
 
     /// Whether AVX2 forms are both asked for and possible. Kernels ask this and nothing else, so
     /// that a hand-made `Isa::Avx2` on a lesser processor is slow and not unsound.
     #[inline]
     pub fn has_avx2(self) -> bool {
-        self == Isa::Avx2 && avx2_is_there()
+        self != Isa::Scalar && avx2_is_there()
+    }
+
+    /// Whether AVX-512 forms are both asked for and possible.
+    #[inline]
+    pub fn has_avx512(self) -> bool {
+        self == Isa::Avx512 && avx2_is_there() && avx512_is_there()
     }
 
     /// What to call it in reports and replay records.
@@ -30,6 +50,7 @@ impl Isa {
         match self {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
         }
     }
 }
@@ -43,9 +64,25 @@ fn avx2_is_there() -> bool {
         && is_x86_feature_detected!("f16c")
 }
 
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn avx512_is_there() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vnni")
+}
+
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 fn avx2_is_there() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn avx512_is_there() -> bool {
     false
 }
 
@@ -80,7 +117,9 @@ mod tests {
 
     #[test]
     fn what_is_detected_may_be_used_and_scalar_stays_scalar() {
-        assert_eq!(Isa::detect().has_avx2(), Isa::detect() == Isa::Avx2);
-        assert!(!Isa::Scalar.has_avx2());
+        assert_eq!(Isa::detect().has_avx2(), Isa::detect() != Isa::Scalar);
+        assert_eq!(Isa::detect().has_avx512(), Isa::detect() == Isa::Avx512);
+        assert!(!Isa::Scalar.has_avx2() && !Isa::Scalar.has_avx512());
+        assert!(!Isa::Avx2.has_avx512());
     }
 }

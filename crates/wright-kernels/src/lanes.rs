@@ -2,7 +2,7 @@
 //!
 //! A kernel is written once, generic over [`Lanes`], and compiled for each instruction set by
 //! [`each_isa!`]. [`Plain`] is the scalar form and the truth; [`Avx2`] holds the same sixteen
-//! lanes in two registers. Every operation here is exact or rounds once by IEEE 754, so the forms
+//! lanes in two registers, [`Avx512`] in one. Every operation here is exact or rounds once by IEEE 754, so the forms
 //! agree bit for bit (a NaN stays a NaN, but its payload is not promised).
 //!
 //! Lanes are reduced in one order: halves are folded, 16 to 8 to 4 to 2 to 1.
@@ -263,6 +263,10 @@ fn fold(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Makes a function that runs `$body::<V>` with the lanes of the instruction set it is given.
 ///
@@ -280,6 +284,15 @@ macro_rules! each_isa {
                 #[target_feature(enable = "avx2,fma,f16c")]
                 fn with_avx2 $(<$($t: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
                     $body::<crate::lanes::Avx2 $($(, $t)+)?>($($arg),*)
+                }
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+                fn with_avx512 $(<$($t: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<crate::lanes::Avx512 $($(, $t)+)?>($($arg),*)
+                }
+                if isa.has_avx512() {
+                    // SAFETY: the processor has what `Isa::Avx512` lists.
+                    return unsafe { with_avx512 $(::<$($t),+>)? ($($arg),*) };
                 }
                 if isa.has_avx2() {
                     // SAFETY: the processor has AVX2, FMA and F16C.

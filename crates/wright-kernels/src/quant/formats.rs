@@ -1,11 +1,12 @@
-//! How AVX2 gets at the weights of each format: eight byte vectors for a block of 32 values of 8
-//! rows, and their scales.
+//! How vectors get at the weights of each format: eight byte vectors for a block of 32 values of
+//! each row, and the scales.
 //!
-//! Functions here are inlined into the microkernels of `avx2`, which enable the instructions.
+//! Functions here are inlined into the microkernels, which enable the instructions.
 
 use super::activations::at;
 use super::packed::Steps;
 use super::scalar::IQ4;
+use super::vector::{Rows, Vector};
 use crate::DType;
 use std::arch::x86_64::*;
 
@@ -35,13 +36,13 @@ pub(super) enum Min {
     Halves,
 }
 
-/// A block of 8 rows in memory.
+/// A block of the rows of a vector in memory.
 #[derive(Clone, Copy)]
 pub(super) struct At {
-    pub quants: *const u8,
-    pub high: *const u8,
+    pub quants: Rows,
+    pub high: Rows,
     /// The f16 numbers of the block, or of the 256 values around it.
-    pub front: *const u8,
+    pub front: Rows,
     /// Which block of the 256 it is.
     pub j: usize,
 }
@@ -49,7 +50,7 @@ pub(super) struct At {
 /// A format as the microkernels see it.
 ///
 /// # Safety
-/// All functions need AVX2, FMA and F16C, and an `At` inside a packed matrix of this format;
+/// All functions need the instructions of `V`, and an `At` inside a packed matrix of this format;
 /// `g < 8`, `half < 2`.
 pub(super) trait Format {
     const DTYPE: DType;
@@ -60,146 +61,82 @@ pub(super) trait Format {
         None => panic!("no integer kernel"),
     };
 
-    /// Values 4g..4g+4 of 8 rows.
-    unsafe fn vector(at: &At, g: usize) -> __m256i;
+    /// Values 4g..4g+4 of each row.
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int;
 
     /// What a unit of the sum is worth.
     #[inline(always)]
-    unsafe fn scale(at: &At) -> __m256 {
-        // SAFETY: every format has f16 scales of 8 rows at the front.
-        unsafe { halves(at.front) }
+    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+        // SAFETY: every format has f16 scales of each row at the front.
+        unsafe { V::halves(at.front) }
     }
 
-    unsafe fn min(_at: &At) -> __m256 {
+    unsafe fn min<V: Vector>(_at: &At) -> V::Float {
         unreachable!("a format without minimum")
     }
 
-    /// The scale of a half, twice in each row's 32 bits.
-    unsafe fn scales16(_at: &At, _half: usize) -> __m256i {
+    /// The scale of a half, a signed byte for each row.
+    unsafe fn half_scales<V: Vector>(_at: &At, _half: usize) -> __m128i {
         unreachable!("a format without scales of halves")
     }
 
     /// The minima of the two halves in each row's 32 bits.
-    unsafe fn mins16(_at: &At) -> __m256i {
+    unsafe fn mins16<V: Vector>(_at: &At) -> V::Int {
         unreachable!("a format without minima of halves")
-    }
-}
-
-/// 8 numbers of f16 as f32.
-#[inline(always)]
-unsafe fn halves(p: *const u8) -> __m256 {
-    // SAFETY: the caller's; 16 bytes are there.
-    unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) }
-}
-
-/// 8 bytes, unsigned, as f32.
-#[inline(always)]
-unsafe fn unsigned(p: *const u8) -> __m256 {
-    // SAFETY: the caller's; 8 bytes are there.
-    unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()))) }
-}
-
-#[inline(always)]
-unsafe fn load(p: *const u8) -> __m256i {
-    // SAFETY: the caller's; 32 bytes are there.
-    unsafe { _mm256_loadu_si256(p.cast()) }
-}
-
-/// Shifts 16-bit lanes right; `n` is known when this is inlined.
-#[inline(always)]
-unsafe fn right(x: __m256i, n: usize) -> __m256i {
-    // SAFETY: the caller's.
-    unsafe {
-        match n {
-            0 => x,
-            1 => _mm256_srli_epi16::<1>(x),
-            2 => _mm256_srli_epi16::<2>(x),
-            3 => _mm256_srli_epi16::<3>(x),
-            4 => _mm256_srli_epi16::<4>(x),
-            5 => _mm256_srli_epi16::<5>(x),
-            6 => _mm256_srli_epi16::<6>(x),
-            _ => _mm256_srli_epi16::<7>(x),
-        }
-    }
-}
-
-/// Shifts 16-bit lanes left; `n` is known when this is inlined.
-#[inline(always)]
-unsafe fn left(x: __m256i, n: usize) -> __m256i {
-    // SAFETY: the caller's.
-    unsafe {
-        match n {
-            0 => x,
-            1 => _mm256_slli_epi16::<1>(x),
-            2 => _mm256_slli_epi16::<2>(x),
-            3 => _mm256_slli_epi16::<3>(x),
-            _ => _mm256_slli_epi16::<4>(x),
-        }
     }
 }
 
 /// Four bits of each value.
 #[inline(always)]
-unsafe fn nibble(at: &At, g: usize) -> __m256i {
+unsafe fn nibble<V: Vector>(at: &At, g: usize) -> V::Int {
     // SAFETY: the caller's; a block has 128 bytes of nibbles.
     unsafe {
-        let raw = load(at.quants.add(32 * (g % 4)));
-        _mm256_and_si256(right(raw, 4 * (g / 4)), _mm256_set1_epi8(15))
+        let raw = V::load(at.quants.add(32 * (g % 4)));
+        V::and(V::right(raw, 4 * (g / 4)), V::every_byte(15))
     }
 }
 
 /// Bit `g` of each byte of the high plane, moved to bit `to`.
 #[inline(always)]
-unsafe fn one_bit(at: &At, g: usize, to: usize) -> __m256i {
+unsafe fn one_bit<V: Vector>(at: &At, g: usize, to: usize) -> V::Int {
     // SAFETY: the caller's; a block has 32 bytes of high bits.
     unsafe {
-        let raw = load(at.high);
-        let moved = if g < to { left(raw, to - g) } else { right(raw, g - to) };
-        _mm256_and_si256(moved, _mm256_set1_epi8(1 << to))
+        let raw = V::load(at.high);
+        let moved = if g < to { V::left(raw, to - g) } else { V::right(raw, g - to) };
+        V::and(moved, V::every_byte(1 << to))
     }
 }
 
 /// Two bits of each byte of a plane, moved to bit `to` (0 or 4).
 #[inline(always)]
-unsafe fn two_bits(plane: *const u8, g: usize, to: usize) -> __m256i {
+unsafe fn two_bits<V: Vector>(plane: Rows, g: usize, to: usize) -> V::Int {
     // SAFETY: the caller's; a block has 64 bytes in the plane.
     unsafe {
-        let raw = load(plane.add(32 * (g / 4)));
+        let raw = V::load(plane.add(32 * (g / 4)));
         let from = 2 * (g % 4);
-        let moved = if from < to { left(raw, to - from) } else { right(raw, from - to) };
-        _mm256_and_si256(moved, _mm256_set1_epi8(3 << to))
+        let moved = if from < to { V::left(raw, to - from) } else { V::right(raw, from - to) };
+        V::and(moved, V::every_byte(3 << to))
     }
 }
 
 /// Nibble and fifth bit.
 #[inline(always)]
-unsafe fn five_bits(at: &At, g: usize) -> __m256i {
+unsafe fn five_bits<V: Vector>(at: &At, g: usize) -> V::Int {
     // SAFETY: the caller's.
-    unsafe { _mm256_or_si256(nibble(at, g), one_bit(at, g, 4)) }
-}
-
-/// 8 signed bytes, each twice as 16 bits in a row's 32.
-#[inline(always)]
-unsafe fn twice(bytes: __m128i) -> __m256i {
-    // SAFETY: the caller's.
-    unsafe { _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(bytes, bytes)) }
+    unsafe { V::or(nibble::<V>(at, g), one_bit::<V>(at, g, 4)) }
 }
 
 /// 4-bit values looked up in the table of IQ4.
 #[inline(always)]
-unsafe fn looked_up(at: &At, g: usize) -> __m256i {
-    // SAFETY: the caller's; the table has 16 bytes.
-    unsafe {
-        let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(IQ4.as_ptr().cast()));
-        _mm256_shuffle_epi8(table, nibble(at, g))
-    }
+unsafe fn looked_up<V: Vector>(at: &At, g: usize) -> V::Int {
+    // SAFETY: the caller's.
+    unsafe { V::look_up(&IQ4, nibble::<V>(at, g)) }
 }
 
 /// Where the scales of block `j` are, behind `floats` f16 numbers of 8 rows.
 #[inline(always)]
-unsafe fn inner(at: &At, floats: usize, step: usize) -> *const u8 {
-    // SAFETY: the caller's; inside the scales of 256 values.
-    unsafe { at.front.add(16 * floats + step * at.j) }
+fn inner(at: &At, floats: usize, step: usize) -> Rows {
+    at.front.add(16 * floats + step * at.j)
 }
 
 /// `w < 16`: a pair is at most 2·15·127 = 3,810, eight pairs 30,480 < 2^15. Offset 8 leaves
@@ -211,9 +148,9 @@ impl Format for Q4_0 {
     const SUM: Sum = Sum::NarrowLess(at::OFF8);
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: the caller's, as in every impl below.
-        unsafe { nibble(at, g) }
+        unsafe { nibble::<V>(at, g) }
     }
 }
 
@@ -226,15 +163,15 @@ impl Format for Q4_1 {
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { nibble(at, g) }
+        unsafe { nibble::<V>(at, g) }
     }
 
     #[inline(always)]
-    unsafe fn min(at: &At) -> __m256 {
+    unsafe fn min<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
-        unsafe { halves(at.front.add(16)) }
+        unsafe { V::halves(at.front.add(16)) }
     }
 }
 
@@ -247,9 +184,9 @@ impl Format for Q5_0 {
     const SUM: Sum = Sum::NarrowLess(at::OFF16);
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { five_bits(at, g) }
+        unsafe { five_bits::<V>(at, g) }
     }
 }
 
@@ -262,17 +199,17 @@ impl Format for Q5_1 {
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { five_bits(at, g) }
+        unsafe { five_bits::<V>(at, g) }
     }
 
     #[inline(always)]
-    unsafe fn min(at: &At) -> __m256 {
+    unsafe fn min<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
         unsafe {
-            let d = halves(at.front);
-            _mm256_fmadd_ps(_mm256_set1_ps(16.0), d, halves(at.front.add(16)))
+            let d = V::halves(at.front);
+            V::fma(V::splat(16.0), d, V::halves(at.front.add(16)))
         }
     }
 }
@@ -285,9 +222,9 @@ impl Format for Q8_0 {
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above; a block has 256 bytes.
-        unsafe { load(at.quants.add(32 * g)) }
+        unsafe { V::load(at.quants.add(32 * g)) }
     }
 }
 
@@ -300,34 +237,34 @@ impl Format for Q2K {
     const MIN: Min = Min::Halves;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { two_bits(at.quants, g, 0) }
+        unsafe { two_bits::<V>(at.quants, g, 0) }
     }
 
     #[inline(always)]
-    unsafe fn min(at: &At) -> __m256 {
+    unsafe fn min<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
-        unsafe { _mm256_xor_ps(halves(at.front.add(16)), _mm256_set1_ps(-0.0)) }
+        unsafe { V::negate(V::halves(at.front.add(16))) }
     }
 
     #[inline(always)]
-    unsafe fn scales16(at: &At, half: usize) -> __m256i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
         // SAFETY: as above.
         unsafe {
-            let both = _mm_loadl_epi64(inner(at, 2, 16).add(8 * half).cast());
-            twice(_mm_and_si128(both, _mm_set1_epi8(15)))
+            let both = V::row_bytes(inner(at, 2, 16).add(8 * half));
+            _mm_and_si128(both, _mm_set1_epi8(15))
         }
     }
 
     #[inline(always)]
-    unsafe fn mins16(at: &At) -> __m256i {
+    unsafe fn mins16<V: Vector>(at: &At) -> V::Int {
         // SAFETY: as above.
         unsafe {
-            let both = _mm_loadu_si128(inner(at, 2, 16).cast());
-            let mins = _mm_and_si128(_mm_srli_epi16::<4>(both), _mm_set1_epi8(15));
-            let rows = _mm_unpacklo_epi8(mins, _mm_srli_si128::<8>(mins));
-            _mm256_cvtepu8_epi16(rows)
+            let (first, mask) = (inner(at, 2, 16), _mm_set1_epi8(15));
+            let high = _mm_srli_epi16::<4>(V::row_bytes(first));
+            let higher = _mm_srli_epi16::<4>(V::row_bytes(first.add(8)));
+            V::pairs(_mm_and_si128(high, mask), _mm_and_si128(higher, mask))
         }
     }
 }
@@ -341,18 +278,18 @@ impl Format for Q3K {
     const SUM: Sum = Sum::HalvesLess;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
         unsafe {
-            let value = _mm256_or_si256(two_bits(at.quants, g, 0), one_bit(at, g, 2));
-            _mm256_add_epi8(value, _mm256_set1_epi8(28))
+            let value = V::or(two_bits::<V>(at.quants, g, 0), one_bit::<V>(at, g, 2));
+            V::add_bytes(value, V::every_byte(28))
         }
     }
 
     #[inline(always)]
-    unsafe fn scales16(at: &At, half: usize) -> __m256i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
         // SAFETY: as above.
-        unsafe { twice(_mm_loadl_epi64(inner(at, 1, 16).add(8 * half).cast())) }
+        unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
     }
 }
 
@@ -365,23 +302,23 @@ impl Format for Q4K {
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { nibble(at, g) }
+        unsafe { nibble::<V>(at, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale(at: &At) -> __m256 {
+    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
-        unsafe { _mm256_mul_ps(halves(at.front), unsigned(inner(at, 2, 16))) }
+        unsafe { V::mul(V::halves(at.front), V::unsigned(V::row_bytes(inner(at, 2, 16)))) }
     }
 
     #[inline(always)]
-    unsafe fn min(at: &At) -> __m256 {
+    unsafe fn min<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
         unsafe {
-            let dmin = _mm256_xor_ps(halves(at.front.add(16)), _mm256_set1_ps(-0.0));
-            _mm256_mul_ps(dmin, unsigned(inner(at, 2, 16).add(8)))
+            let dmin = V::negate(V::halves(at.front.add(16)));
+            V::mul(dmin, V::unsigned(V::row_bytes(inner(at, 2, 16).add(8))))
         }
     }
 }
@@ -395,21 +332,21 @@ impl Format for Q5K {
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { five_bits(at, g) }
+        unsafe { five_bits::<V>(at, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale(at: &At) -> __m256 {
+    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
-        unsafe { Q4K::scale(at) }
+        unsafe { Q4K::scale::<V>(at) }
     }
 
     #[inline(always)]
-    unsafe fn min(at: &At) -> __m256 {
+    unsafe fn min<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
-        unsafe { _mm256_fmadd_ps(_mm256_set1_ps(16.0), Q4K::scale(at), Q4K::min(at)) }
+        unsafe { V::fma(V::splat(16.0), Q4K::scale::<V>(at), Q4K::min::<V>(at)) }
     }
 }
 
@@ -422,15 +359,15 @@ impl Format for Q6K {
     const SUM: Sum = Sum::HalvesLess;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { _mm256_or_si256(nibble(at, g), two_bits(at.high, g, 4)) }
+        unsafe { V::or(nibble::<V>(at, g), two_bits::<V>(at.high, g, 4)) }
     }
 
     #[inline(always)]
-    unsafe fn scales16(at: &At, half: usize) -> __m256i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
         // SAFETY: as above.
-        unsafe { twice(_mm_loadl_epi64(inner(at, 1, 16).add(8 * half).cast())) }
+        unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
     }
 }
 
@@ -442,9 +379,9 @@ impl Format for Iq4Nl {
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { looked_up(at, g) }
+        unsafe { looked_up::<V>(at, g) }
     }
 }
 
@@ -456,18 +393,17 @@ impl Format for Iq4Xs {
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector(at: &At, g: usize) -> __m256i {
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { looked_up(at, g) }
+        unsafe { looked_up::<V>(at, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale(at: &At) -> __m256 {
+    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
         // SAFETY: as above.
         unsafe {
-            let scales = _mm_loadl_epi64(inner(at, 1, 8).cast());
-            let scales = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(scales));
-            _mm256_mul_ps(halves(at.front), scales)
+            let scales = V::signed(V::row_bytes(inner(at, 1, 8)));
+            V::mul(V::halves(at.front), scales)
         }
     }
 }

@@ -5,12 +5,12 @@
 //! tasks, rows are split too. No split changes a byte of the result.
 
 use super::activations::{Activations, Block};
-#[cfg(target_arch = "x86_64")]
-use super::avx2;
-use super::packed::{LANES, Layout, Packed};
+use super::packed::{Layout, Packed};
 use super::scalar;
-use crate::Pool;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use crate::isa::by_isa;
+use crate::{Isa, Pool};
 use std::ops::Range;
 
 /// Bytes of weights in a task at most.
@@ -71,39 +71,13 @@ impl<'a> Out<'a> {
         unsafe { *self.y.add(row * self.n + column) = value };
     }
 
-    /// Eight elements from `column` on; past the last column, zeros.
+    /// Where a row's elements from `column` on are, and how many there are to the last.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub unsafe fn load(&self, row: usize, column: usize) -> std::arch::x86_64::__m256 {
+    pub unsafe fn place(&self, row: usize, column: usize) -> (*mut f32, usize) {
         debug_assert!(row < self.m && column < self.n);
-        let mut eight = [0.0f32; LANES];
-        // SAFETY: the caller's: row < M, column < N, and AVX2; counts end at the last column.
-        unsafe {
-            let from = self.y.add(row * self.n + column);
-            if column + LANES <= self.n {
-                return std::arch::x86_64::_mm256_loadu_ps(from);
-            }
-            from.copy_to_nonoverlapping(eight.as_mut_ptr(), self.n - column);
-            std::arch::x86_64::_mm256_loadu_ps(eight.as_ptr())
-        }
-    }
-
-    /// Writes eight elements from `column` on, as many as there are columns.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub unsafe fn store(&self, row: usize, column: usize, v: std::arch::x86_64::__m256) {
-        debug_assert!(row < self.m && column < self.n);
-        let mut eight = [0.0f32; LANES];
-        // SAFETY: the caller's: row < M, column < N, and AVX2; counts end at the last column.
-        unsafe {
-            let to = self.y.add(row * self.n + column);
-            if column + LANES <= self.n {
-                std::arch::x86_64::_mm256_storeu_ps(to, v);
-            } else {
-                std::arch::x86_64::_mm256_storeu_ps(eight.as_mut_ptr(), v);
-                to.copy_from_nonoverlapping(eight.as_ptr(), self.n - column);
-            }
-        }
+        // SAFETY: the caller's: row < M, column < N.
+        (unsafe { self.y.add(row * self.n + column) }, self.n - column)
     }
 }
 
@@ -149,10 +123,16 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
         }
     }
     let isa = pool.isa();
-    pool.run(jobs.len(), &|task| {
-        let job = &jobs[task];
-        by_isa!(isa, avx2::run(job), scalar::run(job));
-    });
+    pool.run(jobs.len(), &|task| run(isa, &jobs[task]));
+}
+
+fn run(isa: Isa, job: &Job<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.has_avx512() {
+        // SAFETY: the processor has what `Isa::Avx512` lists; shapes were checked.
+        return unsafe { avx512::run(job) };
+    }
+    by_isa!(isa, avx2::run(job), scalar::run(job));
 }
 
 /// (groups, rows) of a task.

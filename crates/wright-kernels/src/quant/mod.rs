@@ -12,8 +12,8 @@
 //! acc = fma(min_w, scale_a · Σ a, acc)     (formats with a minimum)
 //! ```
 //!
-//! That is all there is, for one row of activations or a thousand, one thread or many, scalar or
-//! AVX2: the same bytes. Weights keep the file's bits per value; nothing is rounded twice.
+//! That is all there is, for one row of activations or a thousand, one thread or many, scalar,
+//! AVX2 or AVX-512: the same bytes. Weights keep the file's bits per value; nothing is rounded twice.
 //!
 //! This room knows no float matrices (`linear_f32` takes those, and every format as a fallback),
 //! and decodes no weight to a float.
@@ -22,13 +22,19 @@ mod activations;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
 mod formats;
 mod linear;
+#[cfg(target_arch = "x86_64")]
+mod microkernel;
 mod pack;
 mod packed;
 mod scalar;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 pub use activations::Activations;
 pub use linear::{Part, linear_packed, linear_packed_each};

@@ -1,0 +1,213 @@
+//! A tile: R vectors of rows by C rows of activations.
+//!
+//! Whatever R, C and the width are, and wherever a panel of K ends, an output goes through the same
+//! operations in the same order; partial sums wait in the output itself, which loses nothing.
+
+use super::activations::{Block, at};
+use super::formats::{At, Format, Min};
+use super::linear::Job;
+use super::packed::LANES;
+use super::vector::{Rows, Vector};
+use std::arch::x86_64::*;
+
+/// Blocks in a panel of K, times rows of activations: 16 kB of these stay in the first cache.
+const PANEL: usize = 256;
+
+/// Bytes that the weights are fetched ahead of their use when few rows share them. From memory,
+/// 1 kB gave 9.6 GB/s on a core of Zen 3, 4 kB 12, and 8 kB with groups by fours 15 (Q4_1, K 576).
+const AHEAD: usize = 8192;
+
+/// The body once for each constant: loops over vectors of a block must be unrolled for shifts to
+/// be constants and sums to stay in registers, and the compiler does not always see that.
+macro_rules! unrolled {
+    ($g:ident in [$($value:expr),*] $body:block) => { $({ const $g: usize = $value; $body })* };
+}
+pub(super) use unrolled;
+
+/// Calls `$run::<F>(job)` for the format of the job's weights.
+macro_rules! by_format {
+    ($run:ident, $job:expr) => {
+        match $job.layout.dtype {
+            DType::Q4_0 => $run::<f::Q4_0>($job),
+            DType::Q4_1 => $run::<f::Q4_1>($job),
+            DType::Q5_0 => $run::<f::Q5_0>($job),
+            DType::Q5_1 => $run::<f::Q5_1>($job),
+            DType::Q8_0 => $run::<f::Q8_0>($job),
+            DType::Q2K => $run::<f::Q2K>($job),
+            DType::Q3K => $run::<f::Q3K>($job),
+            DType::Q4K => $run::<f::Q4K>($job),
+            DType::Q5K => $run::<f::Q5K>($job),
+            DType::Q6K => $run::<f::Q6K>($job),
+            DType::IQ4NL => $run::<f::Iq4Nl>($job),
+            DType::IQ4XS => $run::<f::Iq4Xs>($job),
+            DType::F32 | DType::F16 | DType::BF16 => unreachable!("not packed"),
+        }
+    };
+}
+pub(super) use by_format;
+
+/// A vector that can form the exact integer sums of a block.
+///
+/// # Safety
+/// As [`Vector`]; places and activations are inside their matrices.
+pub(super) trait Dot: Vector {
+    /// The sum of each row with each row of activations, as a float, which it fits exactly.
+    unsafe fn sums<F: Format, const R: usize, const C: usize>(
+        places: &[At; R],
+        a: &[*const u8; C],
+    ) -> [[Self::Float; C]; R];
+}
+
+/// Blocks in a panel for C rows of activations. One row streams through all of K.
+pub(super) const fn panel_blocks(c: usize) -> usize {
+    if c == 1 { usize::MAX } else { PANEL / c }
+}
+
+/// Tiles of R vectors from `group` on, as many as there are. Gives the first group that is left.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn tiles<F: Format, V: Dot, const R: usize, const C: usize>(
+    job: &Job<'_>,
+    mut group: usize,
+    row: usize,
+    from: usize,
+    to: usize,
+) -> usize {
+    while group + R * V::GROUPS <= job.groups.end {
+        // SAFETY: the caller's, and the groups are the job's.
+        unsafe { tile::<F, V, R, C>(job, group, row, from, to) };
+        group += R * V::GROUPS;
+    }
+    group
+}
+
+/// Blocks `from..to` of R vectors by C rows, added to what earlier panels left in the output.
+///
+/// # Safety
+/// The instructions of `V`; groups, rows and blocks exist in the job's matrix and activations.
+#[inline(always)]
+unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
+    job: &Job<'_>,
+    group: usize,
+    row: usize,
+    from: usize,
+    to: usize,
+) {
+    let layout = job.layout;
+    let blocks = layout.blocks();
+    let column = |r: usize| (group + r * V::GROUPS) * LANES;
+    // SAFETY: the caller's; every pointer stays inside its slice because the indices do.
+    unsafe {
+        let weights: [Rows; R] = std::array::from_fn(|r| Rows {
+            at: job.weights.as_ptr().add((group + r * V::GROUPS) * layout.group_bytes),
+            next: layout.group_bytes,
+        });
+        let activations: [*const Block; C] =
+            std::array::from_fn(|c| job.activations.as_ptr().add((row + c) * blocks));
+        let mut acc = [[V::splat(0.0); C]; R];
+        if from > 0 {
+            for (r, acc) in acc.iter_mut().enumerate() {
+                for (c, acc) in acc.iter_mut().enumerate() {
+                    let (at, n) = job.out.place(row + c, column(r));
+                    *acc = V::read(at, n);
+                }
+            }
+        }
+        let per_scales = F::STEPS.blocks;
+        for b in from..to {
+            let places: [At; R] = std::array::from_fn(|r| At {
+                quants: weights[r].add(b * F::STEPS.quants),
+                high: weights[r].add(layout.high + b * F::STEPS.high),
+                front: weights[r].add(layout.scales + b / per_scales * F::STEPS.scales),
+                j: b % per_scales,
+            });
+            let a: [*const u8; C] = std::array::from_fn(|c| activations[c].add(b).cast());
+            if C <= 2 {
+                fetch_ahead::<F, V, R>(&places, layout.group_bytes);
+            }
+            let sums = V::sums::<F, R, C>(&places, &a);
+            for r in 0..R {
+                add_scaled::<F, V, C>(&places[r], &a, &sums[r], &mut acc[r]);
+            }
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            for (c, acc) in acc.iter().enumerate() {
+                let (at, n) = job.out.place(row + c, column(r));
+                V::write(*acc, at, n);
+            }
+        }
+    }
+}
+
+/// Asks for the weights that come next: quants some way on, the other planes of the next groups.
+/// Addresses past the end are harmless.
+#[inline(always)]
+unsafe fn fetch_ahead<F: Format, V: Vector, const R: usize>(places: &[At; R], group: usize) {
+    // SAFETY: a prefetch of any address does nothing but fetch.
+    let fetch = |address: *const u8| unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    let next = R * V::GROUPS * group;
+    for place in places {
+        for i in 0..V::GROUPS {
+            let ahead = |plane: Rows, bytes: usize| plane.at.wrapping_add(i * group + bytes);
+            for line in 0..F::STEPS.quants.div_ceil(64) {
+                fetch(ahead(place.quants, AHEAD + 64 * line));
+            }
+            fetch(ahead(place.front, next));
+            if F::STEPS.high > 0 {
+                fetch(ahead(place.high, next));
+            }
+        }
+    }
+}
+
+/// The 32 bits at `p`.
+#[inline(always)]
+pub(super) unsafe fn bits(p: *const u8) -> i32 {
+    // SAFETY: the caller's; 4 bytes are there.
+    unsafe { p.cast::<i32>().read_unaligned() }
+}
+
+/// The f32 at `p`.
+#[inline(always)]
+unsafe fn float(p: *const u8) -> f32 {
+    // SAFETY: the caller's; 4 bytes are there.
+    unsafe { p.cast::<f32>().read_unaligned() }
+}
+
+/// The float side of a block: scale, then minimum.
+#[inline(always)]
+unsafe fn add_scaled<F: Format, V: Vector, const C: usize>(
+    place: &At,
+    a: &[*const u8; C],
+    sums: &[V::Float; C],
+    acc: &mut [V::Float; C],
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let scale = F::scale::<V>(place);
+        for c in 0..C {
+            let worth = V::mul(scale, V::splat(float(a[c].add(at::SCALE))));
+            acc[c] = V::fma(sums[c], worth, acc[c]);
+        }
+        match F::MIN {
+            Min::None => {}
+            Min::Whole => {
+                let min = F::min::<V>(place);
+                for c in 0..C {
+                    let sum = V::splat(float(a[c].add(at::SCALED_SUM)));
+                    acc[c] = V::fma(min, sum, acc[c]);
+                }
+            }
+            Min::Halves => {
+                let (unit, mins) = (F::min::<V>(place), F::mins16::<V>(place));
+                for c in 0..C {
+                    let sums = V::madd(mins, V::every(bits(a[c].add(at::HALF_SUMS))));
+                    let worth = V::mul(unit, V::splat(float(a[c].add(at::SCALE))));
+                    acc[c] = V::fma(V::to_float(sums), worth, acc[c]);
+                }
+            }
+        }
+    }
+}
