@@ -46,6 +46,8 @@ pub struct Attention<'a> {
     pub causal: bool,
     /// Positions that a row sees at most, its own among them; older ones are hidden.
     pub window: Option<usize>,
+    /// The window's positions are those since the last multiple of it, instead.
+    pub chunked: bool,
     /// Scores become `cap * tanh(score / cap)`.
     pub soft_cap: Option<f32>,
     /// (n_head): scores lose `slope * distance` (ALiBi).
@@ -133,7 +135,11 @@ impl Attention<'_> {
     #[inline(always)]
     fn seen(&self, pos: usize, len: usize) -> Range<usize> {
         let end = if self.causal { pos + 1 } else { len };
-        let oldest = self.window.map_or(0, |window| (pos + 1).saturating_sub(window));
+        let oldest = match self.window {
+            None => 0,
+            Some(chunk) if self.chunked => pos - pos % chunk.max(1),
+            Some(window) => (pos + 1).saturating_sub(window),
+        };
         oldest.min(end)..end
     }
 }

@@ -31,6 +31,8 @@ pub struct Yarn {
     pub n_ctx_orig: f64,
     pub beta_fast: f64,
     pub beta_slow: f64,
+    /// Whether the ramp begins and ends at whole pairs; gpt-oss does not round.
+    pub truncate: bool,
 }
 
 /// Radians a position for each pair of the `n_rot` rotated channels: `base^(-2i / n_rot)`,
@@ -61,8 +63,12 @@ impl Yarn {
             n_rot * ln(turns) / (2.0 * ln(base))
         };
         let last = (frequencies.len().max(1) * 2 - 1) as f64;
-        let low = pair_that_turns(self.beta_fast).floor().max(0.0);
-        let high = pair_that_turns(self.beta_slow).ceil().min(last);
+        let (mut low, mut high) =
+            (pair_that_turns(self.beta_fast), pair_that_turns(self.beta_slow));
+        if self.truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let (low, high) = (low.max(0.0), high.min(last));
         for (i, frequency) in frequencies.iter_mut().enumerate() {
             let slowed = ((i as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
             *frequency *= slowed / self.factor + (1.0 - slowed);
@@ -271,7 +277,13 @@ mod tests {
 
     #[test]
     fn yarn_keeps_fast_pairs_and_slows_slow_ones() {
-        let yarn = Yarn { factor: 4.0, n_ctx_orig: 4096.0, beta_fast: 32.0, beta_slow: 1.0 };
+        let yarn = Yarn {
+            factor: 4.0,
+            n_ctx_orig: 4096.0,
+            beta_fast: 32.0,
+            beta_slow: 1.0,
+            truncate: true,
+        };
         let plain = frequencies(10_000.0, 128, None);
         let mut stretched = plain.clone();
         yarn.stretch(10_000.0, &mut stretched);

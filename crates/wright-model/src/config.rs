@@ -1,13 +1,23 @@
 //! What a model is, as data: the families known here and the numbers read from metadata.
 //!
 //! A family is a row of [`FAMILIES`], never code of its own in the forward pass; what differs
-//! between layers stands in each [`LayerConfig`]. Whether a bias, a norm or a fused projection is
-//! there is not asked here: the tensors themselves tell (`network`).
+//! between layers stands in each [`LayerConfig`]. Whether a bias, a norm, a fused projection or
+//! experts are there is not asked here: the tensors themselves tell (`network`).
+
+mod experts;
+mod families;
+mod keys;
+mod ropes;
+
+pub use experts::{Gating, Routing};
+pub use families::{FAMILIES, Family, Kind};
 
 use crate::Error;
-use crate::metadata::{Metadata, Value};
-use crate::rope::{RopeConfig, Scaling};
-use wright_kernels::{Activation, Pairing};
+use crate::metadata::Metadata;
+use crate::rope::RopeConfig;
+use families::{LocalRope, RopeUse, ScoreScale};
+use keys::Keys;
+use wright_kernels::Activation;
 
 /// How a norm is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,112 +27,6 @@ pub enum NormKind {
     /// (x - mean) / sqrt(var + eps)
     Layer,
 }
-
-/// What the scores of attention are multiplied with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ScoreScale {
-    /// 1 / sqrt(head_dim)
-    HeadDim,
-    /// 1 / sqrt(n_embd / n_head) for a model of this many layers, else by head_dim.
-    EmbdPerHeadAt { n_layer: usize },
-}
-
-/// A family of models: what its files do not say, because its name says it.
-#[derive(Debug, Clone, Copy)]
-pub struct Family {
-    /// `general.architecture`.
-    pub name: &'static str,
-    norm: NormKind,
-    activation: Activation,
-    pairing: Pairing,
-    /// Embeddings are multiplied with sqrt(n_embd).
-    embed_scale: bool,
-    /// Attention and MLP read the same input and are added together, unless the metadata say not.
-    parallel: bool,
-    /// The MLP has a gate.
-    gated: bool,
-    scores: ScoreScale,
-    /// With a sliding window in the metadata: each n-th layer sees everything; None if all slide.
-    full_every: Option<usize>,
-    /// Base of RoPE in layers that slide, if it is another one.
-    local_rope_base: Option<f32>,
-    rope: RopeUse,
-}
-
-/// Which layers rotate queries and keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RopeUse {
-    All,
-    None,
-    /// All but each n-th.
-    NotEach(usize),
-}
-
-const LLAMA: Family = Family {
-    name: "llama",
-    norm: NormKind::Rms,
-    activation: Activation::Silu,
-    pairing: Pairing::Norm,
-    embed_scale: false,
-    parallel: false,
-    gated: true,
-    scores: ScoreScale::HeadDim,
-    full_every: None,
-    local_rope_base: None,
-    rope: RopeUse::All,
-};
-
-const GEMMA: Family = Family {
-    name: "gemma",
-    activation: Activation::GeluTanh,
-    pairing: Pairing::Neox,
-    embed_scale: true,
-    ..LLAMA
-};
-
-/// Layer norms, biases and an MLP without a gate.
-const GPT: Family = Family {
-    name: "gpt2",
-    norm: NormKind::Layer,
-    activation: Activation::GeluTanh,
-    pairing: Pairing::Neox,
-    gated: false,
-    rope: RopeUse::None,
-    ..LLAMA
-};
-
-/// The families that run; each has a tiny model with golden logits in the tests.
-pub const FAMILIES: &[Family] = &[
-    LLAMA,
-    Family { name: "qwen2", pairing: Pairing::Neox, ..LLAMA },
-    Family { name: "qwen3", pairing: Pairing::Neox, ..LLAMA },
-    Family { name: "olmo2", pairing: Pairing::Neox, ..LLAMA },
-    Family { name: "smollm3", rope: RopeUse::NotEach(4), ..LLAMA },
-    GEMMA,
-    Family {
-        name: "gemma2",
-        scores: ScoreScale::EmbdPerHeadAt { n_layer: 46 },
-        full_every: Some(2),
-        ..GEMMA
-    },
-    Family {
-        name: "gemma3",
-        scores: ScoreScale::EmbdPerHeadAt { n_layer: 62 },
-        full_every: Some(6),
-        local_rope_base: Some(10_000.0),
-        ..GEMMA
-    },
-    GPT,
-    Family { name: "starcoder2", rope: RopeUse::All, ..GPT },
-    Family { name: "phi2", rope: RopeUse::All, parallel: true, ..GPT },
-    Family {
-        name: "gptneox",
-        rope: RopeUse::All,
-        parallel: true,
-        activation: Activation::GeluErf,
-        ..GPT
-    },
-];
 
 /// The heads of one layer's attention and how they look back.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,6 +40,10 @@ pub struct Heads {
     pub scale: f32,
     /// A query at position p sees positions above p - window, itself included.
     pub window: Option<u32>,
+    /// The window's positions are those since the last multiple of it, instead.
+    pub chunked: bool,
+    /// A query sees nothing that comes after it; else it sees all of its sequence.
+    pub causal: bool,
     /// Scores become cap * tanh(score / cap).
     pub soft_cap: Option<f32>,
     /// ALiBi: slopes start from this bias.
@@ -163,7 +71,11 @@ impl Heads {
 
     /// The first position that a query at `pos` sees.
     pub fn oldest(&self, pos: usize) -> usize {
-        self.window.map_or(0, |w| (pos + 1).saturating_sub(w as usize))
+        match self.window {
+            None => 0,
+            Some(chunk) if self.chunked => pos - pos % chunk.max(1) as usize,
+            Some(window) => (pos + 1).saturating_sub(window as usize),
+        }
     }
 
     /// ALiBi's slope of a head (Press et al. 2022, for any number of heads); 0 without ALiBi.
@@ -185,37 +97,94 @@ impl Heads {
     }
 }
 
+/// Keys and values kept compressed (multi-head latent attention, DeepSeek-V2, 2024).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latent {
+    /// Width of what is kept of keys and values.
+    pub rank: usize,
+    /// Width of compressed queries; None where they are not.
+    pub q_rank: Option<usize>,
+    /// Channels of a head that do not rotate, before they are compressed.
+    pub n_plain: usize,
+    /// Channels that rotate.
+    pub n_rot: usize,
+    /// Channels of a head's value, after it is decompressed.
+    pub value_dim: usize,
+}
+
+/// Queries of far positions grow: 1 + scale ln(1 + floor((pos + 1) / length)) (Llama 4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Temperature {
+    pub length: u32,
+    pub scale: f32,
+}
+
+impl Temperature {
+    /// What queries at a position are multiplied with.
+    pub fn at(&self, pos: u32) -> f64 {
+        let lengths = (u64::from(pos) + 1) / u64::from(self.length);
+        1.0 + f64::from(self.scale) * wright_kernels::math::ln(1.0 + lengths as f64)
+    }
+}
+
 /// One layer's numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerConfig {
     pub heads: Heads,
+    pub latent: Option<Latent>,
     pub n_ff: usize,
     /// Index into [`Config::ropes`]; None for a layer without positions.
     pub rope: Option<usize>,
+    pub temperature: Option<Temperature>,
     pub norm: NormKind,
     pub norm_eps: f32,
     pub activation: Activation,
     /// Whether the MLP has a gate.
     pub gated: bool,
     pub parallel: bool,
+    /// Queries, keys and values are cut to this size.
+    pub qkv_clamp: Option<f32>,
+}
+
+/// How the vectors of a text's tokens become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pooling {
+    /// The file does not say.
+    #[default]
+    None,
+    Mean,
+    /// The first token's.
+    First,
+    /// The last token's.
+    Last,
+    /// A head that gives a score.
+    Rank,
 }
 
 /// A model's numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub arch: &'static str,
+    pub family: &'static Family,
     /// `general.name`, or the architecture.
     pub name: String,
     pub n_layer: usize,
+    /// Layers behind the last that guess further tokens, which are not run.
+    pub n_layer_ahead: usize,
     pub n_embd: usize,
     /// The longest context the model was made for.
     pub n_ctx_train: u32,
     /// Token embeddings are multiplied with it.
     pub embed_scale: f32,
+    /// What a part adds to the residual is multiplied with it.
+    pub residual_scale: f32,
     /// Logits become cap * tanh(logit / cap).
     pub logit_soft_cap: Option<f32>,
     /// Logits are multiplied with it.
     pub logit_scale: f32,
+    pub pooling: Pooling,
+    /// Experts of the layers that have some.
+    pub routing: Option<Routing>,
     pub layers: Vec<LayerConfig>,
     /// The rotations that layers refer to.
     pub ropes: Vec<RopeConfig>,
@@ -229,57 +198,72 @@ impl Config {
     pub fn read(metadata: &Metadata, n_tensors: usize) -> Result<Config, Error> {
         let family = family(metadata)?;
         let keys = Keys { metadata, arch: family.name };
-        let n_layer = keys.size("block_count")?;
-        if n_layer > n_tensors {
-            let why = format!("is {n_layer}, but the file has {n_tensors} tensors in all");
+        let n_block = keys.size("block_count")?;
+        if n_block > n_tensors {
+            let why = format!("is {n_block}, but the file has {n_tensors} tensors in all");
             return Err(Error::metadata(keys.name("block_count"), why));
         }
-        refuse_features(&keys)?;
+        let n_layer_ahead = keys.u32("nextn_predict_layers")?.unwrap_or(0) as usize;
+        let Some(n_layer) = n_block.checked_sub(n_layer_ahead).filter(|&n| n > 0) else {
+            let why = format!("is {n_layer_ahead}, of {n_block} layers");
+            return Err(Error::metadata(keys.name("nextn_predict_layers"), why));
+        };
         let n_embd = keys.size("embedding_length")?;
         let n_ctx_train = keys.u32("context_length")?.unwrap_or(2048).max(1);
-        let window = keys.u32("attention.sliding_window")?.filter(|&w| w > 0);
-        let full = match window {
-            Some(_) => keys.full_layers(n_layer, family.full_every)?,
-            None => vec![true; n_layer],
-        };
-        let mut layers = Vec::new();
-        for (index, &full) in full.iter().enumerate() {
-            let mut layer = read_layer(&keys, family, index, n_layer, n_embd)?;
-            layer.heads.window = if full { None } else { window };
-            if !full && family.local_rope_base.is_some() {
-                layer.rope = Some(1);
-            }
-            layers.push(layer);
-        }
-        let ropes = read_ropes(&keys, family, layers[0].heads.key_dim, n_ctx_train)?;
-        for layer in &layers {
-            check_rope(&keys, layer, &ropes)?;
-        }
-        Ok(Config {
+        let layers = read_layers(&keys, family, n_layer, n_embd)?;
+        let key_dim = layers[0].latent.map_or(layers[0].heads.key_dim, |l| l.n_rot);
+        let ropes = ropes::read(&keys, family, key_dim, n_ctx_train)?;
+        let mut config = Config {
             arch: family.name,
+            family,
             name: metadata.str("general.name").unwrap_or(family.name).to_owned(),
             n_layer,
+            n_layer_ahead,
             n_embd,
             n_ctx_train,
-            embed_scale: if family.embed_scale { (n_embd as f32).sqrt() } else { 1.0 },
+            embed_scale: embed_scale(&keys, family, n_embd)?,
+            residual_scale: keys.f32("residual_scale")?.filter(|&s| s != 0.0).unwrap_or(1.0),
             logit_soft_cap: keys.f32("final_logit_softcapping")?.filter(|&cap| cap > 0.0),
-            logit_scale: keys.f32("logit_scale")?.filter(|&s| s != 0.0).unwrap_or(1.0),
+            logit_scale: logit_scale(&keys, family)?,
+            pooling: pooling(&keys)?,
+            routing: experts::read(&keys, family)?,
             layers,
             ropes,
-        })
+        };
+        for layer in &mut config.layers {
+            ropes::check(&keys, layer, &config.ropes)?;
+            if let Some(latent) = &layer.latent {
+                layer.heads.scale = ropes::latent_scale(&keys, latent, config.ropes[0].scaling)?;
+            }
+        }
+        Ok(config)
     }
 }
 
-/// Numbers in the metadata that change the computation and are not computed here.
-fn refuse_features(keys: &Keys<'_>) -> Result<(), Error> {
-    if keys.u32("expert_count")?.is_some_and(|n| n > 0) {
-        return Err(Error::Feature { what: format!("{} has a mixture of experts", keys.arch) });
+fn embed_scale(keys: &Keys<'_>, family: &Family, n_embd: usize) -> Result<f32, Error> {
+    let named = keys.f32("embedding_scale")?.filter(|&s| s != 0.0);
+    let usual = if family.embed_scale { (n_embd as f32).sqrt() } else { 1.0 };
+    Ok(named.unwrap_or(usual))
+}
+
+fn logit_scale(keys: &Keys<'_>, family: &Family) -> Result<f32, Error> {
+    let scale = keys.f32("logit_scale")?.filter(|&s| s != 0.0).unwrap_or(1.0);
+    Ok(if family.divides_logits { 1.0 / scale } else { scale })
+}
+
+fn pooling(keys: &Keys<'_>) -> Result<Pooling, Error> {
+    const KEY: &str = "pooling_type";
+    match keys.u32(KEY)? {
+        None | Some(0) => Ok(Pooling::None),
+        Some(1) => Ok(Pooling::Mean),
+        Some(2) => Ok(Pooling::First),
+        Some(3) => Ok(Pooling::Last),
+        Some(4) => Ok(Pooling::Rank),
+        Some(other) => {
+            let why = format!("is {other}; 0 to 4 have a meaning");
+            Err(Error::metadata(keys.name(KEY), why))
+        }
     }
-    let scaled = ["embedding_scale", "residual_scale", "attention.scale"];
-    if let Some(key) = scaled.iter().find(|key| keys.metadata.get(&keys.name(key)).is_some()) {
-        return Err(Error::Feature { what: format!("metadata has {}", keys.name(key)) });
-    }
-    Ok(())
 }
 
 fn family(metadata: &Metadata) -> Result<&'static Family, Error> {
@@ -316,6 +300,39 @@ fn edit_distance(a: &[char], b: &[char]) -> usize {
     row[b.len()]
 }
 
+fn read_layers(
+    keys: &Keys<'_>,
+    family: &Family,
+    n_layer: usize,
+    n_embd: usize,
+) -> Result<Vec<LayerConfig>, Error> {
+    let default = family.chunked.then_some(8192);
+    let window = keys.u32("attention.sliding_window")?.or(default).filter(|&w| w > 0);
+    let full = match window {
+        Some(_) => keys.full_layers(n_layer, family.full_every)?,
+        None => vec![true; n_layer],
+    };
+    let mut layers = Vec::new();
+    for (index, &full) in full.iter().enumerate() {
+        let mut layer = read_layer(keys, family, index, n_layer, n_embd)?;
+        layer.heads.window = if full { None } else { window };
+        if full && window.is_some() && family.rope == RopeUse::Sliding {
+            layer.rope = None;
+        }
+        if !full && family.local_rope != LocalRope::Same {
+            layer.rope = layer.rope.map(|_| 1);
+        }
+        if layer.rope.is_none() && family.chunked {
+            layer.temperature = Some(Temperature {
+                length: keys.u32("attention.temperature_length")?.unwrap_or(8192).max(1),
+                scale: keys.f32("attention.temperature_scale")?.unwrap_or(0.1),
+            });
+        }
+        layers.push(layer);
+    }
+    Ok(layers)
+}
+
 fn read_layer(
     keys: &Keys<'_>,
     family: &Family,
@@ -323,6 +340,39 @@ fn read_layer(
     n_layer: usize,
     n_embd: usize,
 ) -> Result<LayerConfig, Error> {
+    let eps_key = match family.norm {
+        NormKind::Rms => "attention.layer_norm_rms_epsilon",
+        NormKind::Layer => "attention.layer_norm_epsilon",
+    };
+    let norm_eps = keys.f32(eps_key)?.filter(|&eps| eps >= 0.0);
+    let heads = read_heads(keys, family, index, n_layer, n_embd)?;
+    Ok(LayerConfig {
+        heads,
+        latent: read_latent(keys, &heads)?,
+        n_ff: keys.size_at("feed_forward_length", index)?.unwrap_or(0),
+        rope: match family.rope {
+            RopeUse::All | RopeUse::Sliding => Some(0),
+            RopeUse::None => None,
+            RopeUse::NotEach(n) => (!(index + 1).is_multiple_of(n)).then_some(0),
+        },
+        temperature: None,
+        norm: family.norm,
+        norm_eps: norm_eps
+            .ok_or_else(|| Error::metadata(keys.name(eps_key), "is missing or negative"))?,
+        activation: family.activation,
+        gated: family.gated,
+        parallel: keys.bool("use_parallel_residual")?.unwrap_or(family.parallel),
+        qkv_clamp: keys.f32("attention.clamp_kqv")?.filter(|&clamp| clamp > 0.0),
+    })
+}
+
+fn read_heads(
+    keys: &Keys<'_>,
+    family: &Family,
+    index: usize,
+    n_layer: usize,
+    n_embd: usize,
+) -> Result<Heads, Error> {
     let n_head = keys.size_at("attention.head_count", index)?.unwrap_or(0);
     if n_head == 0 {
         return Err(Error::metadata(keys.name("attention.head_count"), "is missing or 0"));
@@ -337,184 +387,47 @@ fn read_layer(
         ScoreScale::EmbdPerHeadAt { n_layer: n } if n == n_layer => n_embd / n_head,
         _ => key_dim,
     };
-    let heads = Heads {
+    let scale = keys.f32("attention.scale")?.filter(|&scale| scale > 0.0);
+    let alibi = keys.f32("attention.max_alibi_bias")?.or(family.alibi_max_bias);
+    Ok(Heads {
         n_head,
         n_kv_head,
         key_dim,
         value_dim: keys.size_or("attention.value_length", n_embd / n_head)?,
-        scale: 1.0 / (scale_dim as f32).sqrt(),
+        scale: scale.unwrap_or(1.0 / (scale_dim as f32).sqrt()),
         window: None,
+        chunked: family.chunked,
+        causal: keys.bool("attention.causal")?.unwrap_or(family.kind == Kind::Decoder),
         soft_cap: keys.f32("attn_logit_softcapping")?.filter(|&cap| cap > 0.0),
-        alibi_max_bias: keys.f32("attention.max_alibi_bias")?.filter(|&b| b > 0.0),
-    };
-    let eps_key = match family.norm {
-        NormKind::Rms => "attention.layer_norm_rms_epsilon",
-        NormKind::Layer => "attention.layer_norm_epsilon",
-    };
-    let norm_eps = keys.f32(eps_key)?.filter(|&eps| eps >= 0.0);
-    Ok(LayerConfig {
-        heads,
-        n_ff: keys.size_at("feed_forward_length", index)?.unwrap_or(0),
-        rope: match family.rope {
-            RopeUse::All => Some(0),
-            RopeUse::None => None,
-            RopeUse::NotEach(n) => (!(index + 1).is_multiple_of(n)).then_some(0),
-        },
-        norm: family.norm,
-        norm_eps: norm_eps
-            .ok_or_else(|| Error::metadata(keys.name(eps_key), "is missing or negative"))?,
-        activation: family.activation,
-        gated: family.gated,
-        parallel: keys.bool("use_parallel_residual")?.unwrap_or(family.parallel),
+        alibi_max_bias: alibi.filter(|&b| b > 0.0),
     })
 }
 
-/// Rope 0 is that of full layers; rope 1, if there is one, that of sliding layers.
-fn read_ropes(
-    keys: &Keys<'_>,
-    family: &Family,
-    key_dim: usize,
-    n_ctx_train: u32,
-) -> Result<Vec<RopeConfig>, Error> {
-    let n_rot = keys.size_or("rope.dimension_count", key_dim)?;
-    let base = keys.f32("rope.freq_base")?.unwrap_or(10_000.0);
-    let global = RopeConfig {
-        pairing: family.pairing,
-        n_rot,
-        base,
-        scaling: read_scaling(keys, n_ctx_train)?,
-        // Factors of llama 3 are a tensor of the file.
-        uses_factors: true,
-    };
-    let mut ropes = vec![global];
-    if let Some(local) = family.local_rope_base {
-        let base = keys.f32("rope.freq_base_swa")?.unwrap_or(local);
-        let scaling = Scaling::None;
-        ropes.push(RopeConfig { base, scaling, uses_factors: false, ..ropes[0].clone() });
+/// The numbers of compressed keys and values, for a model that has them.
+fn read_latent(keys: &Keys<'_>, heads: &Heads) -> Result<Option<Latent>, Error> {
+    const RANK: &str = "attention.kv_lora_rank";
+    let Some(rank) = keys.u32(RANK)?.filter(|&rank| rank > 0) else { return Ok(None) };
+    let rank = rank as usize;
+    const KEY: &str = "attention.key_length_mla";
+    if keys.u32(KEY)?.is_none() {
+        let what = format!("the file is from before {} was written", keys.name(KEY));
+        return Err(Error::Feature { what });
     }
-    if ropes.iter().any(|rope| rope.base < 1.0) {
-        return Err(Error::metadata(keys.name("rope.freq_base"), "is below 1"));
-    }
-    Ok(ropes)
-}
-
-fn read_scaling(keys: &Keys<'_>, n_ctx_train: u32) -> Result<Scaling, Error> {
-    let key = keys.name("rope.scaling.type");
-    let kind = keys.metadata.str(&key);
-    // Older files have a factor and no type; that was linear.
-    let factor = match keys.f32("rope.scaling.factor")? {
-        Some(factor) => Some(factor),
-        None => keys.f32("rope.scale_linear")?,
-    };
-    let factor = factor.filter(|&f| f != 0.0).unwrap_or(1.0);
-    if factor < 0.0 {
-        return Err(Error::metadata(keys.name("rope.scaling.factor"), "is negative"));
-    }
-    match kind {
-        Some("none") => Ok(Scaling::None),
-        None | Some("linear") if factor == 1.0 => Ok(Scaling::None),
-        None | Some("linear") => Ok(Scaling::Linear { factor }),
-        Some("yarn") => {
-            let or = |key: &str, default: f32| Ok(keys.f32(key)?.unwrap_or(default));
-            Ok(Scaling::Yarn {
-                factor,
-                n_ctx_orig: keys
-                    .u32("rope.scaling.original_context_length")?
-                    .filter(|&n| n > 0)
-                    .unwrap_or(n_ctx_train),
-                attn_factor: or("rope.scaling.attn_factor", 1.0)?,
-                beta_fast: or("rope.scaling.yarn_beta_fast", 32.0)?,
-                beta_slow: or("rope.scaling.yarn_beta_slow", 1.0)?,
-            })
-        }
-        Some(other) => Err(Error::Feature { what: format!("RoPE is scaled by {other:?}") }),
-    }
-}
-
-fn check_rope(keys: &Keys<'_>, layer: &LayerConfig, ropes: &[RopeConfig]) -> Result<(), Error> {
-    let Some(rope) = layer.rope.and_then(|index| ropes.get(index)) else { return Ok(()) };
-    if rope.n_rot > layer.heads.key_dim || !rope.n_rot.is_multiple_of(2) {
+    let (key_dim, n_rot) = (keys.size(KEY)?, keys.size("rope.dimension_count")?);
+    let n_plain = key_dim.checked_sub(n_rot).filter(|&n| n > 0);
+    let fits = heads.n_kv_head == 1 && heads.key_dim == rank + n_rot && heads.value_dim == rank;
+    let (Some(n_plain), true) = (n_plain, fits) else {
         let why = format!(
-            "is {}; it must be even and at most the head's {} dimensions",
-            rope.n_rot, layer.heads.key_dim
+            "is {rank}, which does not fit heads of {} and {key_dim} with {n_rot} that rotate",
+            heads.key_dim
         );
-        return Err(Error::metadata(keys.name("rope.dimension_count"), why));
-    }
-    Ok(())
-}
-
-/// Metadata under the architecture's name.
-struct Keys<'a> {
-    metadata: &'a Metadata,
-    arch: &'static str,
-}
-
-impl Keys<'_> {
-    fn name(&self, key: &str) -> String {
-        format!("{}.{key}", self.arch)
-    }
-
-    fn u32(&self, key: &str) -> Result<Option<u32>, Error> {
-        self.metadata.u32_checked(&self.name(key))
-    }
-
-    fn f32(&self, key: &str) -> Result<Option<f32>, Error> {
-        self.metadata.f32_checked(&self.name(key))
-    }
-
-    fn bool(&self, key: &str) -> Result<Option<bool>, Error> {
-        let name = self.name(key);
-        match (self.metadata.get(&name), self.metadata.bool(&name)) {
-            (Some(_), None) => Err(Error::metadata(name, "should be a bool")),
-            (_, value) => Ok(value),
-        }
-    }
-
-    /// A number that must be there and be positive.
-    fn size(&self, key: &str) -> Result<usize, Error> {
-        match self.u32(key)? {
-            Some(0) => Err(Error::metadata(self.name(key), "is 0")),
-            Some(n) => Ok(n as usize),
-            None => Err(Error::metadata(self.name(key), "is missing")),
-        }
-    }
-
-    fn size_or(&self, key: &str, default: usize) -> Result<usize, Error> {
-        match self.u32(key)?.map_or(default, |n| n as usize) {
-            0 => Err(Error::metadata(self.name(key), "is 0")),
-            n => Ok(n),
-        }
-    }
-
-    /// A number for all layers, or an array with one for each.
-    fn size_at(&self, key: &str, layer: usize) -> Result<Option<usize>, Error> {
-        let name = self.name(key);
-        if !matches!(self.metadata.get(&name), Some(Value::Array(_))) {
-            return Ok(self.u32(key)?.map(|n| n as usize));
-        }
-        let all = self.metadata.u32s(&name);
-        let one = all.as_ref().and_then(|all| all.get(layer)).map(|&n| n as usize);
-        one.map(Some).ok_or_else(|| Error::metadata(name, "has no number for each layer"))
-    }
-
-    /// Which layers see everything, in a model with a sliding window.
-    fn full_layers(&self, n_layer: usize, every: Option<usize>) -> Result<Vec<bool>, Error> {
-        const KEY: &str = "attention.sliding_window_pattern";
-        let name = self.name(KEY);
-        let every = match self.metadata.get(&name) {
-            Some(Value::Array(slides)) => {
-                let full: Vec<bool> = slides
-                    .numbers()
-                    .map(|v| matches!(v, Value::Bool(false) | Value::Unsigned(0)))
-                    .collect();
-                if full.len() < n_layer {
-                    return Err(Error::metadata(name, "has fewer entries than there are layers"));
-                }
-                return Ok(full[..n_layer].to_vec());
-            }
-            Some(_) => self.u32(KEY)?.map(|n| n as usize),
-            None => every,
-        };
-        Ok((0..n_layer).map(|l| every.is_some_and(|n| n > 0 && l % n == n - 1)).collect())
-    }
+        return Err(Error::metadata(keys.name(RANK), why));
+    };
+    Ok(Some(Latent {
+        rank,
+        q_rank: keys.u32("attention.q_lora_rank")?.filter(|&n| n > 0).map(|n| n as usize),
+        n_plain,
+        n_rot,
+        value_dim: keys.size("attention.value_length_mla")?,
+    }))
 }

@@ -41,6 +41,10 @@ pub enum Error {
     TensorType { tensor: String, dtype: String, why: &'static str },
     #[error("architecture {arch:?} is not known here; known are {known}")]
     Architecture { arch: String, known: String, closest: Option<&'static str> },
+    #[error("{what} and writes no text")]
+    NotGenerative { what: String },
+    #[error("{family} is an architecture that no other implementation was there to test")]
+    Unverified { family: &'static str },
     #[error("{what}, which this version does not compute")]
     Feature { what: String },
     #[error("metadata {key} {why}")]
@@ -71,6 +75,8 @@ impl Error {
             | Error::Split { .. }
             | Error::TensorType { .. }
             | Error::Architecture { .. }
+            | Error::NotGenerative { .. }
+            | Error::Unverified { .. }
             | Error::Feature { .. } => ErrorKind::Unsupported,
             Error::Metadata { .. }
             | Error::MissingTensor { .. }
@@ -105,6 +111,12 @@ impl Error {
                 format!("the closest known name is {name:?}; a newer version may know this one")
             }
             Error::Architecture { .. } => "a newer version may know it".into(),
+            Error::NotGenerative { .. } => {
+                "use it for embeddings, or take a model that writes text".into()
+            }
+            Error::Unverified { .. } => {
+                "its answers may be wrong; --unverified runs it all the same".into()
+            }
             Error::Feature { .. } => "use another model, or a newer version".into(),
             Error::Metadata { .. } | Error::MissingTensor { .. } | Error::Shape { .. } => {
                 "the file was not made for this architecture, or its converter is at fault: \

@@ -26,7 +26,7 @@ pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use exec::Exec;
 pub use exec::cost::Cost;
-pub use forward::forward;
+pub use forward::{classify, forward, hidden};
 pub use gguf::{Gguf, TensorInfo};
 pub use kv::KvType;
 pub use metadata::{Metadata, Value};

@@ -5,7 +5,7 @@ use crate::config::Config;
 
 use crate::gguf::{Gguf, TensorInfo};
 use crate::metadata::Metadata;
-use crate::network::{Network, WeightId};
+use crate::network::{Bank, Network, WeightId};
 use std::sync::Arc;
 use wright_kernels::{Matrix, dequantize};
 
@@ -35,7 +35,11 @@ impl Model {
         let config = Config::read(&gguf.metadata, gguf.tensors.len())?;
         let vector = |id: WeightId| values(&gguf.tensors[id.index()], file);
         let network = Network::bind(&config, &gguf.tensors, vector)?;
-        let is_vector = |t: &TensorInfo| t.dims.len() == 1;
+        // Biases of experts have two dimensions.
+        let is_vector = |t: &TensorInfo| {
+            let is_affine = [".bias", "_norm.weight"].iter().any(|end| t.name.ends_with(end));
+            t.dims.len() == 1 || is_affine
+        };
         let vectors = gguf.tensors.iter().map(|t| is_vector(t).then(|| values(t, file).into()));
         let vectors = vectors.collect();
         Ok(Model { bytes, gguf, config, network, vectors })
@@ -85,12 +89,29 @@ impl Model {
         Matrix { dtype: info.dtype, n: info.n(), k: info.k(), bytes }
     }
 
-    /// The values of a tensor of one dimension.
+    /// The matrix of one head or expert.
     ///
     /// # Panics
-    /// If the tensor has more.
+    /// If there is no such one.
+    pub fn matrix_of(&self, bank: &Bank, index: usize) -> Matrix<'_> {
+        let whole = self.matrix(bank.weight);
+        let len = whole.row_bytes() * bank.n_out;
+        let bytes = &whole.bytes[index * len..(index + 1) * len];
+        Matrix { n: bank.n_out, bytes, ..whole }
+    }
+
+    /// The bias of one head or expert.
+    pub fn bias_of(&self, bank: &Bank, index: usize) -> Option<&[f32]> {
+        let all = self.vector(bank.bias?);
+        Some(&all[index * bank.n_out..(index + 1) * bank.n_out])
+    }
+
+    /// The values of a tensor of one dimension, or of a bias.
+    ///
+    /// # Panics
+    /// If the tensor is another.
     pub fn vector(&self, id: WeightId) -> &[f32] {
-        self.vectors[id.index()].as_deref().expect("bound as a vector, so of one dimension")
+        self.vectors[id.index()].as_deref().expect("bound as a vector or bias")
     }
 }
 

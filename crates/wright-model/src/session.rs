@@ -7,11 +7,13 @@
 
 use crate::Error;
 use crate::batch::{Batch, Rows, Segment, SeqId};
+use crate::config::Kind;
+use crate::exec::Exec;
 use crate::exec::cpu::store::KvStore;
 use crate::exec::cpu::weights::CpuWeights;
 use crate::exec::cpu::{Cpu, CpuState};
 use crate::exec::exact::{Exact, ExactStore, Real};
-use crate::forward::forward;
+use crate::forward::{classify, forward, hidden};
 use crate::kv::{BLOCK, BlockCopy, KvTable, KvType};
 use crate::model::Model;
 use std::collections::HashSet;
@@ -48,6 +50,8 @@ pub struct SessionOptions {
     /// Tokens computed in one pass; longer batches are split. More takes more memory and is
     /// faster up to some hundred.
     pub n_batch: usize,
+    /// Whether a model of a family that nothing has tested may run.
+    pub unverified: bool,
 }
 
 impl Default for SessionOptions {
@@ -59,6 +63,7 @@ impl Default for SessionOptions {
             n_seq: 1,
             kv: KvType::F16,
             n_batch: 512,
+            unverified: false,
         }
     }
 }
@@ -67,10 +72,19 @@ impl Default for SessionOptions {
 /// vocabulary stays in bounded memory.
 const LOGITS_MAX: usize = 8 << 20;
 
+/// What is asked of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Logits,
+    Hidden,
+    Labels,
+}
+
 /// Buffers of logits that are no longer in use.
 type Spare = Arc<Mutex<Vec<Vec<f32>>>>;
 
-/// Logits of the wanted rows, in the order of the batch.
+/// Logits of the wanted rows, in the order of the batch; or their vectors, or scores of a
+/// classifier, as wide as these are.
 #[derive(Debug)]
 pub struct Logits {
     /// (rows, n_vocab)
@@ -145,6 +159,10 @@ impl Session {
     pub fn new(model: Arc<Model>, options: SessionOptions) -> Result<Session, Error> {
         if options.n_ctx == 0 || options.n_seq == 0 || options.n_batch == 0 {
             return Err(Error::batch("a session needs n_ctx, n_seq and n_batch of at least 1"));
+        }
+        let family = model.config().family;
+        if !family.verified && !options.unverified {
+            return Err(Error::Unverified { family: family.name });
         }
         let n_blocks = check_memory(&model, &options)?;
         let pool = Pool::new(options.threads);
@@ -239,16 +257,54 @@ impl Session {
     /// If the batch does not fit the sequences as they are, the context is full, or the model
     /// gives NaN or infinity; the sequences are then as long as before.
     pub fn forward(&mut self, batch: &Batch<'_>) -> Result<Logits, Error> {
+        if self.model.config().family.kind == Kind::Encoder {
+            let what = format!("{} gives a vector for each token", self.model.config().arch);
+            return Err(Error::NotGenerative { what });
+        }
+        self.collect(batch, Output::Logits)
+    }
+
+    /// As [`Session::forward`], but stops before the head: the vectors of the wanted rows.
+    /// (wanted, n_embd)
+    ///
+    /// # Errors
+    /// As [`Session::forward`]; for an encoder also if a segment does not begin at 0 or is longer
+    /// than a pass, since its tokens see each other.
+    pub fn hidden(&mut self, batch: &Batch<'_>) -> Result<Logits, Error> {
+        self.collect(batch, Output::Hidden)
+    }
+
+    /// As [`Session::hidden`], and on through the model's classifier, where it has one.
+    /// (wanted, labels)
+    ///
+    /// # Errors
+    /// As [`Session::hidden`].
+    pub fn classify(&mut self, batch: &Batch<'_>) -> Result<Logits, Error> {
+        self.collect(batch, Output::Labels)
+    }
+
+    fn collect(&mut self, batch: &Batch<'_>, output: Output) -> Result<Logits, Error> {
         let mut data = self.take_buffer();
-        let result = self.passes(batch, |logits| {
+        let result = self.passes(batch, output, |logits| {
             if data.is_empty() {
                 data = logits;
             } else {
                 data.extend_from_slice(&logits);
             }
         });
-        let logits = Logits { data, n_vocab: self.model.n_vocab(), spare: Arc::clone(&self.spare) };
+        let n_vocab = self.width(output);
+        let logits = Logits { data, n_vocab, spare: Arc::clone(&self.spare) };
         result.map(|()| logits)
+    }
+
+    /// Numbers in a row of what a pass gives.
+    fn width(&self, output: Output) -> usize {
+        let network = self.model.network();
+        match (output, &network.classifier) {
+            (Output::Logits, _) => network.n_vocab,
+            (Output::Labels, Some(classifier)) => classifier.out.n_out,
+            (Output::Hidden | Output::Labels, _) => network.n_embd,
+        }
     }
 
     /// As [`Session::forward`], but hands the wanted rows over one by one, in order, so that
@@ -262,13 +318,20 @@ impl Session {
         mut each: impl FnMut(&[f32]),
     ) -> Result<(), Error> {
         let n_vocab = self.model.n_vocab();
-        self.passes(batch, |logits| logits.chunks_exact(n_vocab).for_each(&mut each))
+        let each = |logits: Vec<f32>| logits.chunks_exact(n_vocab).for_each(&mut each);
+        self.passes(batch, Output::Logits, each)
     }
 
     /// Splits the batch into passes; `take` gets the logits of each that has any.
-    fn passes(&mut self, batch: &Batch<'_>, mut take: impl FnMut(Vec<f32>)) -> Result<(), Error> {
+    fn passes(
+        &mut self,
+        batch: &Batch<'_>,
+        output: Output,
+        mut take: impl FnMut(Vec<f32>),
+    ) -> Result<(), Error> {
         self.check(batch)?;
-        let wanted_max = (LOGITS_MAX / self.model.n_vocab()).max(1);
+        let wanted_max = (LOGITS_MAX / self.width(output)).max(1);
+        let causal = self.model.config().layers[0].heads.causal;
         let mut rows = std::mem::take(&mut self.rows);
         rows.clear();
         let mut result = Ok(());
@@ -276,15 +339,19 @@ impl Session {
             let wanted = segment.want.rows(segment.ids.len());
             let mut done = 0;
             while done < segment.ids.len() {
-                if rows.len() == self.options.n_batch || rows.wanted.len() >= wanted_max {
-                    result = self.pass(&mut rows, &mut take);
+                let whole = !causal && segment.ids.len() > self.options.n_batch - rows.len();
+                if whole || rows.len() == self.options.n_batch || rows.wanted.len() >= wanted_max {
+                    result = self.pass(&mut rows, output, &mut take);
                     if result.is_err() {
                         break 'batch;
                     }
                 }
                 // Rows before the first wanted one do not count against the logits.
                 let unwanted = wanted.start.saturating_sub(done);
-                let room = unwanted + wanted_max - rows.wanted.len();
+                let room = match causal {
+                    true => unwanted + wanted_max - rows.wanted.len(),
+                    false => segment.ids.len(),
+                };
                 let n = (segment.ids.len() - done).min(self.options.n_batch - rows.len()).min(room);
                 let clip = |i: usize| i.clamp(done, done + n) - done;
                 let (from, to) = (clip(wanted.start), clip(wanted.end));
@@ -294,7 +361,7 @@ impl Session {
             }
         }
         if result.is_ok() && !rows.is_empty() {
-            result = self.pass(&mut rows, &mut take);
+            result = self.pass(&mut rows, output, &mut take);
         }
         self.rows = rows;
         if result.is_err() {
@@ -308,14 +375,19 @@ impl Session {
     }
 
     /// Runs what `rows` holds and empties it.
-    fn pass(&mut self, rows: &mut Rows, take: &mut impl FnMut(Vec<f32>)) -> Result<(), Error> {
+    fn pass(
+        &mut self,
+        rows: &mut Rows,
+        output: Output,
+        take: &mut impl FnMut(Vec<f32>),
+    ) -> Result<(), Error> {
         for span in &rows.spans {
             if let Some(copy) = self.table.extend(span.seq, span.rows.len())? {
                 self.copy_block(copy);
             }
         }
-        let logits = self.run(rows);
-        let n_vocab = self.model.n_vocab();
+        let logits = self.run(rows, output);
+        let n_vocab = self.width(output);
         for (logits, &row) in logits.chunks_exact(n_vocab).zip(&rows.wanted) {
             let n_bad = logits.iter().filter(|x| !x.is_finite()).count();
             if n_bad > 0 {
@@ -329,15 +401,15 @@ impl Session {
         Ok(())
     }
 
-    fn run(&mut self, rows: &Rows) -> Vec<f32> {
+    fn run(&mut self, rows: &Rows, output: Output) -> Vec<f32> {
         let (model, pool, table) = (&*self.model, &self.pool, &self.table);
         match &mut self.engine {
             Engine::Cpu(state) => {
                 let mut cpu = Cpu::new(model, pool, rows, table, state);
-                forward(&mut cpu, model.network()).into_data()
+                run_pass(&mut cpu, model, output).into_data()
             }
-            Engine::Scalar(store) => run_exact(Exact { model, pool, rows, table, store }),
-            Engine::Double(store) => run_exact(Exact { model, pool, rows, table, store }),
+            Engine::Scalar(store) => run_exact(Exact { model, pool, rows, table, store }, output),
+            Engine::Double(store) => run_exact(Exact { model, pool, rows, table, store }, output),
         }
     }
 
@@ -363,9 +435,24 @@ impl Session {
             if !seen.insert(seq) {
                 return Err(Error::batch(format!("sequence {} is twice in a batch", seq.0)));
             }
+            let causal = self.model.config().layers[0].heads.causal;
+            if !causal && (pos > 0 || ids.len() > self.options.n_batch) {
+                let what = format!(
+                    "{} tokens at {pos}: an encoder reads a text at once, of {} at most",
+                    ids.len(),
+                    self.options.n_batch
+                );
+                return Err(Error::ContextFull { what });
+            }
             if held + ids.len() > self.n_ctx() {
                 let n_ctx = self.n_ctx();
                 let what = format!("{held} + {} tokens do not fit into {n_ctx}", ids.len());
+                return Err(Error::ContextFull { what });
+            }
+            let n_positions = self.model.network().positions.map(|t| self.model.matrix(t).n);
+            if let Some(n) = n_positions.filter(|&n| held + ids.len() > n) {
+                let what =
+                    format!("{held} + {} tokens, and the model has {n} positions", ids.len());
                 return Err(Error::ContextFull { what });
             }
             if let Some(id) = ids.iter().find(|&&id| id as usize >= self.model.n_vocab()) {
@@ -391,9 +478,17 @@ impl std::fmt::Debug for Session {
     }
 }
 
-fn run_exact<R: Real>(mut exact: Exact<'_, R>) -> Vec<f32> {
-    let network = exact.model.network();
-    let logits = forward(&mut exact, network);
+fn run_pass<E: Exec>(e: &mut E, model: &Model, output: Output) -> E::Tensor {
+    match output {
+        Output::Logits => forward(e, model.network()),
+        Output::Hidden => hidden(e, model.network()),
+        Output::Labels => classify(e, model.network()),
+    }
+}
+
+fn run_exact<R: Real>(mut exact: Exact<'_, R>, output: Output) -> Vec<f32> {
+    let model = exact.model;
+    let logits = run_pass(&mut exact, model, output);
     logits.data.into_iter().map(Real::to_f32).collect()
 }
 

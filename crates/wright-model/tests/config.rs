@@ -4,6 +4,7 @@ mod tiny;
 
 use std::sync::Arc;
 use tiny::Writer;
+use wright_model::config::Gating;
 use wright_model::rope::Scaling;
 use wright_model::{Bytes, Config, Error, Gguf, Metadata};
 
@@ -124,24 +125,34 @@ fn scalings_are_read_or_refused_by_name() {
     };
     assert_eq!((factor, n_ctx_orig, beta_fast), (4.0, 512, 32.0));
     assert_eq!(with("none").unwrap().ropes[0].scaling, Scaling::None);
-    let error = with("longrope").unwrap_err();
-    assert!(error.to_string().contains("longrope"), "{error}");
+    assert_eq!(with("longrope").unwrap().ropes[0].scaling, Scaling::Long);
+    assert_eq!(
+        with("dynamic").unwrap().ropes[0].scaling,
+        Scaling::Dynamic { factor: 4.0, n_ctx_orig: 512 }
+    );
+    let error = with("spiral").unwrap_err();
+    assert!(error.to_string().contains("spiral"), "{error}");
 }
 
 #[test]
 fn impossible_numbers_are_named() {
-    let cases: [(&str, u32); 4] = [
+    let cases: [(&str, u32); 5] = [
         ("attention.head_count_kv", 3),
         ("attention.key_length", 0),
         ("rope.dimension_count", 18),
-        ("expert_count", 8),
+        ("expert_used_count", 9),
+        ("attention.kv_lora_rank", 16),
     ];
     for (key, value) in cases {
         let error = config("llama", |w, arch| {
+            w.u32(&format!("{arch}.expert_count"), 8);
+            if key != "expert_used_count" {
+                w.u32(&format!("{arch}.expert_used_count"), 2);
+            }
             w.u32(&format!("{arch}.{key}"), value);
         })
         .unwrap_err();
-        let word = if key == "expert_count" { "experts" } else { key };
+        let word = if key.contains("lora") { "key_length_mla" } else { key };
         assert!(error.to_string().contains(word), "{key}: {error}");
     }
     let error = config("llama", |w, arch| {
@@ -149,4 +160,26 @@ fn impossible_numbers_are_named() {
     })
     .unwrap_err();
     assert!(error.to_string().contains("rope.freq_base"), "{error}");
+}
+
+#[test]
+fn experts_are_read_with_the_family_s_gating_or_the_file_s() {
+    let routing = |arch: &str, gating: Option<u32>, groups: u32| {
+        let config = config(arch, |w, arch| {
+            w.u32(&format!("{arch}.expert_count"), 8)
+                .u32(&format!("{arch}.expert_used_count"), 2)
+                .u32(&format!("{arch}.expert_group_count"), groups)
+                .u32(&format!("{arch}.expert_group_used_count"), 2);
+            if let Some(gating) = gating {
+                w.u32(&format!("{arch}.expert_gating_func"), gating);
+            }
+        });
+        config.map(|c| c.routing.unwrap())
+    };
+    let mixtral = routing("llama", None, 0).unwrap();
+    assert_eq!((mixtral.gating, mixtral.normalise, mixtral.groups), (Gating::Softmax, true, None));
+    assert_eq!(routing("gpt-oss", None, 0).unwrap().gating, Gating::SoftmaxOfChosen);
+    assert_eq!(routing("qwen2moe", Some(2), 4).unwrap().groups, Some((4, 2)));
+    assert!(routing("llama", Some(9), 0).unwrap_err().to_string().contains("gating"));
+    assert!(routing("llama", None, 3).unwrap_err().to_string().contains("group"));
 }

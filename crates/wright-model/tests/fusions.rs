@@ -5,13 +5,13 @@ mod tiny;
 use std::sync::Arc;
 use tiny::{Random, Tiny};
 use wright_kernels::{Activation, DType, Pool};
-use wright_model::config::Heads;
+use wright_model::config::{Heads, Temperature};
 use wright_model::exec::Qkv;
 use wright_model::exec::cpu::store::KvStore;
 use wright_model::exec::cpu::weights::CpuWeights;
 use wright_model::exec::cpu::{Cpu, CpuState};
 use wright_model::kv::KvTable;
-use wright_model::network::{Linear, Norm};
+use wright_model::network::{Bank, Experts, Linear, Norm};
 use wright_model::{Exec, KvType, Model, Rows, SeqId, WeightId, forward};
 
 /// Hands primitives on and keeps the default fusions.
@@ -25,6 +25,30 @@ impl<E: Exec> Exec for Composed<E> {
     }
     fn embed_positions(&mut self, table: WeightId) -> E::Tensor {
         self.0.embed_positions(table)
+    }
+    fn embed_first(&mut self, table: WeightId) -> E::Tensor {
+        self.0.embed_first(table)
+    }
+    fn linear_heads(&mut self, x: &E::Tensor, bank: &Bank) -> E::Tensor {
+        self.0.linear_heads(x, bank)
+    }
+    fn experts(&mut self, x: &E::Tensor, scores: &E::Tensor, experts: &Experts) -> E::Tensor {
+        self.0.experts(x, scores, experts)
+    }
+    fn clamp(&mut self, x: E::Tensor, limit: f32) -> E::Tensor {
+        self.0.clamp(x, limit)
+    }
+    fn scale_rows(&mut self, x: E::Tensor, by: &E::Tensor) -> E::Tensor {
+        self.0.scale_rows(x, by)
+    }
+    fn warm(&mut self, x: E::Tensor, by: Temperature) -> E::Tensor {
+        self.0.warm(x, by)
+    }
+    fn head_columns(&mut self, x: &E::Tensor, dim: usize, start: usize, len: usize) -> E::Tensor {
+        self.0.head_columns(x, dim, start, len)
+    }
+    fn join_heads(&mut self, a: &E::Tensor, b: &E::Tensor, n_head: usize) -> E::Tensor {
+        self.0.join_heads(a, b, n_head)
     }
     fn linear(&mut self, x: &E::Tensor, linear: &Linear) -> E::Tensor {
         self.0.linear(x, linear)
@@ -93,7 +117,7 @@ fn logits(model: &Model, packed: bool, composed: bool) -> Vec<f32> {
 
 #[test]
 fn overridden_fusions_give_the_composed_bytes() {
-    let tinies = [Tiny::llama, Tiny::gemma3, Tiny::everything];
+    let tinies = [Tiny::llama, Tiny::gemma3, Tiny::everything, Tiny::experts];
     for (index, tiny) in tinies.into_iter().enumerate() {
         for (dtype, packed) in [(DType::Q4_1, true), (DType::Q4K, true), (DType::F16, false)] {
             let model: Arc<Model> = tiny(dtype).model();

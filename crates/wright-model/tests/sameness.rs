@@ -17,6 +17,9 @@ fn models() -> Vec<(String, Arc<Model>)> {
         ("gemma3", Tiny::gemma3(DType::Q5_0)),
         ("everything", Tiny::everything(DType::Q4_1)),
         ("everything", Tiny::everything(DType::F16)),
+        ("experts", Tiny::experts(DType::Q4_1)),
+        ("experts", Tiny::experts(DType::Q4K)),
+        ("experts", Tiny::experts(DType::F16)),
     ];
     tinies.extend(DType::ALL.map(|dtype| ("llama", Tiny::llama(dtype))));
     tinies.into_iter().map(|(name, t)| (format!("{name} {}", t.dtype), t.model())).collect()
@@ -112,6 +115,10 @@ fn executors_agree() {
         };
         close(Precision::Scalar, 2e-5);
         close(Precision::Exact, 2e-5);
+        // A token whose experts are nearly as good as others may meet those.
+        if name.starts_with("experts") {
+            continue;
+        }
         // Activations in 8 bits: an error of about 1/250 a product, over two to seven layers.
         close(Precision::Fast, 0.06);
     }

@@ -26,6 +26,8 @@ pub struct LoadOptions {
     pub now: Option<Now>,
     /// A built-in template's name or Jinja source, in place of the model's own template.
     pub chat_template: Option<String>,
+    /// Whether a family that nothing has tested may run.
+    pub unverified: bool,
 }
 
 impl LoadOptions {
@@ -41,6 +43,7 @@ impl LoadOptions {
             clock: None,
             now: None,
             chat_template: None,
+            unverified: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl LoadOptions {
             n_ctx: self.n_ctx,
             n_seq: self.n_seq,
             kv: self.kv,
+            unverified: self.unverified,
             ..SessionOptions::default()
         }
     }

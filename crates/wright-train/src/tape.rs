@@ -15,9 +15,9 @@ use wright_kernels::backward::{
 use wright_kernels::gemm::{Into, Operand, gemm};
 use wright_kernels::head_loss::{Head, HeadGradients, Targets, head_loss};
 use wright_kernels::{Activation, Pool};
-use wright_model::config::Heads;
+use wright_model::config::{Heads, Temperature};
 use wright_model::exec::Qkv;
-use wright_model::network::{Gate, Linear, Mlp, Norm};
+use wright_model::network::{Bank, Experts, Gate, Linear, Mlp, Norm, Projections};
 use wright_model::{Exec, Model, Rows, WeightId};
 
 mod backward;
@@ -119,7 +119,17 @@ pub(crate) fn check_trainable(model: &Model) -> Result<(), Error> {
             () if heads.soft_cap.is_some() => "its attention scores are capped",
             () if heads.alibi_max_bias.is_some() => "its attention uses ALiBi",
             () if block.attention.sinks.is_some() => "its attention has sinks",
-            () if curve_of(block.mlp.activation).is_none() => "its activation has no gradient",
+            () if !heads.causal => "it is an encoder",
+            () if block.feed.experts.is_some() => "it has experts",
+            () if block.attention.clamp.is_some() => "its queries and keys are clamped",
+            () if block.attention.temperature.is_some() => "its queries have a temperature",
+            () if matches!(block.attention.projections, Projections::Latent(_)) => {
+                "its keys and values are compressed"
+            }
+            () if heads.chunked => "its attention is chunked",
+            () if block.feed.mlp.as_ref().is_none_or(|m| curve_of(m.activation).is_none()) => {
+                "its activation has no gradient"
+            }
             () => continue,
         };
         return Err(Error::Unsupported(what.into()));
@@ -137,6 +147,11 @@ fn curve_of(activation: Activation) -> Option<Curve> {
         Activation::ReluSquared => Some(Curve::ReluSquared),
         _ => None,
     }
+}
+
+/// An operation of a model that [`check_trainable`] refuses.
+fn refused() -> ! {
+    unreachable!("a model is checked before it is trained")
 }
 
 fn curve(activation: Activation) -> Curve {
@@ -299,6 +314,38 @@ impl Exec for Tape<'_> {
         let rows = self.rows;
         let (out, cols) = self.lookup(table, &rows.positions, 1.0);
         self.push(Op::Positions { table }, cols, out)
+    }
+
+    fn embed_first(&mut self, _table: WeightId) -> Handle {
+        refused()
+    }
+
+    fn linear_heads(&mut self, _x: &Handle, _bank: &Bank) -> Handle {
+        refused()
+    }
+
+    fn experts(&mut self, _x: &Handle, _scores: &Handle, _experts: &Experts) -> Handle {
+        refused()
+    }
+
+    fn clamp(&mut self, _x: Handle, _limit: f32) -> Handle {
+        refused()
+    }
+
+    fn scale_rows(&mut self, _x: Handle, _by: &Handle) -> Handle {
+        refused()
+    }
+
+    fn warm(&mut self, _x: Handle, _by: Temperature) -> Handle {
+        refused()
+    }
+
+    fn head_columns(&mut self, _x: &Handle, _dim: usize, _start: usize, _len: usize) -> Handle {
+        refused()
+    }
+
+    fn join_heads(&mut self, _a: &Handle, _b: &Handle, _n_head: usize) -> Handle {
+        refused()
     }
 
     fn linear(&mut self, x: &Handle, linear: &Linear) -> Handle {

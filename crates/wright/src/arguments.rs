@@ -55,6 +55,9 @@ pub struct EngineFlags {
     /// Compute exactly: 32-bit activations and cache; slower
     #[arg(long)]
     pub exact: bool,
+    /// Run a family of models that no other implementation was there to test
+    #[arg(long)]
+    pub unverified: bool,
 }
 
 /// What the command line asks for.

@@ -80,6 +80,7 @@ pub fn session_options(
         precision: precision(flags),
         threads: threads(flags),
         n_ctx: n_ctx as usize,
+        unverified: flags.unverified,
         ..SessionOptions::default()
     })
 }
@@ -126,6 +127,7 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         precision: precision(&flags.engine),
         clock: Some(Arc::new(move || started.elapsed().as_secs_f64())),
         now: now(),
+        unverified: flags.engine.unverified,
         ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
     };
     let local = Local::new(Arc::new(model), options).map_err(load_failure)?;

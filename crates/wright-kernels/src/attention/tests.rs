@@ -44,6 +44,7 @@ const PLAIN: Attention<'static> = Attention {
     scale: 0.125,
     causal: true,
     window: None,
+    chunked: false,
     soft_cap: None,
     alibi: None,
     sinks: None,

@@ -5,11 +5,11 @@
 //! the cache that it sees, and activations as f32, written once and read once.
 
 use crate::batch::Rows;
-use crate::config::Heads;
+use crate::config::{Heads, Temperature};
 use crate::exec::{Exec, Qkv};
 use crate::forward::forward;
 use crate::model::Model;
-use crate::network::{Linear, Norm, WeightId};
+use crate::network::{Bank, Experts, Linear, Norm, WeightId};
 use std::ops::Add;
 use wright_kernels::Activation;
 
@@ -127,6 +127,34 @@ impl Exec for Counter<'_> {
         self.lookup(table)
     }
 
+    fn embed_first(&mut self, table: WeightId) -> Size {
+        self.lookup(table)
+    }
+
+    fn linear_heads(&mut self, x: &Size, bank: &Bank) -> Size {
+        let y = Size { rows: x.rows, cols: bank.n * bank.n_out };
+        self.whole((x.rows > 0).then_some(bank.weight));
+        self.cost.flops += 2 * x.len() * bank.n_out as u64;
+        self.cost.activation_bytes += x.bytes() + y.bytes();
+        y
+    }
+
+    fn experts(&mut self, x: &Size, scores: &Size, experts: &Experts) -> Size {
+        let routing = &experts.routing;
+        // Rows meet experts as if by chance: those that none meets are not read.
+        let missed = 1.0 - routing.n_used as f64 / routing.n_expert as f64;
+        let met = 1.0 - missed.powi(i32::try_from(x.rows).unwrap_or(i32::MAX));
+        let pairs = (x.rows * routing.n_used) as u64;
+        for bank in [experts.gate, Some(experts.up), Some(experts.down)].into_iter().flatten() {
+            let bytes = self.model.matrix(bank.weight).bytes.len() as f64 * met;
+            self.cost.weights_bytes += bytes as u64;
+            self.cost.flops += 2 * pairs * (bank.n_in * bank.n_out) as u64;
+            self.cost.activation_bytes += 4 * pairs * (bank.n_in + bank.n_out) as u64;
+        }
+        self.cost.flops += 8 * scores.len();
+        Size { rows: x.rows, cols: experts.down.n_out }
+    }
+
     fn linear(&mut self, x: &Size, linear: &Linear) -> Size {
         let y = Size { rows: x.rows, cols: linear.n_out };
         // A pass whose rows are all unwanted never reads the head.
@@ -189,6 +217,26 @@ impl Exec for Counter<'_> {
 
     fn soft_cap(&mut self, x: Size, _cap: f32) -> Size {
         self.each(x, 8)
+    }
+
+    fn clamp(&mut self, x: Size, _limit: f32) -> Size {
+        self.each(x, 2)
+    }
+
+    fn scale_rows(&mut self, x: Size, _by: &Size) -> Size {
+        self.each(x, 1)
+    }
+
+    fn warm(&mut self, x: Size, _by: Temperature) -> Size {
+        self.each(x, 1)
+    }
+
+    fn head_columns(&mut self, x: &Size, head_dim: usize, _start: usize, len: usize) -> Size {
+        self.each(Size { rows: x.rows, cols: x.cols / head_dim * len }, 0)
+    }
+
+    fn join_heads(&mut self, a: &Size, b: &Size, _n_head: usize) -> Size {
+        self.each(Size { rows: a.rows, cols: a.cols + b.cols }, 0)
     }
 
     fn columns(&mut self, x: &Size, _start: usize, len: usize) -> Size {

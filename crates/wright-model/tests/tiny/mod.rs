@@ -140,6 +140,8 @@ pub struct Tiny {
     pub dtype: DType,
     /// Biases, fused projections, sinks, ALiBi and soft caps, which no family has together.
     pub everything: bool,
+    /// Three of so many experts beside one that is shared.
+    pub n_expert: usize,
 }
 
 impl Tiny {
@@ -157,6 +159,7 @@ impl Tiny {
             window: 0,
             dtype,
             everything: false,
+            n_expert: 0,
         }
     }
 
@@ -167,6 +170,10 @@ impl Tiny {
 
     pub fn everything(dtype: DType) -> Tiny {
         Tiny { everything: true, ..Tiny::llama(dtype) }
+    }
+
+    pub fn experts(dtype: DType) -> Tiny {
+        Tiny { arch: "qwen2moe", n_expert: 7, ..Tiny::llama(dtype) }
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -190,6 +197,9 @@ impl Tiny {
                 .f32(&key("final_logit_softcapping"), 20.0)
                 .f32(&key("attention.max_alibi_bias"), 8.0)
                 .f32(&key("logit_scale"), 0.5);
+        }
+        if self.n_expert > 0 {
+            w.u32(&key("expert_count"), self.n_expert as u32).u32(&key("expert_used_count"), 3);
         }
         w.strings("tokenizer.ggml.tokens", &["a", "b", "ß"]);
         self.tensors(&mut w);
@@ -219,12 +229,21 @@ impl Tiny {
                 put(w, "attn_q", d, q);
                 put(w, "attn_k", d, kv);
                 put(w, "attn_v", d, kv);
-                put(w, "ffn_gate", d, ff);
-                put(w, "ffn_up", d, ff);
+                if self.n_expert == 0 {
+                    put(w, "ffn_gate", d, ff);
+                    put(w, "ffn_up", d, ff);
+                }
             }
             put(w, "attn_output", q, d);
-            put(w, "ffn_down", ff, d);
+            if self.n_expert == 0 {
+                put(w, "ffn_down", ff, d);
+            } else {
+                put(w, "ffn_gate_shexp", d, ff);
+                put(w, "ffn_up_shexp", d, ff);
+                put(w, "ffn_down_shexp", ff, d);
+            }
         }
+        self.experts_of_layers(w);
         let mut random = Random(8);
         let mut vector = |w: &mut Writer, name: &str, n: usize, centre: f32| {
             let values: Vec<f32> = (0..n).map(|_| centre + 0.2 * random.normal()).collect();
@@ -250,6 +269,24 @@ impl Tiny {
                 put(w, "ffn_down.bias", d, 0.0);
                 put(w, "attn_sinks.weight", self.n_head, 0.0);
             }
+        }
+    }
+
+    fn experts_of_layers(&self, w: &mut Writer) {
+        let (d, ff, n) = (self.n_embd, self.n_ff, self.n_expert);
+        let mut random = Random(9);
+        for layer in (0..self.n_layer).filter(|_| n > 0) {
+            let mut put = |w: &mut Writer, name: &str, dims: &[usize], dtype: DType| {
+                let scale = 1.2 / (dims[0] as f32).sqrt();
+                let len = dims.iter().product();
+                let values: Vec<f32> = (0..len).map(|_| scale * random.normal()).collect();
+                w.tensor(&format!("blk.{layer}.{name}.weight"), dims, dtype, &values);
+            };
+            put(w, "ffn_gate_inp", &[d, n], DType::F32);
+            put(w, "ffn_gate_inp_shexp", &[d], DType::F32);
+            put(w, "ffn_gate_exps", &[d, ff, n], self.dtype);
+            put(w, "ffn_up_exps", &[d, ff, n], self.dtype);
+            put(w, "ffn_down_exps", &[ff, d, n], self.dtype);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Weights in the form that the fast executor multiplies with.
 
 use crate::model::Model;
-use crate::network::{Gate, Linear, Network, Projections, WeightId};
+use crate::network::{Bank, Gate, Linear, Mlp, Network, Projections, WeightId};
 use std::ops::Range;
 use wright_kernels::Pool;
 use wright_kernels::quant::Packed;
@@ -10,12 +10,15 @@ use wright_kernels::quant::Packed;
 #[derive(Debug, Default)]
 pub struct CpuWeights {
     packed: Vec<Option<Packed>>,
+    /// The same for matrices of heads and experts, one for each.
+    banks: Vec<Vec<Packed>>,
 }
 
 impl CpuWeights {
     /// Every weight as it lies in the file: products in f32, and nothing to prepare.
     pub fn in_place(model: &Model) -> CpuWeights {
-        CpuWeights { packed: model.tensors().iter().map(|_| None).collect() }
+        let n = model.tensors().len();
+        CpuWeights { packed: (0..n).map(|_| None).collect(), banks: vec![Vec::new(); n] }
     }
 
     /// Repacks each matrix of a linear map whose format has an integer kernel.
@@ -27,6 +30,10 @@ impl CpuWeights {
                 *slot = Packed::new(pool, model.matrix(linear.weight));
             }
         }
+        for bank in banks(model.network()) {
+            let all = (0..bank.n).map(|i| Packed::new(pool, model.matrix_of(&bank, i)));
+            weights.banks[bank.weight.index()] = all.collect::<Option<_>>().unwrap_or_default();
+        }
         weights
     }
 
@@ -34,16 +41,24 @@ impl CpuWeights {
         self.packed[weight.index()].as_ref()
     }
 
+    /// The matrix of one head or expert.
+    pub fn packed_of(&self, bank: &Bank, index: usize) -> Option<&Packed> {
+        self.banks[bank.weight.index()].get(index)
+    }
+
     /// Bytes that the repacked forms take.
     pub fn n_bytes(&self) -> usize {
-        self.packed.iter().flatten().map(|p| p.as_bytes().len()).sum()
+        let all = self.packed.iter().flatten().chain(self.banks.iter().flatten());
+        all.map(|p| p.as_bytes().len()).sum()
     }
 
     /// Ranges of the file that were repacked and need not stay in memory. Single rows of a tied
     /// embedding are still read from there.
     pub fn released(&self, model: &Model) -> Vec<Range<usize>> {
-        let tensors = model.tensors().iter().zip(&self.packed);
-        tensors.filter(|(_, packed)| packed.is_some()).map(|(t, _)| t.at.clone()).collect()
+        let is_packed = self.packed.iter().zip(&self.banks);
+        let is_packed = is_packed.map(|(one, bank)| one.is_some() || !bank.is_empty());
+        let tensors = model.tensors().iter().zip(is_packed);
+        tensors.filter(|(_, is_packed)| *is_packed).map(|(t, _)| t.at.clone()).collect()
     }
 }
 
@@ -51,14 +66,36 @@ impl CpuWeights {
 fn linears(network: &Network) -> Vec<Linear> {
     let mut all = vec![network.head];
     for block in &network.blocks {
-        match block.attention.projections {
+        match &block.attention.projections {
             Projections::Split { q, k, v } => all.extend([q, k, v]),
-            Projections::Fused(linear) => all.push(linear),
+            Projections::Fused(linear) => all.push(*linear),
+            Projections::Latent(latent) => {
+                all.extend(latent.q_a.map(|(linear, _)| linear));
+                all.extend([latent.q, latent.kv_a]);
+            }
         }
-        if let Gate::Split(gate) = block.mlp.gate {
-            all.push(gate);
+        all.push(block.attention.out);
+        if let Some(Mlp { gate, up, down, .. }) = &block.feed.mlp {
+            if let Gate::Split(gate) = gate {
+                all.push(*gate);
+            }
+            all.extend([up, down]);
         }
-        all.extend([block.attention.out, block.mlp.up, block.mlp.down]);
+    }
+    all
+}
+
+/// Every bank of matrices.
+fn banks(network: &Network) -> Vec<Bank> {
+    let mut all = Vec::new();
+    for block in &network.blocks {
+        if let Projections::Latent(latent) = &block.attention.projections {
+            all.extend([latent.k_b, latent.v_b]);
+        }
+        if let Some(experts) = &block.feed.experts {
+            all.extend(experts.gate);
+            all.extend([experts.up, experts.down]);
+        }
     }
     all
 }
