@@ -35,6 +35,9 @@ pub(crate) trait Float: Copy {
 
 /// Sixteen floats.
 pub(crate) trait Lanes: Float {
+    /// How many of these the machine's registers hold.
+    const REGISTERS: usize;
+
     /// The first 16 of `src`.
     ///
     /// # Safety
@@ -211,6 +214,8 @@ impl Float for Plain {
 }
 
 impl Lanes for Plain {
+    const REGISTERS: usize = 8;
+
     #[inline(always)]
     unsafe fn load_at(src: *const f32) -> Self {
         // SAFETY: 16 floats, as the caller promises; an array of floats needs no alignment here.

@@ -220,6 +220,13 @@ impl<C: Cell> Product<'_, C> {
         let mut row = 0;
         // SAFETY: rows and lanes stay within what was checked.
         unsafe {
+            // Twice the rows and lanes keep both multipliers busy and halve the conversions.
+            if V::REGISTERS >= 32 {
+                while n_rows - row >= 12 {
+                    self.rows::<V, 12, 2>(row, c);
+                    row += 12;
+                }
+            }
             while n_rows - row >= 6 {
                 self.rows::<V, 6, 1>(row, c);
                 row += 6;

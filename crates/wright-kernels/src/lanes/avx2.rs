@@ -102,6 +102,8 @@ impl Float for Avx2 {
 }
 
 impl Lanes for Avx2 {
+    const REGISTERS: usize = 8;
+
     #[inline(always)]
     unsafe fn load_at(src: *const f32) -> Self {
         // SAFETY: 16 floats, as the caller promises.

@@ -88,6 +88,8 @@ impl Float for Avx512 {
 }
 
 impl Lanes for Avx512 {
+    const REGISTERS: usize = 32;
+
     #[inline(always)]
     unsafe fn load_at(src: *const f32) -> Self {
         lanes!(_mm512_loadu_ps(src))

@@ -18,7 +18,7 @@ pub(super) unsafe fn run(job: &Job<'_>) {
     unsafe { by_format!(span, job) }
 }
 
-/// Walks a job: rows of activations by eights, panels of K, pairs of groups.
+/// Walks a job: rows of activations by twelves, panels of K, pairs of groups.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn span<F: Format>(job: &Job<'_>) {
     let mut row = job.rows.start;
@@ -29,7 +29,8 @@ unsafe fn span<F: Format>(job: &Job<'_>) {
                 1 => columns::<F, 1>(job, row),
                 2..4 => columns::<F, 2>(job, row),
                 4..8 => columns::<F, 4>(job, row),
-                _ => columns::<F, 8>(job, row),
+                8..12 => columns::<F, 8>(job, row),
+                _ => columns::<F, 12>(job, row),
             }
         };
     }

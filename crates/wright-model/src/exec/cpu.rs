@@ -101,12 +101,12 @@ impl<'p> Cpu<'p> {
     fn round(&mut self, x: &Buf<'_>, norm: Option<&Norm>) {
         let (m, k) = (x.rows(), x.cols);
         let Some(norm) = norm else {
-            self.rounded.set(self.pool, &x.data, m, k);
+            self.rounded.set(self.pool, &x, m, k);
             return;
         };
         let kernel = self.kernel_norm(norm);
         let pool = self.pool;
-        let data = &x.data;
+        let data: &[f32] = x;
         let kind = norm.kind;
         self.rounded.set_with(pool, m, k, |row, out| {
             normalise(pool, kind, &kernel, &data[row * k..(row + 1) * k], out);
@@ -120,7 +120,7 @@ impl<'p> Cpu<'p> {
         let mut at = outs.iter_mut();
         let mut parts = linears.map(|l| Part {
             weights: self.weights.packed(l.weight).expect("callers asked for packed weights"),
-            y: &mut at.next().expect("as many outputs as matrices").data,
+            y: at.next().expect("as many outputs as matrices"),
         });
         linear_packed_each(self.pool, &mut parts, self.rounded);
         for (out, linear) in outs.iter_mut().zip(linears) {
@@ -131,7 +131,7 @@ impl<'p> Cpu<'p> {
 
     fn add_bias(&self, y: &mut Buf<'_>, linear: &Linear) {
         if let Some(bias) = linear.bias {
-            elementwise::add_bias(self.pool, &mut y.data, self.model.vector(bias));
+            elementwise::add_bias(self.pool, y, self.model.vector(bias));
         }
     }
 
@@ -160,9 +160,9 @@ impl<'p> Exec for Cpu<'p> {
     fn embed(&mut self, table: WeightId, scale: f32) -> Buf<'p> {
         let matrix = self.model.matrix(table);
         let mut out = self.buffers.take(self.rows.len(), matrix.k);
-        embed(self.pool, &matrix, &self.rows.ids, &mut out.data);
+        embed(self.pool, &matrix, &self.rows.ids, &mut out);
         if scale != 1.0 {
-            elementwise::scale(self.pool, &mut out.data, scale);
+            elementwise::scale(self.pool, &mut out, scale);
         }
         out
     }
@@ -170,7 +170,7 @@ impl<'p> Exec for Cpu<'p> {
     fn embed_positions(&mut self, table: WeightId) -> Buf<'p> {
         let matrix = self.model.matrix(table);
         let mut out = self.buffers.take(self.rows.len(), matrix.k);
-        embed(self.pool, &matrix, &self.rows.positions, &mut out.data);
+        embed(self.pool, &matrix, &self.rows.positions, &mut out);
         out
     }
 
@@ -196,29 +196,29 @@ impl<'p> Exec for Cpu<'p> {
             return y;
         }
         let mut y = self.buffers.take(x.rows(), linear.n_out);
-        linear_f32(self.pool, &self.model.matrix(linear.weight), &x.data, &mut y.data);
+        linear_f32(self.pool, &self.model.matrix(linear.weight), &x, &mut y);
         self.add_bias(&mut y, linear);
         y
     }
 
     fn norm(&mut self, x: &Buf<'p>, norm: &Norm) -> Buf<'p> {
         let mut out = self.buffers.take(x.rows(), x.cols);
-        normalise(self.pool, norm.kind, &self.kernel_norm(norm), &x.data, &mut out.data);
+        normalise(self.pool, norm.kind, &self.kernel_norm(norm), &x, &mut out);
         out
     }
 
     fn renorm(&mut self, mut x: Buf<'p>, norm: &Norm) -> Buf<'p> {
         let kernel = self.kernel_norm(norm);
         match norm.kind {
-            NormKind::Rms => rms_norm_in_place(self.pool, &kernel, &mut x.data),
-            NormKind::Layer => layer_norm_in_place(self.pool, &kernel, &mut x.data),
+            NormKind::Rms => rms_norm_in_place(self.pool, &kernel, &mut x),
+            NormKind::Layer => layer_norm_in_place(self.pool, &kernel, &mut x),
         }
         x
     }
 
     fn rope(&mut self, mut x: Buf<'p>, index: usize, head_dim: usize) -> Buf<'p> {
         let pairing = self.model.network().ropes[index].pairing;
-        rope(self.pool, pairing, &self.ropes[index], head_dim, &mut x.data);
+        rope(self.pool, pairing, &self.ropes[index], head_dim, &mut x);
         x
     }
 
@@ -247,34 +247,34 @@ impl<'p> Exec for Cpu<'p> {
             sinks: sinks.map(|id| self.model.vector(id)),
         };
         let layer = self.store.layer(layer);
-        let new = (&qkv.k.data[..], &qkv.v.data[..]);
+        let new = (&qkv.k[..], &qkv.v[..]);
         write_kv(self.pool, &attention, layer.cells_mut(), &self.spans, new);
-        attend(self.pool, &attention, layer.cells(), &self.spans, &qkv.q.data, &mut out.data);
+        attend(self.pool, &attention, layer.cells(), &self.spans, &qkv.q, &mut out);
         out
     }
 
     fn activate(&mut self, mut x: Buf<'p>, activation: Activation) -> Buf<'p> {
-        activate(self.pool, activation, &mut x.data);
+        activate(self.pool, activation, &mut x);
         x
     }
 
     fn add(&mut self, mut a: Buf<'p>, b: &Buf<'p>) -> Buf<'p> {
-        elementwise::add(self.pool, &mut a.data, &b.data);
+        elementwise::add(self.pool, &mut a, &b);
         a
     }
 
     fn mul(&mut self, mut a: Buf<'p>, b: &Buf<'p>) -> Buf<'p> {
-        elementwise::mul(self.pool, &mut a.data, &b.data);
+        elementwise::mul(self.pool, &mut a, &b);
         a
     }
 
     fn scale(&mut self, mut x: Buf<'p>, by: f32) -> Buf<'p> {
-        elementwise::scale(self.pool, &mut x.data, by);
+        elementwise::scale(self.pool, &mut x, by);
         x
     }
 
     fn soft_cap(&mut self, mut x: Buf<'p>, cap: f32) -> Buf<'p> {
-        elementwise::soft_cap(self.pool, &mut x.data, cap);
+        elementwise::soft_cap(self.pool, &mut x, cap);
         x
     }
 
@@ -320,8 +320,8 @@ impl<'p> Exec for Cpu<'p> {
 
     fn columns(&mut self, x: &Buf<'p>, start: usize, len: usize) -> Buf<'p> {
         let mut out = self.buffers.take(x.rows(), len);
-        let rows = x.data.chunks_exact(x.cols);
-        for (to, from) in out.data.chunks_exact_mut(len).zip(rows) {
+        let rows = x.chunks_exact(x.cols);
+        for (to, from) in out.chunks_exact_mut(len).zip(rows) {
             to.copy_from_slice(&from[start..start + len]);
         }
         out
@@ -332,9 +332,9 @@ impl<'p> Exec for Cpu<'p> {
             return x;
         }
         let mut out = self.buffers.take(self.rows.wanted.len(), x.cols);
-        for (to, &row) in out.data.chunks_exact_mut(x.cols).zip(&self.rows.wanted) {
+        for (to, &row) in out.chunks_exact_mut(x.cols).zip(&self.rows.wanted) {
             let from = row as usize * x.cols;
-            to.copy_from_slice(&x.data[from..from + x.cols]);
+            to.copy_from_slice(&x[from..from + x.cols]);
         }
         out
     }
@@ -368,8 +368,7 @@ impl<'p> Exec for Cpu<'p> {
                 let [both] = self.norm_linears(x, norm, [&mlp.up]);
                 let n_ff = mlp.down.n_in;
                 let mut hidden = self.buffers.take(both.rows(), n_ff);
-                let out = &mut hidden.data;
-                gated_rows(self.pool, mlp.activation, &both.data, n_ff, out);
+                gated_rows(self.pool, mlp.activation, &both, n_ff, &mut hidden);
                 hidden
             }
         };
@@ -383,11 +382,11 @@ impl<'p> Cpu<'p> {
         let (m, k) = (gate.rows(), gate.cols);
         if !self.is_packed(&mlp.down) {
             let mut hidden = self.buffers.take(m, k);
-            gated(self.pool, mlp.activation, &gate.data, &up.data, &mut hidden.data);
+            gated(self.pool, mlp.activation, &gate, &up, &mut hidden);
             return self.linear(&hidden, &mlp.down);
         }
         let pool = self.pool;
-        let (gate, up) = (&gate.data, &up.data);
+        let (gate, up) = (&gate[..], &up[..]);
         self.rounded.set_with(pool, m, k, |row, out| {
             let at = row * k..(row + 1) * k;
             gated(pool, mlp.activation, &gate[at.clone()], &up[at], out);

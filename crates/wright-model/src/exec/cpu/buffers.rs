@@ -14,12 +14,14 @@ impl Buffers {
         let len = rows * cols;
         let mut spare = self.spare.borrow_mut();
         // The smallest that is large enough; else the largest, which then grows.
-        let fits = |b: &Vec<f32>| b.capacity() >= len;
-        let key = |b: &Vec<f32>| if fits(b) { b.capacity() } else { usize::MAX - b.capacity() };
+        let key = |b: &Vec<f32>| if b.len() >= len { b.len() } else { usize::MAX - b.len() };
         let best = (0..spare.len()).min_by_key(|&i| key(&spare[i]));
         let mut data = best.map(|i| spare.swap_remove(i)).unwrap_or_default();
-        data.resize(len, 0.0);
-        Buf { data, cols, home: self }
+        if data.len() < len {
+            // What it holds need not be copied.
+            data = vec![0.0; len];
+        }
+        Buf { data, len, cols, home: self }
     }
 
     /// Takes a buffer back that had left.
@@ -28,29 +30,45 @@ impl Buffers {
     }
 }
 
-/// A matrix of activations; its memory goes home when it is dropped.
+/// A matrix of activations, (rows, cols); its memory goes home when it is dropped.
 #[derive(Debug)]
 pub struct Buf<'p> {
-    /// (rows, cols)
-    pub data: Vec<f32>,
+    /// As long as it ever was, so that nothing is cleared when it grows again.
+    data: Vec<f32>,
+    len: usize,
     pub cols: usize,
     home: &'p Buffers,
 }
 
 impl Buf<'_> {
     pub fn rows(&self) -> usize {
-        self.data.len() / self.cols
+        self.len / self.cols
     }
 
     /// The numbers alone, which do not go home.
     pub fn into_data(mut self) -> Vec<f32> {
+        self.data.truncate(self.len);
         std::mem::take(&mut self.data)
+    }
+}
+
+impl std::ops::Deref for Buf<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.data[..self.len]
+    }
+}
+
+impl std::ops::DerefMut for Buf<'_> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.data[..self.len]
     }
 }
 
 impl Drop for Buf<'_> {
     fn drop(&mut self) {
-        if self.data.capacity() > 0 {
+        if !self.data.is_empty() {
             self.home.give(std::mem::take(&mut self.data));
         }
     }
@@ -64,12 +82,12 @@ mod tests {
     fn memory_comes_back_and_the_smallest_that_fits_is_taken() {
         let buffers = Buffers::default();
         let (small, large) = (buffers.take(1, 16), buffers.take(8, 16));
-        let (at_small, at_large) = (small.data.as_ptr(), large.data.as_ptr());
+        let (at_small, at_large) = (small.as_ptr(), large.as_ptr());
         drop(small);
         drop(large);
         let again = buffers.take(2, 8);
-        assert_eq!(again.data.as_ptr(), at_small);
-        assert_eq!(buffers.take(4, 16).data.as_ptr(), at_large);
-        assert_eq!((again.rows(), again.data.len()), (2, 16));
+        assert_eq!(again.as_ptr(), at_small);
+        assert_eq!(buffers.take(4, 16).as_ptr(), at_large);
+        assert_eq!((again.rows(), again.len()), (2, 16));
     }
 }
