@@ -36,6 +36,9 @@ pub trait Exec {
     /// A matrix of activations.
     type Tensor;
 
+    /// A layer begins with `x`, and nothing but `x` of what came before is read again.
+    fn begin_layer(&mut self, _x: &Self::Tensor) {}
+
     /// Rows of `table` for the pass's tokens, times `scale`. (T, n_embd)
     fn embed(&mut self, table: WeightId, scale: f32) -> Self::Tensor;
 

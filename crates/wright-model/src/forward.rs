@@ -68,6 +68,7 @@ fn forward_block<E: Exec>(
     is_last: bool,
     x: E::Tensor,
 ) -> E::Tensor {
+    e.begin_layer(&x);
     let attention = &block.attention;
     let qkv = e.qkv(&x, attention);
     let mut mixed = e.attend(index, qkv, &attention.heads, attention.sinks);

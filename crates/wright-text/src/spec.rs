@@ -140,7 +140,13 @@ impl<'a> Spec<'a> {
         if self.algorithm == Algorithm::Spm && self.scores.is_empty() {
             return Err(Error::Missing("scores"));
         }
-        if self.algorithm != Algorithm::Spm && self.merges.is_empty() {
+        // A vocabulary of single letters, such as plain bytes, merges nothing.
+        let is_word = |id: usize| {
+            let chars = std::str::from_utf8(self.tokens[id]).map_or(2, |text| text.chars().count());
+            self.kind(id) == TokenKind::Normal && chars > 1
+        };
+        let lacks_merges = self.merges.is_empty() && (0..n).any(is_word);
+        if self.algorithm != Algorithm::Spm && lacks_merges {
             return Err(Error::Missing("merges"));
         }
         let ids = [

@@ -5,8 +5,8 @@
 //! it to a disk should write to a new file and rename it over the old one.
 
 use crate::Error;
+use crate::run::{Detour, Run};
 use crate::shard::checksum;
-use crate::trainer::Trainer;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
@@ -22,9 +22,11 @@ pub struct Description {
     pub data: Vec<u64>,
     pub step: u64,
     pub n_values: usize,
-    /// The guard's running mean as bits, so that it is exact.
+    /// The guard's running means as bits, so that they are exact.
     usual_norm: u32,
+    usual_loss: u64,
     n_skipped: u32,
+    pub detour: Detour,
 }
 
 /// Passes bytes on and keeps their checksum, in pieces of fixed length.
@@ -43,23 +45,21 @@ impl Summed<'_> {
 /// Values that one piece of a checkpoint holds.
 const PIECE: usize = 1 << 16;
 
-/// Writes the state of `trainer`.
+/// Writes the state of `run`.
 ///
 /// # Errors
 /// If the writer fails, for one because a disk is full.
-pub fn write(
-    to: &mut dyn Write,
-    trainer: &Trainer,
-    config: &str,
-    data: &[u64],
-) -> Result<(), Error> {
+pub fn write(to: &mut dyn Write, run: &Run, config: &str, data: &[u64]) -> Result<(), Error> {
+    let trainer = &run.trainer;
     let description = Description {
         config: config.to_owned(),
         data: data.to_vec(),
         step: trainer.step,
         n_values: trainer.parameters.values.len(),
         usual_norm: trainer.usual_norm.to_bits(),
+        usual_loss: trainer.usual_loss.to_bits(),
         n_skipped: trainer.n_skipped,
+        detour: run.detour,
     };
     let text = serde_json::to_vec(&description).map_err(|e| Error::Checkpoint(e.to_string()))?;
     let mut to = Summed { to, sum: 0 };
@@ -126,11 +126,12 @@ impl<'a> Checkpoint<'a> {
         floats(&self.values[..self.description.n_values * 4])
     }
 
-    /// Puts the state into a trainer of the same model.
+    /// Puts the state into a run of the same model.
     ///
     /// # Errors
     /// If the model is another one.
-    pub fn restore(&self, trainer: &mut Trainer) -> Result<(), Error> {
+    pub fn restore(&self, run: &mut Run) -> Result<(), Error> {
+        let trainer = &mut run.trainer;
         let n = self.description.n_values;
         if n != trainer.parameters.values.len() {
             let have = trainer.parameters.values.len();
@@ -141,7 +142,10 @@ impl<'a> Checkpoint<'a> {
         trainer.moments = [1, 2].map(|i| floats(&self.values[i * n * 4..(i + 1) * n * 4]));
         trainer.step = self.description.step;
         trainer.usual_norm = f32::from_bits(self.description.usual_norm);
+        trainer.usual_loss = f64::from_bits(self.description.usual_loss);
         trainer.n_skipped = self.description.n_skipped;
+        trainer.forget_gradients();
+        run.detour = self.description.detour;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! less one. Both are undone here.
 
 use crate::Error;
+use crate::Vocabulary;
 use crate::parameters::Parameters;
 use crate::shape::{Family, ModelShape};
 use serde_json::{Map, Value, json};
@@ -50,6 +51,18 @@ pub fn config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
 /// generation_config.json
 pub fn generation_config(bos: Option<u32>, eos: Option<u32>) -> Value {
     json!({ "bos_token_id": bos, "eos_token_id": eos, "do_sample": true })
+}
+
+/// tokenizer_config.json
+pub fn tokenizer_config(vocabulary: &Vocabulary, n_ctx: usize) -> Value {
+    let end = vocabulary.end_text();
+    json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": n_ctx,
+        "bos_token": end,
+        "eos_token": end,
+        "clean_up_tokenization_spaces": false,
+    })
 }
 
 /// The name that transformers gives a tensor.

@@ -1,9 +1,9 @@
 //! From token ids to a trained model, the same bytes whenever and wherever it is done again.
 //!
 //! [`Shard`] holds ids by document, [`Batches`] cuts them into rows, [`Trainer`] runs the one
-//! forward pass of `wright-model` under a tape, takes its gradients and steps the weights;
-//! [`checkpoint`] is its whole state as bytes, and [`gguf_file`] and [`hugging_face`] are what
-//! others can load.
+//! forward pass of `wright-model` under a tape, takes its gradients and steps the weights; a
+//! [`Run`] is all of it as a configuration describes it. [`checkpoint`] is its state as bytes, and
+//! [`gguf_file`] and [`hugging_face`] are what others can load.
 //!
 //! This crate opens no file, reads no clock and prints nothing: bytes in, bytes out.
 #![forbid(unsafe_code)]
@@ -13,9 +13,11 @@ pub mod checkpoint;
 mod error;
 pub mod gguf_file;
 pub mod hugging_face;
+pub mod memory;
 mod muon;
 mod parameters;
 mod random;
+mod run;
 pub mod run_config;
 mod schedule;
 mod shape;
@@ -27,6 +29,7 @@ pub mod vocabulary;
 pub use batches::{Batches, TokenRows};
 pub use error::Error;
 pub use parameters::Parameters;
+pub use run::{Detour, Report, Rollback, Run};
 pub use run_config::RunConfig;
 pub use schedule::{Decay, Schedule};
 pub use shape::{Family, ModelShape, PRESETS, preset};

@@ -34,7 +34,7 @@ pub struct ModelConfig {
     pub norm_eps: Option<f32>,
 }
 
-/// Shards, by path.
+/// Shards, by path, from the configuration's folder.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct DataConfig {
     pub train: Vec<String>,
@@ -67,7 +67,11 @@ pub struct TrainConfig {
     pub momentum: f32,
     pub checkpoint_every: u64,
     pub validate_every: u64,
+    /// 0 is one a core.
     pub threads: usize,
+    /// Compute activations again on the way back, which takes a third more time and far less
+    /// memory, and gives the same bytes. Unsaid, it is done where memory is short.
+    pub recompute: Option<bool>,
 }
 
 impl Default for TrainConfig {
@@ -92,6 +96,7 @@ impl Default for TrainConfig {
             checkpoint_every: 200,
             validate_every: 200,
             threads: 0,
+            recompute: None,
         }
     }
 }
@@ -138,9 +143,35 @@ const NAMES: [(&str, &[&str]); 3] = [
             "checkpoint_every",
             "validate_every",
             "threads",
+            "recompute",
         ],
     ),
 ];
+
+/// Settings of `[train]` that do not change the result, so that a run may go on with others.
+const FREE: [&str; 3] = ["validate_every", "threads", "recompute"];
+
+/// Settings that change the result and differ between two configurations, as `section.name`.
+///
+/// # Errors
+/// If one of them cannot be read.
+pub fn differences(a: &str, b: &str) -> Result<Vec<String>, Error> {
+    let table = |text: &str| -> Result<toml::Table, Error> {
+        RunConfig::parse(text)?;
+        toml::from_str(text).map_err(|e| Error::Config(e.to_string()))
+    };
+    let (a, b) = (table(a)?, table(b)?);
+    let mut all = Vec::new();
+    for (section, names) in NAMES {
+        for name in names.iter().filter(|name| section != "train" || !FREE.contains(name)) {
+            let value = |t: &toml::Table| t.get(section).and_then(|s| s.get(*name)).cloned();
+            if value(&a) != value(&b) {
+                all.push(format!("{section}.{name}"));
+            }
+        }
+    }
+    Ok(all)
+}
 
 impl RunConfig {
     /// Reads a configuration.
@@ -292,6 +323,15 @@ mod tests {
         assert_eq!((shape.n_layer, shape.n_embd, shape.n_vocab), (2, 96, 1024));
         assert_eq!(config.optimizer().kind, OptimizerKind::Muon);
         assert_eq!(config.schedule().n_steps, 10);
+    }
+
+    #[test]
+    fn only_settings_that_change_the_result_count_as_different() {
+        let other = GOOD.replace("steps = 10", "steps = 12\nthreads = 2\nrecompute = true");
+        let other = other.replace("n_layer = 2", "n_layer = 3 # more");
+        assert_eq!(differences(GOOD, &other).unwrap(), ["model.n_layer", "train.steps"]);
+        assert_eq!(differences(GOOD, GOOD).unwrap(), [""; 0]);
+        assert!(differences(GOOD, "nothing").is_err());
     }
 
     #[test]

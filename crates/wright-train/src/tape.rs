@@ -2,17 +2,16 @@
 //!
 //! Each operation computes in f32 and leaves a note of itself; `backward` walks the notes from
 //! the end and adds up gradients. A value is kept only while a handle to it lives or a note needs
-//! it. Results of norms and gates are cheap and large, so they are not kept but computed again.
-//! The head is not run: its loss and gradients come from one pass over chunks of rows.
+//! it. Results of norms and gates are cheap and large, so they are not kept but computed again;
+//! where memory is short, so is everything in a layer but its input. What is computed again has
+//! the same bytes. The head is not run: its loss and gradients come from one pass over chunks of
+//! rows.
 
 use crate::Error;
 use crate::parameters::Parameters;
 use std::rc::{Rc, Weak};
-use wright_kernels::attention_train::{Inputs, Shape, attention};
-use wright_kernels::backward::{
-    Curve, Direction, NormKind, NormShape, RopeTable, activate, axpy, gated, norm, rotate,
-};
-use wright_kernels::gemm::{Into, Operand, gemm};
+use wright_kernels::attention_train::Shape;
+use wright_kernels::backward::{Curve, NormKind, NormShape, RopeTable};
 use wright_kernels::head_loss::{Head, HeadGradients, Targets, head_loss};
 use wright_kernels::{Activation, Pool};
 use wright_model::config::{Heads, Temperature};
@@ -21,6 +20,7 @@ use wright_model::network::{Bank, Experts, Gate, Linear, Mlp, Norm, Projections}
 use wright_model::{Exec, Model, Rows, WeightId};
 
 mod backward;
+mod compute;
 
 /// Which value; alive as long as the forward pass holds it.
 pub(crate) type Handle = Rc<usize>;
@@ -30,6 +30,8 @@ pub(crate) type Handle = Rc<usize>;
 pub(crate) struct Arena {
     free: Vec<Vec<f32>>,
     pub(crate) logits: Vec<f32>,
+    /// Values in all buffers that were ever made; none is ever given back to the system.
+    pub(crate) n_values: usize,
 }
 
 impl Arena {
@@ -42,7 +44,10 @@ impl Arena {
                 buffer.resize(len, 0.0);
                 buffer
             }
-            None => vec![0.0; len],
+            None => {
+                self.n_values += len;
+                vec![0.0; len]
+            }
         }
     }
 
@@ -56,19 +61,62 @@ impl Arena {
 /// What is needed to undo an operation. Numbers are values of the tape.
 #[derive(Debug)]
 enum Op {
-    Embed { table: WeightId, scale: f32 },
-    Positions { table: WeightId },
-    Linear { x: usize, linear: Linear },
-    Norm { x: usize, norm: Norm },
-    Rope { x: usize, rope: usize, head_dim: usize },
-    Attend { q: usize, k: usize, v: usize, shape: Shape, lse: Vec<f32> },
-    Activate { x: usize, curve: Curve },
-    Gated { gate: usize, up: usize, curve: Curve },
-    Add { a: usize, b: usize },
-    Mul { a: usize, b: usize },
-    Scale { x: usize, by: f32 },
-    Columns { x: usize, start: usize },
-    Wanted { x: usize },
+    Embed {
+        table: WeightId,
+        scale: f32,
+    },
+    Positions {
+        table: WeightId,
+    },
+    Linear {
+        x: usize,
+        linear: Linear,
+    },
+    Norm {
+        x: usize,
+        norm: Norm,
+    },
+    Rope {
+        x: usize,
+        rope: usize,
+        head_dim: usize,
+    },
+    /// With the log-sum-exp of its scores, (rows, n_head).
+    Attend {
+        q: usize,
+        k: usize,
+        v: usize,
+        shape: Shape,
+        lse: Vec<f32>,
+    },
+    Activate {
+        x: usize,
+        curve: Curve,
+    },
+    Gated {
+        gate: usize,
+        up: usize,
+        curve: Curve,
+    },
+    Add {
+        a: usize,
+        b: usize,
+    },
+    Mul {
+        a: usize,
+        b: usize,
+    },
+    Scale {
+        x: usize,
+        by: f32,
+    },
+    Columns {
+        x: usize,
+        start: usize,
+    },
+    Wanted {
+        x: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -101,6 +149,10 @@ pub(crate) struct Tape<'p> {
     spans: Vec<std::ops::Range<usize>>,
     values: Vec<Value>,
     head: Option<HeadOf>,
+    /// Whether layers that are done leave their input alone.
+    recompute: bool,
+    /// The inputs of layers, in order.
+    inputs: Vec<usize>,
 }
 
 /// The tables that rotations need for rows of up to `n_positions`.
@@ -174,10 +226,23 @@ impl<'p> Tape<'p> {
         parameters: &'p Parameters,
         ropes: &'p [RopeTable],
         arena: &'p mut Arena,
+        recompute: bool,
     ) -> Self {
         let spans = rows.spans.iter().map(|s| s.rows.clone()).collect();
-        let values = Vec::new();
-        Tape { model, pool, rows, parameters, ropes, arena, spans, values, head: None }
+        let (values, inputs) = (Vec::new(), Vec::new());
+        Tape {
+            model,
+            pool,
+            rows,
+            parameters,
+            ropes,
+            arena,
+            spans,
+            values,
+            head: None,
+            recompute,
+            inputs,
+        }
     }
 
     /// Losses of the wanted rows in nats and, where `gradients` is given, adds to it the
@@ -231,12 +296,14 @@ impl<'p> Tape<'p> {
         self.values[id].needed = true;
     }
 
-    /// Notes that `op` made `data`.
-    fn push(&mut self, op: Op, cols: usize, data: Vec<f32>) -> Handle {
+    /// Notes `op` and computes its value; `in_place` as for [`Tape::compute`].
+    fn make(&mut self, op: Op, cols: usize, in_place: bool) -> Handle {
         self.sweep();
-        let handle = Rc::new(self.values.len());
+        let id = self.values.len();
+        let handle = Rc::new(id);
         let weak = Rc::downgrade(&handle);
-        self.values.push(Value { op, cols, data: Some(data), handle: weak, needed: false });
+        self.values.push(Value { op, cols, data: None, handle: weak, needed: false });
+        self.compute(id, in_place);
         handle
     }
 
@@ -251,69 +318,51 @@ impl<'p> Tape<'p> {
         }
     }
 
-    /// The buffer of a value that is used up, or a copy where it is still needed.
-    fn reuse(&mut self, handle: &Handle) -> Vec<f32> {
-        let value = &mut self.values[**handle];
-        if !value.needed && value.handle.strong_count() == 1 {
-            return value.data.take().expect("a value in use is kept");
-        }
-        let mut copy = self.arena.take(self.data(**handle).len());
-        let from = self.data(**handle);
-        self.pool.for_chunks(&mut copy, 1 << 15, |i, part| {
-            part.copy_from_slice(&from[i << 15..][..part.len()]);
-        });
-        copy
-    }
-
-    fn lookup(&mut self, table: WeightId, indices: &[u32], scale: f32) -> (Vec<f32>, usize) {
-        let cols = self.model.matrix(table).k;
-        let mut out = self.arena.take(indices.len() * cols);
-        let weights = self.parameters.of(table);
-        self.pool.for_chunks(&mut out, 64 * cols, |task, out| {
-            for (row, &index) in out.chunks_exact_mut(cols).zip(&indices[task * 64..]) {
-                let from = &weights[index as usize * cols..][..cols];
-                row.iter_mut().zip(from).for_each(|(o, w)| *o = w * scale);
-            }
-        });
-        (out, cols)
-    }
-
-    fn run_norm(&mut self, x: usize, n: &Norm) -> Vec<f32> {
-        let mut y = self.arena.take(self.data(x).len());
-        let weight = n.weight.map(|id| self.parameters.of(id));
-        let bias = n.bias.map(|id| self.parameters.of(id));
-        norm(self.pool, norm_shape(n), self.data(x), weight, bias, &mut y);
-        y
-    }
-
-    fn run_gated(&mut self, gate: usize, up: usize, curve: Curve) -> Vec<f32> {
-        let mut y = self.arena.take(self.data(gate).len());
-        gated(self.pool, curve, self.data(gate), self.data(up), &mut y);
-        y
+    /// Whether nobody will ask for what `handle`, the caller's own, stands for.
+    fn is_used_up(&self, handle: &Handle) -> bool {
+        let value = &self.values[**handle];
+        !value.needed && value.handle.strong_count() == 1
     }
 
     fn gate(&mut self, gate: &Handle, up: &Handle, activation: Activation) -> Handle {
         let (curve, cols) = (curve(activation), self.values[**gate].cols);
-        let y = self.run_gated(**gate, **up, curve);
         self.need(**gate);
         self.need(**up);
-        self.push(Op::Gated { gate: **gate, up: **up, curve }, cols, y)
+        self.make(Op::Gated { gate: **gate, up: **up, curve }, cols, false)
+    }
+
+    /// Forgets what the layer before the one that begins with `x` kept, but for its input.
+    fn forget_layer(&mut self, x: usize) {
+        self.need(x);
+        if let Some(&last) = self.inputs.last() {
+            for value in &mut self.values[last + 1..x] {
+                self.arena.give(value.data.take().unwrap_or_default());
+                if let Op::Attend { lse, .. } = &mut value.op {
+                    self.arena.give(std::mem::take(lse));
+                }
+            }
+        }
+        self.inputs.push(x);
     }
 }
 
 impl Exec for Tape<'_> {
     type Tensor = Handle;
 
+    fn begin_layer(&mut self, x: &Handle) {
+        if self.recompute {
+            self.forget_layer(**x);
+        }
+    }
+
     fn embed(&mut self, table: WeightId, scale: f32) -> Handle {
-        let rows = self.rows;
-        let (out, cols) = self.lookup(table, &rows.ids, scale);
-        self.push(Op::Embed { table, scale }, cols, out)
+        let cols = self.model.matrix(table).k;
+        self.make(Op::Embed { table, scale }, cols, false)
     }
 
     fn embed_positions(&mut self, table: WeightId) -> Handle {
-        let rows = self.rows;
-        let (out, cols) = self.lookup(table, &rows.positions, 1.0);
-        self.push(Op::Positions { table }, cols, out)
+        let cols = self.model.matrix(table).k;
+        self.make(Op::Positions { table }, cols, false)
     }
 
     fn embed_first(&mut self, _table: WeightId) -> Handle {
@@ -349,40 +398,23 @@ impl Exec for Tape<'_> {
     }
 
     fn linear(&mut self, x: &Handle, linear: &Linear) -> Handle {
-        let rows = self.n_rows(**x);
-        let (n, k) = (linear.n_out, linear.n_in);
-        let mut y = self.arena.take(rows * n);
-        let a = Operand::new(self.data(**x), k);
-        let w = Operand::transposed(self.parameters.of(linear.weight), k);
-        gemm(self.pool, (rows, n, k), a, w, &mut y, n, Into::Overwrite);
-        if let Some(bias) = linear.bias {
-            let bias = self.parameters.of(bias);
-            self.pool.for_chunks(&mut y, 32 * n, |_, y| {
-                for row in y.chunks_exact_mut(n) {
-                    row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
-                }
-            });
-        }
         // What a norm or a gate gave is computed again on the way back.
         if !matches!(self.values[**x].op, Op::Norm { .. } | Op::Gated { .. }) {
             self.need(**x);
         }
-        self.push(Op::Linear { x: **x, linear: *linear }, n, y)
+        self.make(Op::Linear { x: **x, linear: *linear }, linear.n_out, false)
     }
 
     fn norm(&mut self, x: &Handle, norm: &Norm) -> Handle {
-        let y = self.run_norm(**x, norm);
         self.need(**x);
         let cols = self.values[**x].cols;
-        self.push(Op::Norm { x: **x, norm: *norm }, cols, y)
+        self.make(Op::Norm { x: **x, norm: *norm }, cols, false)
     }
 
     fn rope(&mut self, x: Handle, rope: usize, head_dim: usize) -> Handle {
         let cols = self.values[*x].cols;
-        let mut y = self.reuse(&x);
-        let (table, rows) = (&self.ropes[rope], self.rows);
-        rotate(self.pool, table, Direction::Forward, &rows.positions, head_dim, &mut y);
-        self.push(Op::Rope { x: *x, rope, head_dim }, cols, y)
+        let in_place = self.is_used_up(&x);
+        self.make(Op::Rope { x: *x, rope, head_dim }, cols, in_place)
     }
 
     fn attend(
@@ -400,40 +432,30 @@ impl Exec for Tape<'_> {
             scale: heads.scale,
             window: heads.window.map(|w| w as usize),
         };
-        let rows = self.n_rows(*q);
-        let mut out = self.arena.take(rows * heads.out_width());
-        let mut lse = self.arena.take(rows * heads.n_head);
-        let inputs = Inputs { q: self.data(*q), k: self.data(*k), v: self.data(*v) };
-        attention(self.pool, &shape, &self.spans, inputs, &mut out, &mut lse);
         [&q, &k, &v].into_iter().for_each(|x| self.need(**x));
-        let op = Op::Attend { q: *q, k: *k, v: *v, shape, lse };
-        let handle = self.push(op, heads.out_width(), out);
+        let op = Op::Attend { q: *q, k: *k, v: *v, shape, lse: Vec::new() };
+        let handle = self.make(op, heads.out_width(), false);
         self.need(*handle);
         handle
     }
 
     fn activate(&mut self, x: Handle, activation: Activation) -> Handle {
         let (curve, cols) = (curve(activation), self.values[*x].cols);
-        let mut y = self.arena.take(self.data(*x).len());
-        activate(self.pool, curve, self.data(*x), &mut y);
         self.need(*x);
-        self.push(Op::Activate { x: *x, curve }, cols, y)
+        self.make(Op::Activate { x: *x, curve }, cols, false)
     }
 
     fn add(&mut self, a: Handle, b: &Handle) -> Handle {
         let cols = self.values[*a].cols;
-        let mut y = self.reuse(&a);
-        axpy(self.pool, 1.0, self.data(**b), &mut y);
-        self.push(Op::Add { a: *a, b: **b }, cols, y)
+        let in_place = self.is_used_up(&a);
+        self.make(Op::Add { a: *a, b: **b }, cols, in_place)
     }
 
     fn mul(&mut self, a: Handle, b: &Handle) -> Handle {
         let cols = self.values[*a].cols;
         self.need(*a);
         self.need(**b);
-        let mut y = self.reuse(&a);
-        y.iter_mut().zip(self.data(**b)).for_each(|(y, b)| *y *= b);
-        self.push(Op::Mul { a: *a, b: **b }, cols, y)
+        self.make(Op::Mul { a: *a, b: **b }, cols, false)
     }
 
     fn scale(&mut self, x: Handle, by: f32) -> Handle {
@@ -442,9 +464,8 @@ impl Exec for Tape<'_> {
             return x;
         }
         let cols = self.values[*x].cols;
-        let mut y = self.reuse(&x);
-        wright_kernels::backward::scale(self.pool, by, &mut y);
-        self.push(Op::Scale { x: *x, by }, cols, y)
+        let in_place = self.is_used_up(&x);
+        self.make(Op::Scale { x: *x, by }, cols, in_place)
     }
 
     fn soft_cap(&mut self, x: Handle, cap: f32) -> Handle {
@@ -454,12 +475,7 @@ impl Exec for Tape<'_> {
     }
 
     fn columns(&mut self, x: &Handle, start: usize, len: usize) -> Handle {
-        let cols = self.values[**x].cols;
-        let mut y = self.arena.take(self.n_rows(**x) * len);
-        for (y, x) in y.chunks_exact_mut(len).zip(self.data(**x).chunks_exact(cols)) {
-            y.copy_from_slice(&x[start..start + len]);
-        }
-        self.push(Op::Columns { x: **x, start }, len, y)
+        self.make(Op::Columns { x: **x, start }, len, false)
     }
 
     fn wanted_rows(&mut self, x: Handle) -> Handle {
@@ -467,11 +483,7 @@ impl Exec for Tape<'_> {
             return x;
         }
         let cols = self.values[*x].cols;
-        let mut y = self.arena.take(self.rows.wanted.len() * cols);
-        for (y, &row) in y.chunks_exact_mut(cols).zip(&self.rows.wanted) {
-            y.copy_from_slice(&self.data(*x)[row as usize * cols..][..cols]);
-        }
-        self.push(Op::Wanted { x: *x }, cols, y)
+        self.make(Op::Wanted { x: *x }, cols, false)
     }
 
     fn gated_mlp(&mut self, x: &Handle, norm: Option<&Norm>, mlp: &Mlp) -> Handle {

@@ -52,7 +52,7 @@ impl Default for OptimizerOptions {
 pub enum Skip {
     /// The loss or a gradient was not finite.
     NotFinite,
-    /// The gradient was over ten times as long as of late.
+    /// The gradient was over ten times as long as of late, or the loss far higher.
     Spike,
 }
 
@@ -68,6 +68,8 @@ pub struct Outcome {
 const SKIPS_MAX: u32 = 10;
 /// Steps before a long gradient counts as a spike.
 const SETTLED_STEPS: u64 = 100;
+/// A loss so many nats above its running mean is no noise.
+const SPIKE_NATS: f64 = 2.0;
 
 /// A model, its optimiser's state, and all memory that a step needs.
 pub struct Trainer {
@@ -82,13 +84,16 @@ pub struct Trainer {
     pub(crate) step: u64,
     /// Running mean of the gradient's length, for the guard.
     pub(crate) usual_norm: f32,
+    /// The same of the loss.
+    pub(crate) usual_loss: f64,
     pub(crate) n_skipped: u32,
     ropes: Vec<RopeTable>,
     arena: Arena,
     scratch: Scratch,
     pool: Pool,
-    /// Whether the gradients hold something.
-    loss_is_finite: bool,
+    /// Of the micro-batches since the last step.
+    loss: f64,
+    recompute: bool,
 }
 
 impl Trainer {
@@ -114,16 +119,23 @@ impl Trainer {
             is_hidden: is_hidden.collect(),
             step: 0,
             usual_norm: 0.0,
+            usual_loss: 0.0,
             n_skipped: 0,
             ropes: rope_tables(&model, n_ctx),
             arena: Arena::default(),
             scratch: Scratch::default(),
             pool,
-            loss_is_finite: true,
+            loss: 0.0,
+            recompute: false,
             model,
             parameters,
             options,
         })
+    }
+
+    /// Whether activations are computed again on the way back instead of kept.
+    pub fn set_recompute(&mut self, recompute: bool) {
+        self.recompute = recompute;
     }
 
     /// Steps done so far.
@@ -151,11 +163,12 @@ impl Trainer {
             &self.parameters,
             &self.ropes,
             &mut self.arena,
+            self.recompute,
         );
         forward(&mut tape, self.model.network());
         let losses = tape.finish(targets, weights, Some(&mut self.gradients));
         let loss = weighted(&losses, weights);
-        self.loss_is_finite &= loss.is_finite();
+        self.loss += loss;
         loss
     }
 
@@ -168,6 +181,7 @@ impl Trainer {
             &self.parameters,
             &self.ropes,
             &mut self.arena,
+            true,
         );
         forward(&mut tape, self.model.network());
         tape.finish(targets, &vec![1.0; targets.len()], None)
@@ -186,8 +200,7 @@ impl Trainer {
             let by = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
             self.update(rate, by);
         }
-        self.gradients.fill(&self.pool, 0.0);
-        self.loss_is_finite = true;
+        self.forget_gradients();
         if self.n_skipped >= SKIPS_MAX {
             let why = format!(
                 "{SKIPS_MAX} steps in a row had a loss or gradient that is not finite or far too \
@@ -198,15 +211,48 @@ impl Trainer {
         Ok(Outcome { gradient_norm: norm, skipped })
     }
 
+    /// Gives up what was gathered since the last step.
+    pub fn forget_gradients(&mut self) {
+        self.gradients.fill(&self.pool, 0.0);
+        self.loss = 0.0;
+    }
+
+    /// Begins anew from `parameters`.
+    pub(crate) fn restart(&mut self, parameters: Parameters) {
+        self.parameters = parameters;
+        self.moments.iter_mut().for_each(|m| m.fill(0.0));
+        (self.step, self.n_skipped) = (0, 0);
+        (self.usual_norm, self.usual_loss) = (0.0, 0.0);
+        self.forget_gradients();
+    }
+
+    /// The first or second moments.
+    pub fn moment(&self, which: usize) -> &[f32] {
+        &self.moments[which]
+    }
+
+    /// Bytes that the passes so far needed beside weights, gradients and moments.
+    pub fn activation_bytes(&self) -> u64 {
+        4 * (self.arena.n_values + self.arena.logits.len()) as u64
+    }
+
+    /// Whether the last step was left out.
+    pub fn is_skipping(&self) -> bool {
+        self.n_skipped > 0
+    }
+
     /// Whether this step would do harm. Its state is part of a checkpoint.
     fn guard(&mut self, norm: f32) -> Option<Skip> {
-        let spike = self.step >= SETTLED_STEPS && norm > 10.0 * self.usual_norm;
+        let higher = self.loss > self.usual_loss + SPIKE_NATS;
+        let spike = self.step >= SETTLED_STEPS && (norm > 10.0 * self.usual_norm || higher);
         let skip = match () {
-            () if !norm.is_finite() || !self.loss_is_finite => Skip::NotFinite,
+            () if !norm.is_finite() || !self.loss.is_finite() => Skip::NotFinite,
             () if spike => Skip::Spike,
             () => {
                 let keep = if self.step == 0 { 0.0 } else { 0.98 };
                 self.usual_norm = self.usual_norm * keep + norm * (1.0 - keep);
+                let keep = f64::from(keep);
+                self.usual_loss = self.usual_loss * keep + self.loss * (1.0 - keep);
                 self.n_skipped = 0;
                 return None;
             }

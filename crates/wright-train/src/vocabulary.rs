@@ -2,11 +2,14 @@
 //!
 //! Either a tokenizer.json of the byte-level BPE kind, passed through and also written as GGUF
 //! metadata; or plain bytes (ids 0 to 255, and 256 between documents), which needs no tokenizer;
-//! or none. It turns no text into ids.
+//! or none. Text becomes ids by `wright-text`, from the same metadata that a GGUF would carry, so
+//! that a model meets at run time the ids that it was trained on.
 
 use crate::Error;
 use crate::gguf_file::Entry;
+use crate::shard::checksum;
 use serde_json::{Map, Value, json};
+use wright_text::{Algorithm, Spec, TokenKind, Tokenizer};
 
 /// The id that ends a document of plain bytes.
 pub const END_OF_BYTES: u32 = 256;
@@ -44,6 +47,13 @@ impl Vocabulary {
         if json["model"]["type"] != "BPE" || !json["model"]["vocab"].is_object() {
             return Err(fail("it is not of the BPE kind".into()));
         }
+        if !json["normalizer"].is_null() {
+            return Err(fail("it changes the text first (`normalizer`), which GGUF cannot".into()));
+        }
+        if pre_tokenizer(&json["pre_tokenizer"]).is_none() {
+            let why = "its `pre_tokenizer` is neither GPT-2's ByteLevel nor that after Digits";
+            return Err(fail(why.into()));
+        }
         let vocabulary = Vocabulary::Json(json);
         match vocabulary.tokens().iter().map(|t| t.0).max() {
             Some(most) if most as usize >= n_vocab => {
@@ -74,6 +84,80 @@ impl Vocabulary {
         all
     }
 
+    /// How many ids there are: 1 beyond the highest; 0 if nobody said.
+    pub fn n_vocab(&self) -> usize {
+        let tokens = if *self == Vocabulary::None { Vec::new() } else { self.tokens() };
+        tokens.iter().map(|t| t.0 as usize + 1).max().unwrap_or(0)
+    }
+
+    /// What shards remember of the vocabulary that made their ids: equal for equal tokens, kinds
+    /// and merges. Never 0, but for no vocabulary.
+    pub fn hash(&self) -> u64 {
+        if *self == Vocabulary::None {
+            return 0;
+        }
+        let mut tokens = self.tokens();
+        tokens.sort_unstable();
+        let pre = format!("{} {}", self.pre(), tokens.len());
+        let mut sum = checksum(0, pre.as_bytes());
+        for (id, text, control) in tokens {
+            sum = checksum(sum ^ u64::from(id) << 1 ^ u64::from(control), text.as_bytes());
+        }
+        let merges = self.merges();
+        merges.iter().fold(sum, |sum, merge| checksum(sum, merge.as_bytes())).max(1)
+    }
+
+    /// `tokenizer.ggml.pre`
+    fn pre(&self) -> &'static str {
+        match self {
+            Vocabulary::Json(json) => pre_tokenizer(&json["pre_tokenizer"]).unwrap_or("gpt-2"),
+            _ => "gpt-2",
+        }
+    }
+
+    /// What turns text into ids.
+    ///
+    /// # Errors
+    /// If there is no vocabulary, or it contradicts itself.
+    pub fn encoder(&self) -> Result<Encoder, Error> {
+        match self {
+            Vocabulary::None => Err(Error::Config("there is no tokenizer".into())),
+            Vocabulary::Bytes => Ok(Encoder { tokenizer: None, end: END_OF_BYTES }),
+            Vocabulary::Json(_) => {
+                let fail = |why: String| Error::Config(format!("the tokenizer: {why}"));
+                let none = "it has no token that ends a text, such as <|endoftext|>";
+                let end = self.end().ok_or_else(|| fail(none.into()))?;
+                let tokenizer = self.tokenizer().map_err(|e| fail(e.to_string()))?;
+                Ok(Encoder { tokenizer: Some(tokenizer), end })
+            }
+        }
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer, wright_text::Error> {
+        let n = self.n_vocab();
+        let mut texts = vec![String::new(); n];
+        let mut kinds = vec![TokenKind::Unused; n];
+        for (id, text, control) in self.tokens() {
+            texts[id as usize] = text;
+            kinds[id as usize] = if control { TokenKind::Control } else { TokenKind::Normal };
+        }
+        let merges = self.merges();
+        let mut spec = Spec::new(Algorithm::ByteBpe);
+        spec.pre = self.pre();
+        spec.tokens = texts.iter().map(|text| text.as_bytes()).collect();
+        spec.kinds = kinds;
+        spec.merges = merges.iter().map(|merge| merge.as_bytes()).collect();
+        spec.eos = self.end();
+        spec.add_bos = Some(false);
+        Tokenizer::new(&spec)
+    }
+
+    /// The token that ends a document or an answer, as text.
+    pub fn end_text(&self) -> Option<String> {
+        let end = self.end()?;
+        self.tokens().into_iter().find(|t| t.0 == end).map(|t| t.1)
+    }
+
     /// The token that ends a document or an answer.
     pub fn end(&self) -> Option<u32> {
         const NAMES: [&str; 5] = ["<|im_end|>", "<|endoftext|>", "</s>", "<eos>", END];
@@ -97,7 +181,7 @@ impl Vocabulary {
         }
         let mut all = vec![
             (key("model"), Entry::Str("gpt2".into())),
-            (key("pre"), Entry::Str("gpt-2".into())),
+            (key("pre"), Entry::Str(self.pre().into())),
             (key("tokens"), Entry::Strs(texts)),
             (key("token_type"), Entry::I32s(kinds)),
             (key("merges"), Entry::Strs(self.merges())),
@@ -155,9 +239,39 @@ impl Vocabulary {
     }
 }
 
-/// Plain text as ids: its bytes, then the end.
-pub fn byte_ids(text: &[u8]) -> Vec<u32> {
-    text.iter().map(|&b| u32::from(b)).chain([END_OF_BYTES]).collect()
+/// The name that GGUF has for a `pre_tokenizer`, if it has one.
+fn pre_tokenizer(json: &Value) -> Option<&'static str> {
+    let gpt2 = |v: &Value| {
+        v["type"] == "ByteLevel" && v["add_prefix_space"] != true && v["use_regex"] != false
+    };
+    let digits = |v: &Value| v["type"] == "Digits" && v["individual_digits"] == true;
+    let parts = json["pretokenizers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match parts {
+        _ if gpt2(json) => Some("gpt-2"),
+        [only] if gpt2(only) => Some("gpt-2"),
+        [first, second] if digits(first) && gpt2(second) => Some("smollm"),
+        _ => None,
+    }
+}
+
+/// Turns documents into ids.
+pub struct Encoder {
+    /// None for plain bytes.
+    tokenizer: Option<Tokenizer>,
+    end: u32,
+}
+
+impl Encoder {
+    /// The ids of a document, and the one that ends it. Text is only text: no control token comes
+    /// of it.
+    pub fn document(&self, text: &str) -> Vec<u32> {
+        let mut ids = match &self.tokenizer {
+            Some(tokenizer) => tokenizer.encode(text),
+            None => text.bytes().map(u32::from).collect(),
+        };
+        ids.push(self.end);
+        ids
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +290,7 @@ mod tests {
     #[test]
     fn a_tokenizer_file_becomes_metadata() {
         let text = r#"{"added_tokens":[{"id":3,"content":"<|endoftext|>","special":true}],
+            "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
             "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]}}"#;
         let vocabulary = Vocabulary::from_json(text, 5).unwrap();
         let entries = vocabulary.entries(5);
@@ -183,7 +298,28 @@ mod tests {
         assert_eq!(find("merges"), &Entry::Strs(vec!["a b".into()]));
         assert_eq!(find("token_type"), &Entry::I32s(vec![1, 1, 1, 3, 5]));
         assert_eq!(find("eos_token_id"), &Entry::U32(3));
+        assert_eq!(vocabulary.encoder().unwrap().document("abba"), [2, 1, 0, 3]);
+        assert_eq!(Vocabulary::Bytes.encoder().unwrap().document("a"), [97, 256]);
         assert!(Vocabulary::from_json(text, 3).is_err());
         assert!(Vocabulary::from_json("{}", 3).is_err());
+        let other = text.replace("ByteLevel", "Metaspace");
+        assert!(Vocabulary::from_json(&other, 5).is_err());
+    }
+
+    #[test]
+    fn a_hash_tells_vocabularies_apart() {
+        let text = r#"{"added_tokens":[{"id":3,"content":"<|endoftext|>","special":true}],
+            "pre_tokenizer":{"type":"ByteLevel"},
+            "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]}}"#;
+        let hash = |text: &str| Vocabulary::from_json(text, 9).unwrap().hash();
+        let spaced = text.replace(",\"model", ", \"model").replace("[\"a\",\"b\"]", "\"a b\"");
+        assert_eq!(hash(text), hash(&spaced), "equal in meaning");
+        let swapped = text.replace("\"a\":0,\"b\":1", "\"a\":1,\"b\":0");
+        let all = [hash(text), hash(&swapped), hash(&text.replace("true", "false"))];
+        let more = [Vocabulary::Bytes.hash(), Vocabulary::None.hash()];
+        let mut all = [&all[..], &more].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 5);
     }
 }

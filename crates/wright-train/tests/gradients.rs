@@ -172,40 +172,6 @@ fn gradients_of_parts_add_up_to_those_of_the_whole() {
 }
 
 #[test]
-fn a_checkpoint_continues_to_the_same_bytes() {
-    use wright_train::checkpoint::{Checkpoint, write};
-    for kind in [OptimizerKind::AdamW, OptimizerKind::Muon] {
-        let options = OptimizerOptions { kind, ..OptimizerOptions::default() };
-        let (rows, targets, weights) = batch();
-        let steps = |trainer: &mut Trainer, n: usize| {
-            for _ in 0..n {
-                trainer.accumulate(&rows, &targets, &weights);
-                trainer.step(1e-2).unwrap();
-            }
-        };
-        let mut straight = trainer(&shape(Family::Llama, true), options, 1);
-        steps(&mut straight, 4);
-        let mut bytes = Vec::new();
-        write(&mut bytes, &straight, "steps = 9", &[1, 2]).unwrap();
-        steps(&mut straight, 5);
-        let mut resumed = trainer(&shape(Family::Llama, true), options, 2);
-        let read = Checkpoint::read(&bytes).unwrap();
-        assert_eq!((read.description.step, read.description.config.as_str()), (4, "steps = 9"));
-        read.restore(&mut resumed).unwrap();
-        steps(&mut resumed, 5);
-        assert!(straight.parameters == resumed.parameters, "{kind:?}");
-        for cut in [0, 7, 30, bytes.len() / 2, bytes.len() - 1] {
-            assert!(Checkpoint::read(&bytes[..cut]).is_err(), "cut at {cut}");
-        }
-        for at in (0..bytes.len()).step_by(97) {
-            let mut bad = bytes.clone();
-            bad[at] ^= 1;
-            assert!(Checkpoint::read(&bad).is_err(), "a bit flipped at {at}");
-        }
-    }
-}
-
-#[test]
 fn both_optimisers_learn_a_batch_by_heart() {
     for kind in [OptimizerKind::AdamW, OptimizerKind::Muon] {
         let shape = shape(Family::Llama, true);
@@ -224,19 +190,5 @@ fn both_optimisers_learn_a_batch_by_heart() {
             trainer.step(1e-2).unwrap();
         }
         assert!(last < 0.5, "{kind:?}: {last}");
-    }
-}
-
-#[test]
-fn a_step_that_is_not_finite_is_left_out_and_ten_end_the_run() {
-    let mut trainer = trainer(&shape(Family::Llama, true), OptimizerOptions::default(), 1);
-    let before = trainer.parameters.clone();
-    let (rows, targets, _) = batch();
-    let bad = vec![f32::NAN; 24];
-    for step in 0..10 {
-        trainer.accumulate(&rows, &targets, &bad);
-        let outcome = trainer.step(1e-2);
-        assert_eq!(outcome.is_err(), step == 9);
-        assert!(trainer.parameters == before);
     }
 }

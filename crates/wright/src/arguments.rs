@@ -2,7 +2,8 @@
 //! said (`wright "…"` is `wright run "…"`).
 
 use crate::failure::Failure;
-use crate::{bench, chat, help, inspect, models, perplexity, pull, run, spelling, tokenize};
+use crate::train;
+use crate::{bench, chat, help, inspect, models, perplexity, pull, run, shard, spelling, tokenize};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -30,6 +31,8 @@ pub enum Verb {
     Tokenize(tokenize::Args),
     Perplexity(perplexity::Args),
     Bench(bench::Args),
+    Shard(shard::Args),
+    Train(train::Args),
     Help(help::Args),
 }
 

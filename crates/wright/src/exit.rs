@@ -20,12 +20,14 @@ pub enum Exit {
     WrongHash = 9,
     Io = 10,
     ModelChanged = 11,
+    Busy = 12,
+    Diverged = 13,
     Defect = 101,
     Interrupted = 130,
 }
 
 impl Exit {
-    pub const ALL: [Exit; 14] = [
+    pub const ALL: [Exit; 16] = [
         Exit::Done,
         Exit::Failed,
         Exit::Usage,
@@ -38,6 +40,8 @@ impl Exit {
         Exit::WrongHash,
         Exit::Io,
         Exit::ModelChanged,
+        Exit::Busy,
+        Exit::Diverged,
         Exit::Defect,
         Exit::Interrupted,
     ];
@@ -61,6 +65,8 @@ impl Exit {
             Exit::WrongHash => "a fetched model is not the one that was asked for",
             Exit::Io => "reading or writing failed: full disk, no permission …",
             Exit::ModelChanged => "the model file changed while it was in use",
+            Exit::Busy => "another training works in that folder",
+            Exit::Diverged => "a training's loss ran away, and going back did not help",
             Exit::Defect => "a defect in Wright",
             Exit::Interrupted => "stopped by Ctrl-C",
         }

@@ -49,7 +49,7 @@ fn exit_codes() -> String {
 pub fn screen(default_model: &str) -> String {
     format!(
         "\
-Wright runs language models on your own machine.
+Wright runs and trains language models on your own machine.
 
   wright \"Why is the sky blue?\"        ask the default model
   wright -s \"Answer in French\" \"Hi\"    with a system prompt
@@ -63,6 +63,9 @@ Wright runs language models on your own machine.
   wright tokenize \"text\"               text as the model sees it
   wright perplexity FILE.txt           how well a model knows a text
   wright bench                         how fast it is here
+
+  wright shard TEXT -t bytes -o FILE   text to tokens to train on
+  wright train CONFIG.toml             a model of your own from them
 
   wright help VERB, wright help exit-codes
 

@@ -10,6 +10,7 @@ mod bench;
 mod catalogue;
 mod chat;
 mod context;
+mod disk;
 mod exit;
 mod failure;
 mod help;
@@ -27,10 +28,12 @@ mod pull;
 mod run;
 mod sampler_options;
 mod settings;
+mod shard;
 mod spelling;
 mod stdin;
 mod terminal;
 mod tokenize;
+mod train;
 mod units;
 
 use arguments::{Asked, Verb};
@@ -75,6 +78,8 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Tokenize(args) => tokenize::main(args, &context),
         Verb::Perplexity(args) => perplexity::main(args, &context),
         Verb::Bench(args) => bench::main(args, &context),
+        Verb::Shard(args) => shard::main(args),
+        Verb::Train(args) => train::main(args, &context),
         Verb::Help(args) => help::main(args),
     }
 }

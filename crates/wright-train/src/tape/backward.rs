@@ -35,12 +35,23 @@ impl Tape<'_> {
         grads.resize_with(self.values.len(), || None);
         grads[last] = Some(d);
         for id in (0..=last).rev() {
+            self.enter_layer(id);
             if let Some(dy) = grads[id].take() {
                 self.undo(id, dy, &mut grads, gradients);
             }
             // Whatever reads this value lies behind us.
             if let Some(data) = self.values[id].data.take() {
                 self.arena.give(data);
+            }
+        }
+    }
+
+    /// Where `id` is the input of a layer, what the layer before it forgot is computed again.
+    fn enter_layer(&mut self, id: usize) {
+        if self.inputs.last() == Some(&id) {
+            self.inputs.pop();
+            if let Some(&input) = self.inputs.last() {
+                self.compute_again(input, id);
             }
         }
     }

@@ -4,7 +4,7 @@
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::{terminal, units};
+use crate::{disk, terminal, units};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -69,7 +69,7 @@ impl Staging {
     /// # Errors
     /// If the disk has less than `bytes` to give.
     pub fn check_space(&self, bytes: u64) -> Result<(), Failure> {
-        let Some(free) = free_bytes(&self.folder) else { return Ok(()) };
+        let Some(free) = disk::free_bytes(&self.folder) else { return Ok(()) };
         if free >= bytes.saturating_add(SPARE_BYTES) {
             return Ok(());
         }
@@ -146,16 +146,4 @@ fn bytes_below(folder: &Path) -> u64 {
         Err(_) => 0,
     });
     sizes.sum()
-}
-
-/// Bytes that this user may still write to the disk of `path`, if the system tells.
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(path).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
 }

@@ -1,0 +1,117 @@
+//! `wright shard`: text to token ids, in the form that `wright train` reads.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{disk, stdin, terminal, train, units};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use wright_train::Vocabulary;
+use wright_train::shard::ShardBuilder;
+
+/// Turn text files into token ids to train on
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files of UTF-8 text; each is a document unless --split says otherwise
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// A tokenizer.json of byte-level BPE, or `bytes`: then each byte is a token
+    #[arg(short, long, value_name = "FILE|bytes")]
+    tokenizer: String,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    /// A line that stands between documents, such as "<|endoftext|>"
+    #[arg(long, value_name = "LINE")]
+    split: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn main(args: &Args) -> Result<Exit, Failure> {
+    let vocabulary = match args.tokenizer.as_str() {
+        "bytes" => Vocabulary::Bytes,
+        path => vocabulary(Path::new(path), None)?,
+    };
+    let encoder = vocabulary.encoder().map_err(train::failure)?;
+    let n_vocab = vocabulary.n_vocab();
+    let mut builder = ShardBuilder::new(n_vocab, vocabulary.hash()).map_err(train::failure)?;
+    let (mut n_docs, mut n_ids, mut n_bytes) = (0u64, 0u64, 0u64);
+    for path in &args.files {
+        let text = stdin::file(path)?;
+        n_bytes += text.len() as u64;
+        for document in documents(&text, args.split.as_deref()) {
+            let ids = encoder.document(document);
+            builder.push(&ids).map_err(train::failure)?;
+            n_docs += 1;
+            n_ids += ids.len() as u64;
+        }
+    }
+    if n_docs == 0 {
+        return Err(Failure::new(Exit::BadInput, "there is no text to train on")
+            .hint("the files hold nothing but blanks"));
+    }
+    let bytes = builder.finish();
+    disk::replace(&args.out, |to| to.write_all(&bytes))
+        .map_err(|error| Failure::io("write", &args.out, &error))?;
+    let said = match args.json {
+        true => format!(
+            "{}\n",
+            json!({
+                "file": args.out, "documents": n_docs, "tokens": n_ids, "n_vocab": n_vocab,
+                "text_bytes": n_bytes,
+            })
+        ),
+        false => format!(
+            "{}: {n_docs} documents, {} tokens of {n_vocab} kinds, {:.2} bytes of text each\n",
+            args.out.display(),
+            units::count(n_ids),
+            n_bytes as f64 / n_ids as f64
+        ),
+    };
+    terminal::print(&said)?;
+    Ok(Exit::Done)
+}
+
+/// A tokenizer.json for a model of `n_vocab` tokens, or of as many as it has.
+///
+/// # Errors
+/// If it cannot be read or used.
+pub fn vocabulary(path: &Path, n_vocab: Option<usize>) -> Result<Vocabulary, Failure> {
+    let text = stdin::file(path)?;
+    Vocabulary::from_json(&text, n_vocab.unwrap_or(usize::MAX)).map_err(|error| {
+        let what = format!("{}: {error}", path.display());
+        Failure::new(Exit::BadInput, what).hint(
+            "give a Hugging Face tokenizer.json with byte-level BPE as GPT-2 has it, or `bytes`",
+        )
+    })
+}
+
+/// The pieces of `text` between lines that are `separator`; those of blanks are left out.
+fn documents<'t>(text: &'t str, separator: Option<&str>) -> Vec<&'t str> {
+    let mut all = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        if separator.is_some_and(|separator| line.trim() == separator.trim()) {
+            all.push(&text[start..at]);
+            start = at + line.len();
+        }
+        at += line.len();
+    }
+    all.push(&text[start..]);
+    all.retain(|document| !document.trim().is_empty());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_what_stands_between_separators() {
+        let text = "one\nmore\n--\n\n--\ntwo";
+        assert_eq!(documents(text, Some("--")), ["one\nmore\n", "two"]);
+        assert_eq!(documents(text, None), [text]);
+        assert!(documents(" \n", None).is_empty());
+    }
+}

@@ -1,0 +1,289 @@
+//! `wright train`: a model from nothing, as a configuration describes it.
+//!
+//! The weights that come out are a function of the configuration and the data: threads, Ctrl-C,
+//! `kill -9` and `--resume` change no byte of them.
+
+mod export;
+mod folder;
+mod live;
+mod plan;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{load, terminal, units};
+use folder::Folder;
+use live::Live;
+use plan::Plan;
+use serde_json::json;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use wright_train::{Error, Run, run_config};
+
+/// Train a model from scratch on shards of tokens
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = CONFIGURATION)]
+pub struct Args {
+    /// The run's configuration, in TOML
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+    /// Go on where the last checkpoint was made
+    #[arg(long)]
+    resume: bool,
+    /// The run's folder [default: the configuration's path without its ending]
+    #[arg(short, long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Threads to compute with; they change no byte [default: the configuration's, or one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Say what the run would cost, and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object for each step
+    #[arg(long)]
+    json: bool,
+}
+
+const CONFIGURATION: &str = "\
+The configuration:
+
+  [model]
+  preset = \"2m\"             # 0.5m 2m 7m 15m 30m 47m 135m; every number may be changed:
+  family = \"llama\"          # or qwen3, gemma3
+  # n_layer n_embd n_head n_kv_head head_dim n_ff n_vocab n_ctx tied rope_base norm_eps
+
+  [data]
+  train = [\"stories.shard\"] # from `wright shard`; paths start at this file's folder
+  validation = []
+  tokenizer = \"bytes\"       # or a tokenizer.json: goes into the results
+
+  [train]
+  steps = 1000
+  batch = 16                # rows of n_ctx tokens in a step
+  micro_batch = 0           # rows in memory at a time; 0 is all
+  learning_rate = 0.003
+  warmup = 50               # steps
+  decay = \"cosine\"          # or linear (over the last decay_part), none; down to end_rate
+  optimizer = \"adamw\"       # or muon; beta1 beta2 weight_decay clip momentum
+  seed = 1
+  checkpoint_every = 200    # steps; as validate_every
+  # threads, recompute";
+
+pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let plan = Plan::read(&args.config, args.threads.map(usize::from))?;
+    let path = args.out.clone().unwrap_or_else(|| plan.default_folder());
+    if args.dry_run {
+        terminal::print(&plan.costs(&path))?;
+        return Ok(Exit::Done);
+    }
+    let mut folder = Folder::open(&path)?;
+    plan.check_space(&path)?;
+    let (config, shape) = (&plan.config, &plan.shape);
+    let shards = (plan.train.clone(), plan.validation.clone());
+    let mut run = Run::new(config, shape, shards.0, shards.1, plan.threads).map_err(failure)?;
+    run.trainer.set_recompute(plan.recompute);
+    let from = resume(args, &plan, &folder, &mut run)?;
+    if !args.json {
+        let _ = write!(io::stderr(), "{}", terminal::faint(&plan.costs(&path)));
+        if let Some(step) = from {
+            terminal::note(&format!("going on after step {step}"));
+        }
+    }
+    folder.open_log(from.unwrap_or(0))?;
+    let mut job = Job { args, context, plan: &plan, folder, run, validated: None };
+    job.train()
+}
+
+/// Puts the last saved state into `run`, if there is one. Returns its step.
+///
+/// # Errors
+/// If there is one and nobody asked to go on, or it is of another run.
+fn resume(
+    args: &Args,
+    plan: &Plan,
+    folder: &Folder,
+    run: &mut Run,
+) -> Result<Option<u64>, Failure> {
+    let Some(path) = folder.states().into_iter().next() else {
+        if args.resume {
+            terminal::note("there is no checkpoint yet: starting from the beginning");
+        }
+        return Ok(None);
+    };
+    let mapped = folder::mapped(&path)?;
+    let saved = folder::checkpoint(&path, &mapped)?;
+    let step = saved.description.step;
+    let place = folder.path().display();
+    if !args.resume {
+        let what = format!("{place} holds a training at step {step}");
+        return Err(Failure::usage(what)
+            .hint("go on with --resume, name another folder with --out, or remove that one"));
+    }
+    let differ = run_config::differences(&saved.description.config, &plan.text).map_err(failure)?;
+    let data = saved.description.data != plan.data();
+    if data || !differ.is_empty() {
+        let what = match data {
+            true => "the data".to_owned(),
+            false => differ.join(", "),
+        };
+        let what = format!("the training in {place} began with other settings: {what}");
+        return Err(Failure::new(Exit::BadInput, what)
+            .hint("set them back to go on, or name another folder with --out"));
+    }
+    saved.restore(run).map_err(failure)?;
+    Ok(Some(step))
+}
+
+/// A run, and what it needs around it.
+struct Job<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    plan: &'a Plan,
+    folder: Folder,
+    run: Run,
+    /// The last loss on the validation data.
+    validated: Option<f64>,
+}
+
+impl Job<'_> {
+    fn train(&mut self) -> Result<Exit, Failure> {
+        let flops = self.plan.flops_a_token(self.run.trainer.model());
+        let steps = self.plan.config.train.steps;
+        let done = self.run.trainer.steps_done();
+        let mut live = Live::start(done, steps, flops, self.args.json);
+        let interrupt = self.context.interrupt.clone();
+        let mut last_loss = None;
+        while !self.run.is_done() {
+            if interrupt.is_set() {
+                live.finish();
+                return self.stop();
+            }
+            match self.run.step(&|| interrupt.is_set()) {
+                Ok(None) => {}
+                Ok(Some(report)) => {
+                    last_loss = Some(report.loss);
+                    let object = live.step(&report)?;
+                    self.folder.log(&object);
+                    self.between_steps(&mut live)?;
+                }
+                Err(error @ Error::Diverged(_)) => self.roll_back(&error, &mut live)?,
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        live.finish();
+        self.end(last_loss)
+    }
+
+    /// Saves and validates where the configuration asks for it.
+    fn between_steps(&mut self, live: &mut Live) -> Result<(), Failure> {
+        let t = &self.plan.config.train;
+        let step = self.run.trainer.steps_done();
+        // A state in the middle of trouble is no place to go back to.
+        let due = step.is_multiple_of(t.checkpoint_every) && !self.run.trainer.is_skipping();
+        if due || self.run.is_done() {
+            match self.folder.save(&self.run, self.plan, false) {
+                Err(error) if self.run.is_done() => return Err(error),
+                Err(error) => live.say(&format!(
+                    "step {step} was not saved: {}; training goes on, and the next checkpoint \
+                     is tried at step {}",
+                    error.what,
+                    step + t.checkpoint_every
+                )),
+                Ok(()) => {}
+            }
+            live.pause();
+        }
+        if step.is_multiple_of(t.validate_every) || self.run.is_done() {
+            self.validated = self.run.validate();
+            if let Some(loss) = self.validated {
+                let object = json!({ "step": step, "validation_loss": loss });
+                self.folder.log(&object);
+                match self.args.json {
+                    true => drop(terminal::print(&format!("{object}\n"))?),
+                    false => live.say(&format!("step {step}: validation loss {loss:.4}")),
+                }
+                live.pause();
+            }
+        }
+        Ok(())
+    }
+
+    fn roll_back(&mut self, error: &Error, live: &mut Live) -> Result<(), Failure> {
+        let path = self.folder.checkpoint();
+        let mapped = path.as_ref().map(|path| folder::mapped(path)).transpose()?;
+        let saved = match (&path, &mapped) {
+            (Some(path), Some(mapped)) => Some(folder::checkpoint(path, mapped)?),
+            _ => None,
+        };
+        let back = self.run.roll_back(saved.as_ref()).map_err(failure)?;
+        live.say(&format!(
+            "{error}. Rolled back from step {} to {}; going on with other rows at {} of the rate",
+            back.from, back.to, back.rate_scale
+        ));
+        self.folder.log(&json!({
+            "step": back.to, "rolled_back_from": back.from, "rate_scale": back.rate_scale,
+        }));
+        live.pause();
+        Ok(())
+    }
+
+    /// Ctrl-C: saves, and says how to go on.
+    fn stop(&mut self) -> Result<Exit, Failure> {
+        let step = self.run.trainer.steps_done();
+        self.folder.save(&self.run, self.plan, true)?;
+        let out = match &self.args.out {
+            Some(out) => format!(" --out {}", out.display()),
+            None => String::new(),
+        };
+        let config = self.args.config.display();
+        let again = format!("wright train {config}{out} --resume");
+        terminal::note(&format!("stopped after step {step}; it is saved. Go on with: {again}"));
+        Ok(Exit::Interrupted)
+    }
+
+    /// The results.
+    fn end(&mut self, last_loss: Option<f64>) -> Result<Exit, Failure> {
+        let tokens = units::count(
+            self.plan.config.train.steps
+                * (self.plan.config.train.batch * self.plan.shape.n_ctx) as u64,
+        );
+        let mut outcome = format!("It learnt from {tokens} tokens");
+        if self.validated.is_none() {
+            self.validated = self.run.validate();
+        }
+        if let Some(loss) = self.validated {
+            outcome.push_str(&format!("; its loss on validation data is {loss:.4} nats a token"));
+        }
+        outcome.push('.');
+        let gguf = export::write(&self.folder, self.plan, &self.run, &outcome)?;
+        if self.args.json {
+            let object = json!({
+                "done": true, "step": self.run.trainer.steps_done(), "loss": last_loss,
+                "validation_loss": self.validated, "gguf": gguf,
+                "hugging_face": self.folder.file("model"),
+            });
+            terminal::print(&format!("{object}\n"))?;
+            return Ok(Exit::Done);
+        }
+        let model = self.folder.file("model");
+        terminal::note(&format!("done. {outcome} {} is for transformers", model.display()));
+        terminal::print(&format!("{}\n", gguf.display()))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// What a failure of the training room means here.
+pub fn failure(error: Error) -> Failure {
+    let (exit, hint) = match error {
+        Error::Model(error) => return load::failure(error),
+        Error::Shape(_) | Error::Config(_) => {
+            (Exit::BadInput, "`wright help train` shows the configuration")
+        }
+        Error::Shard(_) => (Exit::BadInput, "make it anew with `wright shard`"),
+        Error::Checkpoint(_) => (Exit::BadInput, "remove it, or name another folder with --out"),
+        Error::Unsupported(_) => (Exit::Unsupported, "llama, qwen3 and gemma3 can be trained"),
+        Error::Diverged(_) => (Exit::Diverged, "lower learning_rate or raise warmup"),
+        Error::Write(_) => (Exit::Io, "check the disk that it goes to"),
+    };
+    Failure::new(exit, error).hint(hint)
+}

@@ -1,0 +1,67 @@
+//! The result of a run, in the two layouts that others load: GGUF and Hugging Face.
+
+use crate::disk;
+use crate::failure::Failure;
+use crate::train::folder::Folder;
+use crate::train::plan::Plan;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use wright_train::gguf_file::{self, FloatType};
+use wright_train::{Error, Run, hugging_face};
+
+/// Writes `model.gguf` and the folder `model`; returns the path of the first.
+///
+/// # Errors
+/// If one of them cannot be written.
+pub fn write(folder: &Folder, plan: &Plan, run: &Run, outcome: &str) -> Result<PathBuf, Failure> {
+    let gguf = folder.file("model.gguf");
+    let weights = &run.trainer.parameters;
+    let mut metadata = plan.shape.metadata(&plan.name());
+    metadata.extend(plan.vocabulary.entries(plan.shape.n_vocab));
+    let specs = plan.shape.tensors();
+    let values = |index: usize| weights.values[weights.range(index)].to_vec();
+    put(&gguf, |to| gguf_file::write(to, &metadata, &specs, FloatType::F32, &values))?;
+    let model = folder.file("model");
+    fs::create_dir_all(&model).map_err(|error| Failure::io("make", &model, &error))?;
+    put(&model.join("model.safetensors"), |to| {
+        hugging_face::write_safetensors(to, &plan.shape, weights)
+    })?;
+    let end = plan.vocabulary.end();
+    let card = hugging_face::card(&plan.name(), &plan.shape, &plan.text, outcome);
+    let mut texts = vec![
+        ("config.json", pretty(&hugging_face::config(&plan.shape, end, end))),
+        ("generation_config.json", pretty(&hugging_face::generation_config(end, end))),
+        ("README.md", card),
+    ];
+    if let Some(tokenizer) = plan.vocabulary.json() {
+        texts.push(("tokenizer.json", pretty(&tokenizer)));
+        let config = hugging_face::tokenizer_config(&plan.vocabulary, plan.shape.n_ctx);
+        texts.push(("tokenizer_config.json", pretty(&config)));
+    }
+    for (name, text) in texts {
+        put(&model.join(name), |to| Ok(to.write_all(text.as_bytes())?))?;
+    }
+    Ok(gguf)
+}
+
+fn put(
+    path: &Path,
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), Error>,
+) -> Result<(), Failure> {
+    let written = disk::replace(path, |to| match write(to) {
+        Err(Error::Write(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
+        Ok(()) => Ok(()),
+    });
+    written.map_err(|error| {
+        Failure::io("write", path, &error)
+            .hint("the training is saved: free some space, then write its results with --resume")
+    })
+}
+
+fn pretty(json: &serde_json::Value) -> String {
+    let mut text = serde_json::to_string_pretty(json).unwrap_or_default();
+    text.push('\n');
+    text
+}
