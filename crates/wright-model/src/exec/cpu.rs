@@ -177,7 +177,7 @@ impl<'p> Exec for Cpu<'p> {
     fn embed_first(&mut self, table: WeightId) -> Buf<'p> {
         let matrix = self.model.matrix(table);
         let mut out = self.buffers.take(self.rows.len(), matrix.k);
-        embed(self.pool, &matrix, &vec![0; self.rows.len()], &mut out.data);
+        embed(self.pool, &matrix, &vec![0; self.rows.len()], &mut out);
         out
     }
 
@@ -279,19 +279,21 @@ impl<'p> Exec for Cpu<'p> {
     }
 
     fn clamp(&mut self, mut x: Buf<'p>, limit: f32) -> Buf<'p> {
-        x.data.iter_mut().for_each(|x| *x = x.clamp(-limit, limit));
+        x.iter_mut().for_each(|x| *x = x.clamp(-limit, limit));
         x
     }
 
     fn scale_rows(&mut self, mut x: Buf<'p>, by: &Buf<'p>) -> Buf<'p> {
-        for (row, by) in x.data.chunks_exact_mut(x.cols).zip(&by.data) {
+        let cols = x.cols;
+        for (row, by) in x.chunks_exact_mut(cols).zip(by.iter()) {
             row.iter_mut().for_each(|x| *x *= by);
         }
         x
     }
 
     fn warm(&mut self, mut x: Buf<'p>, by: Temperature) -> Buf<'p> {
-        for (row, &pos) in x.data.chunks_exact_mut(x.cols).zip(&self.rows.positions) {
+        let cols = x.cols;
+        for (row, &pos) in x.chunks_exact_mut(cols).zip(&self.rows.positions) {
             let by = by.at(pos) as f32;
             row.iter_mut().for_each(|x| *x *= by);
         }
@@ -300,8 +302,8 @@ impl<'p> Exec for Cpu<'p> {
 
     fn head_columns(&mut self, x: &Buf<'p>, head_dim: usize, start: usize, len: usize) -> Buf<'p> {
         let mut out = self.buffers.take(x.rows(), x.cols / head_dim * len);
-        let heads = x.data.chunks_exact(head_dim);
-        for (to, from) in out.data.chunks_exact_mut(len).zip(heads) {
+        let heads = x.chunks_exact(head_dim);
+        for (to, from) in out.chunks_exact_mut(len).zip(heads) {
             to.copy_from_slice(&from[start..start + len]);
         }
         out
@@ -310,8 +312,8 @@ impl<'p> Exec for Cpu<'p> {
     fn join_heads(&mut self, a: &Buf<'p>, b: &Buf<'p>, n_head: usize) -> Buf<'p> {
         let mut out = self.buffers.take(a.rows(), a.cols + b.cols);
         let (of_a, of_b) = (a.cols / n_head, b.cols / n_head);
-        let pairs = a.data.chunks_exact(of_a).zip(b.data.chunks_exact(of_b));
-        for (to, (a, b)) in out.data.chunks_exact_mut(of_a + of_b).zip(pairs) {
+        let pairs = a.chunks_exact(of_a).zip(b.chunks_exact(of_b));
+        for (to, (a, b)) in out.chunks_exact_mut(of_a + of_b).zip(pairs) {
             to[..of_a].copy_from_slice(a);
             to[of_a..].copy_from_slice(b);
         }

@@ -18,7 +18,7 @@ impl<'p> Cpu<'p> {
             let part = self.columns(x, head * bank.n_in, bank.n_in);
             let [part] = self.of_banks(&part, [bank], head);
             let width = out.cols;
-            let rows = out.data.chunks_exact_mut(width).zip(part.data.chunks_exact(bank.n_out));
+            let rows = out.chunks_exact_mut(width).zip(part.chunks_exact(bank.n_out));
             for (out, part) in rows {
                 out[head * bank.n_out..][..bank.n_out].copy_from_slice(part);
             }
@@ -36,17 +36,17 @@ impl<'p> Cpu<'p> {
         let mut outs = banks.map(|bank| self.buffers.take(x.rows(), bank.n_out));
         let packed = banks.map(|bank| self.weights.packed_of(bank, index));
         if packed.iter().all(Option::is_some) {
-            self.rounded.set(self.pool, &x.data, x.rows(), x.cols);
+            self.rounded.set(self.pool, &x, x.rows(), x.cols);
             let mut parts: Vec<Part<'_>> = packed
                 .into_iter()
                 .flatten()
                 .zip(&mut outs)
-                .map(|(weights, out)| Part { weights, y: &mut out.data })
+                .map(|(weights, out)| Part { weights, y: out })
                 .collect();
             linear_packed_each(self.pool, &mut parts, self.rounded);
         } else {
             for (bank, out) in banks.iter().zip(&mut outs) {
-                linear_f32(self.pool, &self.model.matrix_of(bank, index), &x.data, &mut out.data);
+                linear_f32(self.pool, &self.model.matrix_of(bank, index), &x, out);
             }
         }
         for (bank, out) in banks.iter().zip(&mut outs) {
@@ -57,7 +57,7 @@ impl<'p> Cpu<'p> {
 
     fn add_bias_of(&self, y: &mut Buf<'p>, bank: &Bank, index: usize) {
         if let Some(bias) = self.model.bias_of(bank, index) {
-            elementwise::add_bias(self.pool, &mut y.data, bias);
+            elementwise::add_bias(self.pool, y, bias);
         }
     }
 
@@ -68,19 +68,19 @@ impl<'p> Cpu<'p> {
         experts: &Experts,
     ) -> Buf<'p> {
         let bias = experts.choice_bias.map(|id| self.model.vector(id));
-        let scores = scores.data.iter().map(|&score| f64::from(score));
+        let scores = scores.iter().map(|&score| f64::from(score));
         let visits = visits(&experts.routing, bias, scores);
         let mut out = self.buffers.take(x.rows(), experts.down.n_out);
-        out.data.fill(0.0);
+        out.fill(0.0);
         if x.rows() == 1 && !experts.routing.weighs_input {
             self.meet_alone(x, &visits, experts, &mut out);
             return out;
         }
         for visit in &visits {
             let mut input = self.buffers.take(visit.rows.len(), x.cols);
-            let places = input.data.chunks_exact_mut(x.cols);
+            let places = input.chunks_exact_mut(x.cols);
             for (to, &(row, weight)) in places.zip(&visit.rows) {
-                to.copy_from_slice(&x.data[row * x.cols..(row + 1) * x.cols]);
+                to.copy_from_slice(&x[row * x.cols..(row + 1) * x.cols]);
                 if experts.routing.weighs_input {
                     to.iter_mut().for_each(|x| *x *= weight as f32);
                 }
@@ -112,16 +112,16 @@ impl<'p> Cpu<'p> {
             for (bank, product) in first.iter().zip(products) {
                 let (Some(bank), Some(product)) = (bank, product) else { continue };
                 match self.weights.packed_of(bank, visit.expert) {
-                    Some(weights) => parts.push(Part { weights, y: &mut product.data }),
+                    Some(weights) => parts.push(Part { weights, y: product }),
                     None => {
                         let matrix = self.model.matrix_of(bank, visit.expert);
-                        linear_f32(self.pool, &matrix, &x.data, &mut product.data);
+                        linear_f32(self.pool, &matrix, &x, product);
                     }
                 }
             }
         }
         if !parts.is_empty() {
-            self.rounded.set(self.pool, &x.data, 1, x.cols);
+            self.rounded.set(self.pool, &x, 1, x.cols);
             linear_packed_each(self.pool, &mut parts, self.rounded);
         }
         for (visit, products) in visits.iter().zip(products) {
@@ -149,19 +149,19 @@ impl<'p> Cpu<'p> {
             Some(mut gate) => {
                 let mut activation = experts.activation;
                 if experts.routing.clamped_gates {
-                    gate.data.iter_mut().for_each(|x| *x = x.min(7.0));
-                    up.data.iter_mut().for_each(|x| *x = x.clamp(-7.0, 7.0) + 1.0);
+                    gate.iter_mut().for_each(|x| *x = x.min(7.0));
+                    up.iter_mut().for_each(|x| *x = x.clamp(-7.0, 7.0) + 1.0);
                     activation = Activation::GeluQuick;
                 }
                 let mut hidden = self.buffers.take(gate.rows(), gate.cols);
-                gated(self.pool, activation, &gate.data, &up.data, &mut hidden.data);
+                gated(self.pool, activation, &gate, &up, &mut hidden);
                 hidden
             }
         };
         let [y] = self.of_banks(&hidden, [&experts.down], visit.expert);
-        for (&(row, weight), y) in visit.rows.iter().zip(y.data.chunks_exact(y.cols)) {
+        for (&(row, weight), y) in visit.rows.iter().zip(y.chunks_exact(y.cols)) {
             let by = if experts.routing.weighs_input { 1.0 } else { weight as f32 };
-            let out = &mut out.data[row * y.len()..(row + 1) * y.len()];
+            let out = &mut out[row * y.len()..(row + 1) * y.len()];
             out.iter_mut().zip(y).for_each(|(out, &y)| *out = y.mul_add(by, *out));
         }
     }
