@@ -8,6 +8,7 @@
 //!
 //! This file knows no text. If the thread dies, every caller gets an error.
 
+mod draft;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,11 @@ pub(crate) enum Step {
         id: u32,
         logprobs: Option<Logprobs>,
     },
+    /// Tokens that were tried in one pass behind a sampled one, and how many of them came true.
+    Drafted {
+        proposed: usize,
+        accepted: usize,
+    },
     /// Log-probability of the next id to be scored, and whether it was the likeliest.
     Scored {
         logprob: f32,
@@ -89,11 +95,13 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// With `drafts`, an answer that is written alone is tried several tokens at a time.
+    ///
     /// # Errors
     /// If the system does not give another thread.
-    pub fn start(session: Session) -> std::io::Result<Engine> {
+    pub fn start(session: Session, drafts: bool) -> std::io::Result<Engine> {
         let (jobs, inbox) = mpsc::channel();
-        let work = move || Scheduler::new(session, inbox).run();
+        let work = move || Scheduler::new(session, inbox, drafts).run();
         let thread = std::thread::Builder::new().name("wright-engine".into()).spawn(work)?;
         Ok(Engine { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -132,12 +140,13 @@ struct Scheduler {
     /// Jobs begun so far: tells which slot was used last.
     turn: u64,
     open: bool,
+    drafts: bool,
 }
 
 impl Scheduler {
-    fn new(session: Session, inbox: Receiver<Job>) -> Self {
+    fn new(session: Session, inbox: Receiver<Job>, drafts: bool) -> Self {
         let slots = (0..session.n_seq()).map(|seq| Slot::new(SeqId(seq as u32))).collect();
-        Scheduler { session, inbox, slots, waiting: VecDeque::new(), turn: 0, open: true }
+        Scheduler { session, inbox, slots, waiting: VecDeque::new(), turn: 0, open: true, drafts }
     }
 
     fn run(mut self) {
@@ -183,7 +192,7 @@ impl Scheduler {
                 // A caller that has gone away needs no error.
                 let _ = job.steps.send(Step::Failed(error));
             } else if let Some(slot) = self.slots.iter_mut().find(|slot| slot.turn == self.turn) {
-                slot.work = Some(Work::new(job, slot.held.len()));
+                slot.work = Some(Work::new(job, slot.held.len(), self.drafts));
             }
         }
     }
@@ -233,10 +242,14 @@ impl Scheduler {
             slot.drop_if_cancelled();
         }
         let (n_read, n_score) = self.shares();
+        // In company a pass has rows enough.
+        let alone = self.slots.iter().filter(|slot| slot.work.is_some()).count() == 1;
+        let n_ctx = self.session.n_ctx();
         let pieces: Vec<Piece> = (0..)
-            .zip(&self.slots)
+            .zip(&mut self.slots)
             .filter_map(|(index, slot)| {
-                slot.piece(n_read, n_score).map(|(ids, want)| Piece { index, ids, want })
+                let room = if alone { n_ctx - slot.held.len() } else { 1 };
+                slot.piece(n_read, n_score, room).map(|(ids, want)| Piece { index, ids, want })
             })
             .collect();
         match self.forward(&pieces) {
@@ -294,7 +307,12 @@ impl Scheduler {
             let n_rows = want.rows(ids.len()).len();
             let rows: Vec<&[f32]> = (row..row + n_rows).map(|row| logits.row(row)).collect();
             row += n_rows;
-            self.slots[*index].advance(ids, &rows, n_ctx);
+            let slot = &mut self.slots[*index];
+            if slot.advance(ids, &rows, n_ctx) < ids.len()
+                && let Err(error) = self.session.truncate(slot.seq, slot.held.len())
+            {
+                self.fail(*index, error);
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct LoadOptions {
     /// Requests answered at the same time; more wait.
     pub n_seq: usize,
     pub kv: KvType,
+    /// Whether an answer may be tried several tokens at a time where it repeats what was said:
+    /// faster there, and the same tokens always.
+    pub drafts: bool,
     /// For the times in `Usage`, which are 0 without it.
     pub clock: Option<Clock>,
     /// For templates that print the date.
@@ -40,6 +43,7 @@ impl LoadOptions {
             n_ctx,
             n_seq: 1,
             kv: KvType::F16,
+            drafts: true,
             clock: None,
             now: None,
             chat_template: None,

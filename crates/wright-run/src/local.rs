@@ -54,7 +54,8 @@ impl Local {
         let sampling = vocabulary::sampling(model.metadata());
         let session = Session::new(model, options.session())?;
         let (released, n_ctx) = (session.released(), session.n_ctx());
-        let engine = Engine::start(session).map_err(|e| LoadError::Thread(e.to_string()))?;
+        let engine =
+            Engine::start(session, options.drafts).map_err(|e| LoadError::Thread(e.to_string()))?;
         Ok(Local {
             options,
             description,
@@ -305,6 +306,9 @@ impl wright_chat::Model for Local {
                         finish = cancelled(sink.event(Event::Token { token }));
                     }
                     finish = finish.or_else(|| self.take(id, &mut answer, sink));
+                }
+                Step::Drafted { accepted, .. } => {
+                    usage.accepted_draft_tokens += accepted as u32;
                 }
                 Step::Scored { .. } => {}
                 Step::End => finish = Some(FinishReason::Length),

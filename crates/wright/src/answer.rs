@@ -161,8 +161,12 @@ pub fn stats(usage: &Usage, seed: Option<u64>) -> String {
     // The first token comes out of the pass that reads the prompt.
     let decoded = u64::from(usage.completion_tokens.saturating_sub(1));
     let seed = seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+    let drafts = match usage.accepted_draft_tokens {
+        0 => String::new(),
+        n => format!(", {n} from drafts"),
+    };
     format!(
-        "{} prompt tokens{cached} in {} ({}/s), {} generated in {} ({}/s){seed}",
+        "{} prompt tokens{cached} in {} ({}/s), {} generated in {} ({}/s{drafts}){seed}",
         usage.prompt_tokens,
         units::seconds(usage.prefill_s),
         units::rate(read, usage.prefill_s),

@@ -58,6 +58,9 @@ pub struct EngineFlags {
     /// Compute exactly: 32-bit activations and cache; slower
     #[arg(long)]
     pub exact: bool,
+    /// Compute one token at a time, even where the answer repeats what was said; the same answer
+    #[arg(long)]
+    pub no_drafts: bool,
     /// Run a family of models that no other implementation was there to test
     #[arg(long)]
     pub unverified: bool,

@@ -27,6 +27,10 @@ pub struct Args {
     /// Tokens that the cache holds before each test
     #[arg(short = 'd', long, value_name = "N", default_value_t = 0)]
     depth: u32,
+    /// Sequences that are computed together
+    #[arg(short, long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    batch: u32,
     /// How often each test is measured
     #[arg(short, long, value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -44,12 +48,19 @@ enum Test {
 }
 
 impl Test {
-    fn name(self, depth: u32) -> String {
-        let name = match self {
+    /// `tg128@d4096@b8`: 128 tokens written, after 4,096, of 8 sequences each.
+    fn name(self, depth: u32, batch: u32) -> String {
+        let mut name = match self {
             Test::Read(n) => format!("pp{n}"),
             Test::Write(n) => format!("tg{n}"),
         };
-        if depth > 0 { format!("{name}@d{depth}") } else { name }
+        if depth > 0 {
+            name += &format!("@d{depth}");
+        }
+        if batch > 1 {
+            name += &format!("@b{batch}");
+        }
+        name
     }
 
     fn tokens(self) -> u32 {
@@ -69,7 +80,8 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (mapped, model) = load::weights(&located.path)?;
     let model = Arc::new(model);
     let n_ctx = args.depth.saturating_add(longest);
-    let options = load::session_options(&model, &args.model.engine, n_ctx)?;
+    let mut options = load::session_options(&model, &args.model.engine, n_ctx)?;
+    options.n_seq = args.batch as usize;
     let threads = options.threads;
     let mut session = Session::new(Arc::clone(&model), options).map_err(load::failure)?;
     session.released().into_iter().for_each(|range| mapped.forget(range));
@@ -82,12 +94,12 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
             if context.interrupt.is_set() {
                 return Err(Failure::interrupted());
             }
-            let s = measure(&mut session, &model, test, args.depth)?;
+            let s = measure(&mut session, &model, test, args)?;
             if rep > 0 {
-                rates.push(f64::from(test.tokens()) / s.max(1e-9));
+                rates.push(f64::from(test.tokens() * args.batch) / s.max(1e-9));
             }
         }
-        let line = line(&test.name(args.depth), threads, &mut rates, args.json);
+        let line = line(&test.name(args.depth, args.batch), threads, &mut rates, args.json);
         if !terminal::print(&line)? {
             return Ok(Exit::Done);
         }
@@ -96,37 +108,39 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Seconds that `test` takes after `depth` tokens.
-fn measure(session: &mut Session, model: &Model, test: Test, depth: u32) -> Result<f64, Failure> {
-    let n_vocab = model.n_vocab() as u32;
-    let seq = SeqId(0);
-    session.clear(seq).map_err(load::failure)?;
+/// Seconds that `test` takes after the tokens of `--depth`, for all sequences together.
+fn measure(session: &mut Session, model: &Model, test: Test, args: &Args) -> Result<f64, Failure> {
+    let (n_vocab, depth) = (model.n_vocab() as u32, args.depth);
     let ids =
         |from: u32, n: u32| -> Vec<u32> { (from..from + n).map(|i| id(i, n_vocab)).collect() };
-    let mut feed = |pos: u32, ids: &[u32]| -> Result<(), Failure> {
-        let segment = Segment { seq, pos, ids, want: Want::Last };
-        let logits = session.forward(&Batch { segments: &[segment] }).map_err(load::failure)?;
-        std::hint::black_box(logits.row(0)[0]);
-        Ok(())
-    };
+    for seq in 0..args.batch {
+        session.clear(SeqId(seq)).map_err(load::failure)?;
+    }
     if depth > 0 {
-        feed(0, &ids(0, depth))?;
+        feed(session, 1, 0, &ids(0, depth))?;
     }
+    for seq in 1..args.batch {
+        session.copy_prefix(SeqId(0), SeqId(seq), depth as usize).map_err(load::failure)?;
+    }
+    let started = Instant::now();
     match test {
-        Test::Read(n) => {
-            let ids = ids(depth, n);
-            let started = Instant::now();
-            feed(depth, &ids)?;
-            Ok(started.elapsed().as_secs_f64())
-        }
+        Test::Read(n) => feed(session, args.batch, depth, &ids(depth, n))?,
         Test::Write(n) => {
-            let started = Instant::now();
             for pos in depth..depth + n {
-                feed(pos, &[id(pos, n_vocab)])?;
+                feed(session, args.batch, pos, &[id(pos, n_vocab)])?;
             }
-            Ok(started.elapsed().as_secs_f64())
         }
     }
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Computes the same `ids` for the first `n_seq` sequences.
+fn feed(session: &mut Session, n_seq: u32, pos: u32, ids: &[u32]) -> Result<(), Failure> {
+    let segment = |seq| Segment { seq: SeqId(seq), pos, ids, want: Want::Last };
+    let segments: Vec<Segment<'_>> = (0..n_seq).map(segment).collect();
+    let logits = session.forward(&Batch { segments: &segments }).map_err(load::failure)?;
+    std::hint::black_box(logits.row(0)[0]);
+    Ok(())
 }
 
 /// The token at a position: scattered over the vocabulary, the same in every run.
@@ -185,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_the_depth() {
-        assert_eq!(Test::Read(512).name(0), "pp512");
-        assert_eq!(Test::Write(128).name(4096), "tg128@d4096");
+    fn names_tell_depth_and_batch() {
+        assert_eq!(Test::Read(512).name(0, 1), "pp512");
+        assert_eq!(Test::Write(128).name(4096, 8), "tg128@d4096@b8");
     }
 }

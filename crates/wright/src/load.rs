@@ -128,6 +128,7 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         clock: Some(Arc::new(move || started.elapsed().as_secs_f64())),
         now: now(),
         unverified: flags.engine.unverified,
+        drafts: !flags.engine.no_drafts,
         ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
     };
     let local = Local::new(Arc::new(model), options).map_err(load_failure)?;

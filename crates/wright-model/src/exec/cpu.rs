@@ -101,7 +101,7 @@ impl<'p> Cpu<'p> {
     fn round(&mut self, x: &Buf<'_>, norm: Option<&Norm>) {
         let (m, k) = (x.rows(), x.cols);
         let Some(norm) = norm else {
-            self.rounded.set(self.pool, &x, m, k);
+            self.rounded.set(self.pool, x, m, k);
             return;
         };
         let kernel = self.kernel_norm(norm);
@@ -196,14 +196,14 @@ impl<'p> Exec for Cpu<'p> {
             return y;
         }
         let mut y = self.buffers.take(x.rows(), linear.n_out);
-        linear_f32(self.pool, &self.model.matrix(linear.weight), &x, &mut y);
+        linear_f32(self.pool, &self.model.matrix(linear.weight), x, &mut y);
         self.add_bias(&mut y, linear);
         y
     }
 
     fn norm(&mut self, x: &Buf<'p>, norm: &Norm) -> Buf<'p> {
         let mut out = self.buffers.take(x.rows(), x.cols);
-        normalise(self.pool, norm.kind, &self.kernel_norm(norm), &x, &mut out);
+        normalise(self.pool, norm.kind, &self.kernel_norm(norm), x, &mut out);
         out
     }
 
@@ -259,12 +259,12 @@ impl<'p> Exec for Cpu<'p> {
     }
 
     fn add(&mut self, mut a: Buf<'p>, b: &Buf<'p>) -> Buf<'p> {
-        elementwise::add(self.pool, &mut a, &b);
+        elementwise::add(self.pool, &mut a, b);
         a
     }
 
     fn mul(&mut self, mut a: Buf<'p>, b: &Buf<'p>) -> Buf<'p> {
-        elementwise::mul(self.pool, &mut a, &b);
+        elementwise::mul(self.pool, &mut a, b);
         a
     }
 
@@ -384,7 +384,7 @@ impl<'p> Cpu<'p> {
         let (m, k) = (gate.rows(), gate.cols);
         if !self.is_packed(&mlp.down) {
             let mut hidden = self.buffers.take(m, k);
-            gated(self.pool, mlp.activation, &gate, &up, &mut hidden);
+            gated(self.pool, mlp.activation, gate, up, &mut hidden);
             return self.linear(&hidden, &mlp.down);
         }
         let pool = self.pool;

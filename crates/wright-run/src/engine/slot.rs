@@ -1,5 +1,6 @@
 //! One sequence of the session: what it holds, and the job that it works on.
 
+use super::draft::Drafter;
 use super::{Goal, Job, Step, logprobs};
 use crate::LogSoftmax;
 use std::sync::atomic::Ordering;
@@ -24,12 +25,29 @@ pub(super) struct Work {
     next: usize,
     sampled: Option<u32>,
     n_generated: usize,
+    /// Guesses what comes next, where that is wanted.
+    drafter: Option<Drafter>,
 }
 
 impl Work {
-    /// `n_held` ids of the prompt are in the cache.
-    pub fn new(job: Job, n_held: usize) -> Self {
-        Work { job, next: n_held, sampled: None, n_generated: 0 }
+    /// `n_held` ids of the prompt are in the cache. With `drafts`, several tokens of the answer
+    /// may be tried in one pass.
+    pub fn new(job: Job, n_held: usize, drafts: bool) -> Self {
+        let writes = matches!(job.goal, Goal::Generate { .. });
+        let drafter = (drafts && writes).then(|| Drafter::new(&job.ids));
+        Work { job, next: n_held, sampled: None, n_generated: 0, drafter }
+    }
+
+    /// The sampled token and what may follow it, at most `room` tokens in all.
+    fn draft(&mut self, id: u32, room: usize) -> (Vec<u32>, Want) {
+        let mut ids = vec![id];
+        if let (Some(drafter), Goal::Generate { max_tokens, .. }) =
+            (&mut self.drafter, &self.job.goal)
+        {
+            let left = max_tokens.saturating_sub(self.n_generated).min(room);
+            ids.extend(drafter.propose(left.saturating_sub(1)));
+        }
+        (ids, Want::All)
     }
 }
 
@@ -61,12 +79,18 @@ impl Slot {
         self.work.as_ref().is_some_and(|work| work.sampled.is_none())
     }
 
-    /// What the next pass computes for this slot: one sampled token, or at most `n_read` of the
-    /// prompt, or `n_score` if their logits are wanted.
-    pub fn piece(&self, n_read: usize, n_score: usize) -> Option<(Vec<u32>, Want)> {
-        let work = self.work.as_ref()?;
+    /// What the next pass computes for this slot: the sampled token and, up to `room` tokens of
+    /// the context, what may follow it; or at most `n_read` of the prompt, or `n_score` if their
+    /// logits are wanted.
+    pub fn piece(
+        &mut self,
+        n_read: usize,
+        n_score: usize,
+        room: usize,
+    ) -> Option<(Vec<u32>, Want)> {
+        let work = self.work.as_mut()?;
         if let Some(id) = work.sampled {
-            return Some((vec![id], Want::Last));
+            return Some(work.draft(id, room));
         }
         let ids = &work.job.ids;
         let to = |n: usize| ids.len().min(work.next + n);
@@ -85,17 +109,26 @@ impl Slot {
         Some((ids[work.next..end].to_vec(), want))
     }
 
-    /// Takes the logits of the piece that was read.
-    pub fn advance(&mut self, read: &[u32], rows: &[&[f32]], n_ctx: usize) {
+    /// Takes the logits of the piece that was read. Returns how many of its tokens stay.
+    pub fn advance(&mut self, read: &[u32], rows: &[&[f32]], n_ctx: usize) -> usize {
+        let n_before = self.held.len();
         self.held.extend_from_slice(read);
-        let n_held = self.held.len();
-        let Some(work) = &mut self.work else { return };
+        let Some(work) = &mut self.work else { return read.len() };
         let was_prompt = work.sampled.is_none();
         if was_prompt {
             work.next += read.len();
         }
+        let mut n_kept = read.len();
         let goes_on = match &work.job.goal {
-            Goal::Generate { .. } => work.generate(rows, was_prompt, n_held, n_ctx),
+            Goal::Generate { .. } if was_prompt => {
+                work.send(Step::Prefill(work.next))
+                    && rows.last().is_none_or(|row| work.generate(row, n_before + n_kept, n_ctx))
+            }
+            Goal::Generate { .. } => {
+                let goes_on;
+                (goes_on, n_kept) = work.check_draft(read, rows, n_before, n_ctx);
+                goes_on
+            }
             Goal::Score { .. } => work.score(rows),
             #[cfg(test)]
             Goal::Panic => false,
@@ -103,6 +136,8 @@ impl Slot {
         if !goes_on {
             self.work = None;
         }
+        self.held.truncate(n_before + n_kept);
+        n_kept
     }
 }
 
@@ -112,12 +147,35 @@ impl Work {
         self.job.steps.send(step).is_ok()
     }
 
-    /// Samples the next id. Returns whether the job goes on.
-    fn generate(&mut self, rows: &[&[f32]], was_prompt: bool, n_held: usize, n_ctx: usize) -> bool {
-        if was_prompt && !self.send(Step::Prefill(self.next)) {
-            return false;
+    /// Samples from row after row as long as what was read next is what is sampled. Returns
+    /// whether the job goes on, and how many tokens of `read` are part of the answer.
+    fn check_draft(
+        &mut self,
+        read: &[u32],
+        rows: &[&[f32]],
+        n_before: usize,
+        n_ctx: usize,
+    ) -> (bool, usize) {
+        let (mut n_kept, mut goes_on) = (0, true);
+        for row in rows {
+            n_kept += 1;
+            goes_on = self.generate(row, n_before + n_kept, n_ctx);
+            if !goes_on || read.get(n_kept).copied() != self.sampled {
+                break;
+            }
         }
-        let Some(logits) = rows.last() else { return true };
+        let n_proposed = read.len() - 1;
+        if let Some(drafter) = &mut self.drafter
+            && n_proposed > 0
+        {
+            drafter.learn(n_kept - 1);
+            goes_on &= self.send(Step::Drafted { proposed: n_proposed, accepted: n_kept - 1 });
+        }
+        (goes_on, n_kept)
+    }
+
+    /// Samples the next id; the cache holds `n_held`. Returns whether the job goes on.
+    fn generate(&mut self, logits: &[f32], n_held: usize, n_ctx: usize) -> bool {
         let Goal::Generate { sampler, max_tokens, top } = &mut self.job.goal else { return false };
         if self.n_generated >= *max_tokens {
             self.send(Step::End);
@@ -131,6 +189,9 @@ impl Work {
             }
         };
         sampler.accept(id);
+        if let Some(drafter) = &mut self.drafter {
+            drafter.push(id);
+        }
         let logprobs = top.and_then(|top| logprobs(logits, id, top));
         self.n_generated += 1;
         self.sampled = Some(id);

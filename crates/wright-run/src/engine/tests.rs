@@ -39,10 +39,10 @@ fn company_and_threads_change_nothing() {
     for precision in [Precision::Fast, Precision::Exact] {
         let alone = session(1, 1, precision);
         let n_vocab = alone.model().n_vocab() as u32;
-        let engine = Engine::start(alone).unwrap();
+        let engine = Engine::start(alone, true).unwrap();
         let expected = tokens(generate(&engine, &[1, 5, 9, 2], 24, n_vocab));
         assert_eq!(expected.len(), 24);
-        let engine = Engine::start(session(2, 3, precision)).unwrap();
+        let engine = Engine::start(session(2, 3, precision), true).unwrap();
         let others = [vec![3, 3, 8], (1..60).map(|i| i % 40).collect(), vec![1, 5, 9, 2, 7]];
         let mut crowd: Vec<_> =
             others.iter().map(|ids| generate(&engine, ids, 30, n_vocab)).collect();
@@ -57,7 +57,7 @@ fn company_and_threads_change_nothing() {
 fn what_the_cache_holds_is_not_read_again_and_changes_nothing() {
     let session = session(1, 2, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     let ids: Vec<u32> = (1..50).collect();
     let first: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
     let second: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
@@ -73,7 +73,7 @@ fn what_the_cache_holds_is_not_read_again_and_changes_nothing() {
 fn the_context_ends_an_answer_and_a_long_prompt_is_refused() {
     let session = session(1, 1, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     let steps: Vec<Step> = generate(&engine, &[1; 120], 1000, n_vocab).into_iter().collect();
     assert_eq!(steps.last(), Some(&Step::End));
     assert_eq!(steps.iter().filter(|s| matches!(s, Step::Token { .. })).count(), 9);
@@ -86,7 +86,7 @@ fn the_context_ends_an_answer_and_a_long_prompt_is_refused() {
 fn scores_are_the_log_probabilities_that_generation_reports() {
     let session = session(1, 1, Precision::Exact);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     let mut ids = vec![1, 5, 9, 2];
     let mut logprobs = Vec::new();
     for step in tokens(generate(&engine, &ids, 12, n_vocab)) {
@@ -111,7 +111,7 @@ fn scores_are_the_log_probabilities_that_generation_reports() {
 fn a_cancelled_job_frees_its_slot() {
     let session = session(1, 1, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     drop(generate(&engine, &[1, 2], 100, n_vocab));
     assert_eq!(tokens(generate(&engine, &[1, 2, 3], 5, n_vocab)).len(), 5);
 }
@@ -127,7 +127,7 @@ fn submit(engine: &Engine, ids: &[u32], goal: Goal) -> Receiver<Step> {
 fn one_bad_request_does_not_harm_those_beside_it() {
     let session = session(1, 3, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     let good = generate(&engine, &[1, 5, 9], 20, n_vocab);
     let bad = generate(&engine, &[2, n_vocab], 20, n_vocab);
     let also_good = generate(&engine, &[1, 5, 9], 20, n_vocab);
@@ -141,7 +141,7 @@ fn one_bad_request_does_not_harm_those_beside_it() {
 fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
     let session = session(1, 2, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     let running = generate(&engine, &[1, 2], 120, n_vocab);
     let fatal = submit(&engine, &[3], Goal::Panic);
     let waiting: Vec<_> = (0..4)
@@ -165,7 +165,7 @@ fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
 fn a_conversation_stays_when_another_begins_alike() {
     let session = session(1, 3, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session).unwrap();
+    let engine = Engine::start(session, true).unwrap();
     let a: Vec<u32> = (1..50).collect();
     let b: Vec<u32> = (1..30).chain(1..20).collect();
     let cached = |ids: &[u32]| generate(&engine, ids, 1, n_vocab).into_iter().next();
@@ -173,4 +173,46 @@ fn a_conversation_stays_when_another_begins_alike() {
     assert_eq!(cached(&b), Some(Step::Cached(29)));
     assert_eq!(cached(&a), Some(Step::Cached(48)));
     assert_eq!(cached(&b), Some(Step::Cached(47)));
+}
+
+#[test]
+fn drafts_change_the_number_of_passes_and_nothing_else() {
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let mut penalised = Sampling { temperature: 0.3, seed: 3, ..Sampling::default() };
+    penalised.presence_penalty = 0.1;
+    let warm = Sampling { temperature: 0.9, seed: 5, ..Sampling::default() };
+    // Says the same again and again, with a slip now and then.
+    let mut stuck = Sampling { temperature: 1.0, seed: 2, ..Sampling::default() };
+    stuck.logit_bias.push((7, 8.0));
+    // Repeats itself, so that something is proposed.
+    let prompt: Vec<u32> = (0..40).map(|i| 3 + i % 4).collect();
+    let mut n_accepted = 0;
+    let mut n_rejected = 0;
+    for precision in [Precision::Fast, Precision::Exact] {
+        for sampling in [&greedy, &penalised, &warm, &stuck] {
+            let run = |drafts: bool| -> Vec<Step> {
+                let session = session(1, 1, precision);
+                let n_vocab = session.model().n_vocab() as u32;
+                let engine = Engine::start(session, drafts).unwrap();
+                let sampler = Box::new(Sampler::new(sampling.clone(), n_vocab));
+                let goal = Goal::Generate { sampler, max_tokens: 500, top: Some(2) };
+                submit(&engine, &prompt, goal).into_iter().collect()
+            };
+            let (with, without) = (run(true), run(false));
+            for step in &with {
+                if let Step::Drafted { proposed, accepted } = step {
+                    n_accepted += accepted;
+                    n_rejected += proposed - accepted;
+                }
+            }
+            let said = |steps: Vec<Step>| -> Vec<Step> {
+                steps.into_iter().filter(|step| !matches!(step, Step::Drafted { .. })).collect()
+            };
+            let (with, without) = (said(with), said(without));
+            // All that the context of 128 has room for.
+            assert_eq!(with.iter().filter(|s| matches!(s, Step::Token { .. })).count(), 89);
+            assert_eq!(with, without);
+        }
+    }
+    assert!(n_accepted > 20 && n_rejected > 0, "{n_accepted} accepted, {n_rejected} rejected");
 }

@@ -36,7 +36,7 @@ impl<'p> Cpu<'p> {
         let mut outs = banks.map(|bank| self.buffers.take(x.rows(), bank.n_out));
         let packed = banks.map(|bank| self.weights.packed_of(bank, index));
         if packed.iter().all(Option::is_some) {
-            self.rounded.set(self.pool, &x, x.rows(), x.cols);
+            self.rounded.set(self.pool, x, x.rows(), x.cols);
             let mut parts: Vec<Part<'_>> = packed
                 .into_iter()
                 .flatten()
@@ -46,7 +46,7 @@ impl<'p> Cpu<'p> {
             linear_packed_each(self.pool, &mut parts, self.rounded);
         } else {
             for (bank, out) in banks.iter().zip(&mut outs) {
-                linear_f32(self.pool, &self.model.matrix_of(bank, index), &x, out);
+                linear_f32(self.pool, &self.model.matrix_of(bank, index), x, out);
             }
         }
         for (bank, out) in banks.iter().zip(&mut outs) {
@@ -115,13 +115,13 @@ impl<'p> Cpu<'p> {
                     Some(weights) => parts.push(Part { weights, y: product }),
                     None => {
                         let matrix = self.model.matrix_of(bank, visit.expert);
-                        linear_f32(self.pool, &matrix, &x, product);
+                        linear_f32(self.pool, &matrix, x, product);
                     }
                 }
             }
         }
         if !parts.is_empty() {
-            self.rounded.set(self.pool, &x, 1, x.cols);
+            self.rounded.set(self.pool, x, 1, x.cols);
             linear_packed_each(self.pool, &mut parts, self.rounded);
         }
         for (visit, products) in visits.iter().zip(products) {
