@@ -10,6 +10,8 @@ pub struct Capabilities {
     pub score: bool,
     pub tokenize: bool,
     pub embed: bool,
+    #[serde(default)]
+    pub rank: bool,
     pub tools: bool,
     pub shapes: bool,
     pub media: bool,
@@ -89,5 +91,12 @@ pub trait Model: Send + Sync {
     fn embed(&self, texts: &[Text]) -> Result<Vec<Vec<f32>>, Error> {
         let _ = texts;
         Err(Error::unsupported(&self.describe().id, "embed text"))
+    }
+
+    /// How well each of `texts` answers `query`: the higher, the better. Scores of one model can be
+    /// compared with each other, and with no others.
+    fn rank(&self, query: &Text, texts: &[Text]) -> Result<Vec<f32>, Error> {
+        let _ = (query, texts);
+        Err(Error::unsupported(&self.describe().id, "rank texts"))
     }
 }

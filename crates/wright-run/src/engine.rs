@@ -9,6 +9,7 @@
 //! This file knows no text. If the thread dies, every caller gets an error.
 
 mod draft;
+mod embed;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,8 @@ pub(crate) enum Goal {
     Generate { sampler: Box<Sampler>, max_tokens: usize, top: Option<u32> },
     /// How likely are the ids from this index on?
     Score { from: usize },
+    /// One vector for all of them.
+    Embed,
     /// A defect, to see what becomes of the others.
     #[cfg(test)]
     Panic,
@@ -76,6 +79,7 @@ pub(crate) enum Step {
         logprob: f32,
         greedy: bool,
     },
+    Vector(Vec<f32>),
     /// Nothing more comes: `max_tokens`, the context, or all scores.
     End,
     Failed(Error),
@@ -188,6 +192,11 @@ impl Scheduler {
     fn admit(&mut self) {
         while self.slots.iter().any(|slot| slot.work.is_none()) {
             let Some(job) = self.waiting.pop_front() else { return };
+            if matches!(job.goal, Goal::Embed) {
+                let vector = self.embed(&job);
+                let _ = job.steps.send(vector.map_or_else(Step::Failed, Step::Vector));
+                continue;
+            }
             if let Err(error) = self.begin(&job) {
                 // A caller that has gone away needs no error.
                 let _ = job.steps.send(Step::Failed(error));
@@ -206,6 +215,7 @@ impl Scheduler {
         let usable = match job.goal {
             Goal::Generate { .. } => job.ids.len() - 1,
             Goal::Score { from } => from.saturating_sub(1),
+            Goal::Embed => 0,
             #[cfg(test)]
             Goal::Panic => 0,
         };

@@ -9,6 +9,7 @@
 
 mod context;
 mod engine;
+mod fill;
 mod load;
 mod local;
 mod options;

@@ -2,6 +2,7 @@
 
 use crate::context::{self, Fitted};
 use crate::engine::{self, Engine, Goal, Job, Step};
+use crate::fill::Fill;
 use crate::load::{Clock, LoadError, LoadOptions};
 use crate::stream::{Answer, Sections, State};
 use crate::{Sampler, Sampling, vocabulary};
@@ -13,6 +14,7 @@ use wright_chat::{
     Capabilities, Description, Error, ErrorKind, Event, FinishReason, Message, Prompt, Request,
     Response, Score, Sink, Text, Token, TokenInfo, Tool, ToolChoice, TopToken, Usage,
 };
+use wright_model::config::{Kind, Pooling};
 use wright_model::{Model, Session};
 use wright_text::{RenderOptions, Rendered, Template, Tokenizer};
 
@@ -25,6 +27,8 @@ pub struct Local {
     description: Description,
     tokenizer: Tokenizer,
     template: Option<Template>,
+    /// Tokens around a gap, in families that fill gaps.
+    fill: Option<Fill>,
     released: Vec<Range<usize>>,
     n_ctx: usize,
     n_vocab: u32,
@@ -49,10 +53,17 @@ impl Local {
         let tokenizer = vocabulary::tokenizer(&model)?;
         let chosen = options.chat_template.as_deref();
         let template = vocabulary::template(&model, &tokenizer, chosen)?;
-        let description = describe(&model, &options, template.as_ref());
+        let fill = Fill::find(model.metadata(), &tokenizer);
+        let mut description = describe(&model, &options, template.as_ref());
+        description.capabilities.fill = fill.is_some();
         let n_vocab = model.n_vocab() as u32;
         let sampling = vocabulary::sampling(model.metadata());
-        let session = Session::new(model, options.session())?;
+        let mut session = options.session();
+        if model.config().family.kind == Kind::Encoder {
+            // Its tokens see each other: a text is read in one pass.
+            session.n_batch = session.n_batch.max(session.n_ctx);
+        }
+        let session = Session::new(model, session)?;
         let (released, n_ctx) = (session.released(), session.n_ctx());
         let engine =
             Engine::start(session, options.drafts).map_err(|e| LoadError::Thread(e.to_string()))?;
@@ -61,6 +72,7 @@ impl Local {
             description,
             tokenizer,
             template,
+            fill,
             released,
             n_ctx,
             n_vocab,
@@ -101,23 +113,14 @@ impl Local {
         ids
     }
 
-    /// A gap between two texts, in the order that most code models learnt.
+    /// A gap between two texts, in the order that the family learnt.
     fn ready_fill(&self, prefix: &Text, suffix: &Text) -> Result<Ready, Error> {
-        let names = [
-            ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"],
-            ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
-        ];
-        let known = |name: &str| self.tokenizer.find(name);
-        let found = names.iter().find_map(|[a, b, c]| Some((known(a)?, known(b)?, known(c)?)));
-        let Some((before, after, middle)) = found else {
+        let Some(fill) = &self.fill else {
             return Err(Error::unsupported(&self.description.id, "fill a gap")
                 .hint("code models with fill-in-the-middle tokens can"));
         };
-        let mut ids = vec![before];
-        ids.extend(self.tokenizer.encode(&prefix.text));
-        ids.push(after);
-        ids.extend(self.tokenizer.encode(&suffix.text));
-        ids.push(middle);
+        let ids =
+            fill.ids(self.tokenizer.encode(&prefix.text), self.tokenizer.encode(&suffix.text));
         Ok(Ready { ids: self.with_bos(ids), sections: Sections::default(), n_dropped: 0 })
     }
 
@@ -205,6 +208,17 @@ impl Local {
         }
     }
 
+    /// The ids of a text with those that the model expects around it.
+    fn document(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode_document(text)
+    }
+
+    fn vectors(&self, texts: impl Iterator<Item = Vec<u32>>) -> Result<Vec<Vec<f32>>, Error> {
+        let running: Vec<Running> =
+            texts.map(|ids| self.start(ids, Goal::Embed)).collect::<Result<_, Error>>()?;
+        running.into_iter().map(Running::vector).collect()
+    }
+
     /// Ids of `context` and of both together: the continuation is what comes after.
     fn score_ids(&self, context: &Text, continuation: &Text) -> Result<(Vec<u32>, usize), Error> {
         let before = self.with_bos(self.tokenizer.encode(&context.text));
@@ -260,6 +274,16 @@ impl Running {
     }
 }
 
+impl Running {
+    fn vector(self) -> Result<Vec<f32>, Error> {
+        loop {
+            if let Step::Vector(vector) = self.next()? {
+                return Ok(vector);
+            }
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -310,7 +334,7 @@ impl wright_chat::Model for Local {
                 Step::Drafted { accepted, .. } => {
                     usage.accepted_draft_tokens += accepted as u32;
                 }
-                Step::Scored { .. } => {}
+                Step::Scored { .. } | Step::Vector(_) => {}
                 Step::End => finish = Some(FinishReason::Length),
                 Step::Failed(error) => return Err(error),
             }
@@ -335,6 +359,28 @@ impl wright_chat::Model for Local {
             scores.push(running.score()?);
         }
         Ok(scores)
+    }
+
+    /// Vectors of length 1, pooled as the model's metadata say.
+    fn embed(&self, texts: &[Text]) -> Result<Vec<Vec<f32>>, Error> {
+        let vectors = self.vectors(texts.iter().map(|text| self.document(&text.text)))?;
+        Ok(vectors.into_iter().map(unit).collect())
+    }
+
+    fn rank(&self, query: &Text, texts: &[Text]) -> Result<Vec<f32>, Error> {
+        if !self.description.capabilities.rank {
+            return Err(Error::unsupported(&self.description.id, "rank texts")
+                .hint("models with a head for it can, such as bge-reranker"));
+        }
+        let pairs = texts.iter().map(|text| {
+            let mut ids = self.document(&query.text);
+            let tail = self.document(&text.text);
+            let begin = usize::from(tail.first() == self.tokenizer.bos().as_ref());
+            ids.extend(&tail[begin..]);
+            ids
+        });
+        let scores = self.vectors(pairs)?;
+        Ok(scores.into_iter().map(|row| row[0]).collect())
     }
 
     fn tokenize(&self, text: &Text) -> Result<Vec<Token>, Error> {
@@ -364,6 +410,14 @@ impl Local {
             State::Cancelled => Some(FinishReason::Cancelled),
         }
     }
+}
+
+/// A vector of length 1 in the same direction.
+fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let by = if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
+    vector.iter_mut().for_each(|x| *x = (f64::from(*x) * by) as f32);
+    vector
 }
 
 fn cancelled(flow: ControlFlow<()>) -> Option<FinishReason> {
@@ -425,18 +479,21 @@ fn text_error(error: wright_text::Error) -> Error {
 
 fn describe(model: &Model, options: &LoadOptions, template: Option<&Template>) -> Description {
     let arch = model.metadata().str("general.architecture").unwrap_or("unknown");
+    let writes = model.config().family.kind == Kind::Decoder;
     let millions = model.n_parameters() as f64 / 1e6;
     Description {
         id: options.id.clone(),
         provider: "local".into(),
         summary: format!("{arch} {millions:.0}M {}", model.main_format()),
         context_length: u32::try_from(options.n_ctx).ok(),
-        embedding_length: None,
+        embedding_length: u32::try_from(model.config().n_embd).ok(),
         licence: model.metadata().str("general.license").map(str::to_owned),
         capabilities: Capabilities {
-            chat: template.is_some(),
-            score: true,
+            chat: template.is_some() && writes,
+            score: writes,
             tokenize: true,
+            embed: model.config().pooling != Pooling::Rank,
+            rank: model.config().pooling == Pooling::Rank && model.network().classifier.is_some(),
             tools: template.is_some_and(calls_tools),
             ..Capabilities::default()
         },

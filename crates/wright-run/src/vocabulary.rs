@@ -32,6 +32,9 @@ pub fn spec(metadata: &Metadata) -> Result<Spec<'_>, LoadError> {
     let tokens = metadata
         .strings("tokenizer.ggml.tokens")
         .ok_or_else(|| LoadError::Missing("tokenizer.ggml.tokens".into()))?;
+    let algorithm = Algorithm::from_name(algorithm)?;
+    // BERT names the tokens around a text otherwise, and GGUF spells one so.
+    let is_words = algorithm == Algorithm::WordPiece;
     let id = |name: &str| metadata.u32(&format!("tokenizer.ggml.{name}_token_id"));
     let flag = |name: &str| metadata.bool(&format!("tokenizer.ggml.{name}"));
     Ok(Spec {
@@ -43,8 +46,8 @@ pub fn spec(metadata: &Metadata) -> Result<Spec<'_>, LoadError> {
             .strings("tokenizer.ggml.merges")
             .map(Iterator::collect)
             .unwrap_or_default(),
-        bos: id("bos"),
-        eos: id("eos"),
+        bos: if is_words { id("cls").or(id("bos")) } else { id("bos") },
+        eos: if is_words { id("seperator").or(id("separator")) } else { id("eos") },
         eot: id("eot"),
         eom: id("eom"),
         unk: id("unknown"),
@@ -52,9 +55,27 @@ pub fn spec(metadata: &Metadata) -> Result<Spec<'_>, LoadError> {
         add_bos: flag("add_bos_token"),
         add_eos: flag("add_eos_token"),
         add_space_prefix: flag("add_space_prefix"),
+        merge_spaces: flag("remove_extra_whitespaces"),
+        charsmap: charsmap(metadata)?,
+        lowercase: flag("normalizer.lowercase"),
+        strip_accents: flag("normalizer.strip_accents"),
         model_name: metadata.str("general.name").unwrap_or_default(),
-        ..Spec::new(Algorithm::from_name(algorithm)?)
+        ..Spec::new(algorithm)
     })
+}
+
+/// The table of replacements of a unigram tokenizer; empty where there is none.
+fn charsmap(metadata: &Metadata) -> Result<Vec<u8>, LoadError> {
+    const KEY: &str = "tokenizer.ggml.precompiled_charsmap";
+    let Some(array) = metadata.array(KEY) else { return Ok(Vec::new()) };
+    // Bytes, which some writers take for signed ones.
+    let byte = |value| match value {
+        Value::Unsigned(byte) => u8::try_from(byte).ok(),
+        Value::Signed(byte) => i8::try_from(byte).ok().map(|byte| byte as u8),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = array.numbers().map(byte).collect();
+    bytes.ok_or_else(|| LoadError::Missing(format!("{KEY} of bytes")))
 }
 
 fn kinds(metadata: &Metadata) -> Result<Vec<TokenKind>, LoadError> {

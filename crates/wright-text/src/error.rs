@@ -18,6 +18,8 @@ pub enum Error {
     Missing(&'static str),
     #[error("the {field} token is {id}, but there are only {n_vocab} tokens")]
     IdOutOfRange { field: &'static str, id: u32, n_vocab: usize },
+    #[error("`tokenizer.ggml.precompiled_charsmap` is cut short")]
+    Charsmap,
     #[error("the tokens' texts are {0} bytes together, which is too much")]
     VocabularyBytes(usize),
     /// The template's source does not parse.
@@ -52,7 +54,8 @@ impl Error {
         use crate::{pretokenizer, template};
         Some(match self {
             Error::UnknownAlgorithm(_) => "supported types: gpt2 (byte-level BPE), llama \
-                (SentencePiece), gemma4; convert the model with one of these"
+                (SentencePiece), t5 (unigram), bert (WordPiece), gemma4; convert \
+                the model with one of these"
                 .to_owned(),
             Error::UnknownPretokenizer(_) => {
                 format!("known pre-tokenizers: {}", pretokenizer::names().join(", "))
@@ -61,6 +64,7 @@ impl Error {
             | Error::LengthMismatch { .. }
             | Error::Missing(_)
             | Error::IdOutOfRange { .. }
+            | Error::Charsmap
             | Error::VocabularyBytes(_) => {
                 "the file is damaged or was converted badly: fetch or convert it again".to_owned()
             }

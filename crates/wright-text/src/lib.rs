@@ -22,7 +22,9 @@ mod special;
 mod spm;
 mod template;
 mod tokenizer;
+mod unigram;
 mod vocabulary;
+mod wordpiece;
 
 pub use error::Error;
 pub use spec::{Algorithm, Spec, TokenKind};

@@ -13,6 +13,10 @@ pub enum Algorithm {
     ByteBpe,
     /// BPE over characters with `▁` for a space and byte fallback, no words (`gemma4`).
     CharBpe,
+    /// Unigram: the likeliest cut into pieces (`t5`).
+    Unigram,
+    /// WordPiece: words into the longest pieces from the left (`bert`).
+    WordPiece,
     /// SentencePiece BPE: characters merge to the piece of the highest score (`llama`).
     Spm,
 }
@@ -27,6 +31,8 @@ impl Algorithm {
             "gpt2" => Ok(Algorithm::ByteBpe),
             "gemma4" => Ok(Algorithm::CharBpe),
             "llama" => Ok(Algorithm::Spm),
+            "t5" => Ok(Algorithm::Unigram),
+            "bert" => Ok(Algorithm::WordPiece),
             other => Err(Error::UnknownAlgorithm(other.to_owned())),
         }
     }
@@ -97,6 +103,14 @@ pub struct Spec<'a> {
     pub add_eos: Option<bool>,
     /// `tokenizer.ggml.add_space_prefix`.
     pub add_space_prefix: Option<bool>,
+    /// `tokenizer.ggml.remove_extra_whitespaces`, of [`Algorithm::Unigram`].
+    pub merge_spaces: Option<bool>,
+    /// `tokenizer.ggml.precompiled_charsmap`, of [`Algorithm::Unigram`].
+    pub charsmap: Vec<u8>,
+    /// `tokenizer.ggml.normalizer.lowercase`, of [`Algorithm::WordPiece`].
+    pub lowercase: Option<bool>,
+    /// `tokenizer.ggml.normalizer.strip_accents`, of [`Algorithm::WordPiece`].
+    pub strip_accents: Option<bool>,
     /// `general.name`: one family (Phi-3) strips blanks after its special tokens, and says so
     /// nowhere else.
     pub model_name: &'a str,
@@ -121,6 +135,10 @@ impl<'a> Spec<'a> {
             add_bos: None,
             add_eos: None,
             add_space_prefix: None,
+            merge_spaces: None,
+            charsmap: Vec::new(),
+            lowercase: None,
+            strip_accents: None,
             model_name: "",
         }
     }
@@ -137,7 +155,8 @@ impl<'a> Spec<'a> {
                 return Err(Error::LengthMismatch { field, len, n_vocab: n });
             }
         }
-        if self.algorithm == Algorithm::Spm && self.scores.is_empty() {
+        let scored = [Algorithm::Spm, Algorithm::Unigram].contains(&self.algorithm);
+        if scored && self.scores.is_empty() {
             return Err(Error::Missing("scores"));
         }
         // A vocabulary of single letters, such as plain bytes, merges nothing.
@@ -146,7 +165,8 @@ impl<'a> Spec<'a> {
             self.kind(id) == TokenKind::Normal && chars > 1
         };
         let lacks_merges = self.merges.is_empty() && (0..n).any(is_word);
-        if self.algorithm != Algorithm::Spm && lacks_merges {
+        let merged = [Algorithm::ByteBpe, Algorithm::CharBpe].contains(&self.algorithm);
+        if merged && lacks_merges {
             return Err(Error::Missing("merges"));
         }
         let ids = [

@@ -10,7 +10,9 @@ use crate::merge::{Merger, NO_ID};
 use crate::pretokenizer::Pretokenizer;
 use crate::special::{self, Finder};
 use crate::spm::Spm;
+use crate::unigram::Unigram;
 use crate::vocabulary::Vocabulary;
+use crate::wordpiece::WordPiece;
 use crate::{Algorithm, Error, Rendered, Spec, TokenKind, byte_level};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -40,6 +42,8 @@ pub struct Tokenizer {
 enum Engine {
     Bpe(Bpe),
     Spm(Spm),
+    Unigram(Unigram),
+    WordPiece(WordPiece),
 }
 
 /// Ids with a meaning.
@@ -71,12 +75,14 @@ impl Tokenizer {
         let kinds = effective_kinds(spec);
         let rule = match spec.algorithm {
             Algorithm::ByteBpe => Some(Pretokenizer::named(spec.pre)?),
-            Algorithm::CharBpe | Algorithm::Spm => None,
+            _ => None,
         };
         let rule_adds_bos = rule.as_ref().is_some_and(|rule| rule.add_bos);
         let (vocabulary, byte_tokens) = read_vocabulary(spec, &kinds)?;
         let engine = match spec.algorithm {
             Algorithm::Spm => Engine::Spm(Spm::new(spec, &vocabulary, &byte_tokens)),
+            Algorithm::Unigram => Engine::Unigram(Unigram::new(spec, &kinds)?),
+            Algorithm::WordPiece => Engine::WordPiece(word_piece(spec)),
             _ => Engine::Bpe(Bpe::new(spec, &vocabulary, &byte_tokens, rule)),
         };
         let finder = |wanted: &[TokenKind]| {
@@ -85,20 +91,20 @@ impl Tokenizer {
                 tokens.filter(|(_, kind)| wanted.contains(kind)).map(|((id, text), _)| (*text, id)),
             )
         };
-        let spm = spec.algorithm == Algorithm::Spm;
+        let usual = Usual::of(spec.algorithm);
         let usable = |id: Option<u32>| id.filter(|&id| (id as usize) < spec.tokens.len());
-        let bos = usable(spec.bos.or(spm.then_some(1)));
-        let eos = usable(spec.eos.or(spm.then_some(2)));
-        let byte_char = spec.algorithm == Algorithm::CharBpe;
+        let bos = usable(spec.bos.or(usual.bos));
+        let eos = usable(spec.eos.or(usual.eos));
+        let add_bos = spec.add_bos.unwrap_or(usual.add_bos || rule_adds_bos);
         Ok(Tokenizer {
             controls: Arc::new(finder(&[TokenKind::Control, TokenKind::Unknown])),
             user: finder(&[TokenKind::UserDefined]),
             ends: ends(spec, &kinds, eos),
             strips: strips(spec, &kinds),
             ids: Ids { bos, eos, eot: spec.eot, unk: spec.unk, pad: spec.pad },
-            add_bos: bos.is_some() && (byte_char || spec.add_bos.unwrap_or(spm || rule_adds_bos)),
-            add_eos: eos.is_some() && spec.add_eos.unwrap_or(false),
-            add_space_prefix: spm && spec.add_space_prefix.unwrap_or(true),
+            add_bos: bos.is_some() && (spec.algorithm == Algorithm::CharBpe || add_bos),
+            add_eos: eos.is_some() && spec.add_eos.unwrap_or(usual.add_eos),
+            add_space_prefix: usual.spaces && spec.add_space_prefix.unwrap_or(true),
             engine,
             vocabulary,
             kinds,
@@ -343,6 +349,10 @@ impl<'a> Encoder<'a> {
                 let text = spaced(text, prefixed);
                 spm.encode(&t.vocabulary, &text, &mut self.merger, &mut self.ids);
             }
+            Engine::Unigram(unigram) => {
+                unigram.encode(&t.vocabulary, text, prefixed, &mut self.ids);
+            }
+            Engine::WordPiece(words) => words.encode(&t.vocabulary, text, &mut self.ids),
         }
         prefixed
     }
@@ -355,6 +365,42 @@ fn spaced(text: &str, prefix: bool) -> Cow<'_, str> {
         (true, false) => Cow::Owned(format!(" {text}")),
         (false, true) => Cow::Owned(text.replace('▁', " ")),
         (true, true) => Cow::Owned(format!(" {}", text.replace('▁', " "))),
+    }
+}
+
+/// What an algorithm's files leave unsaid, as llama.cpp has it.
+struct Usual {
+    bos: Option<u32>,
+    eos: Option<u32>,
+    add_bos: bool,
+    add_eos: bool,
+    /// Whether a space may go before a text.
+    spaces: bool,
+}
+
+impl Usual {
+    fn of(algorithm: Algorithm) -> Usual {
+        let plain = Usual { bos: None, eos: None, add_bos: false, add_eos: false, spaces: false };
+        match algorithm {
+            Algorithm::ByteBpe | Algorithm::CharBpe => plain,
+            Algorithm::Spm => {
+                Usual { bos: Some(1), eos: Some(2), add_bos: true, spaces: true, ..plain }
+            }
+            Algorithm::Unigram => Usual { eos: Some(1), add_eos: true, spaces: true, ..plain },
+            // [CLS] and [SEP].
+            Algorithm::WordPiece => {
+                Usual { bos: Some(101), eos: Some(102), add_bos: true, add_eos: true, ..plain }
+            }
+        }
+    }
+}
+
+fn word_piece(spec: &Spec) -> WordPiece {
+    let lowercase = spec.lowercase.unwrap_or(true);
+    WordPiece {
+        lowercase,
+        strip_accents: spec.strip_accents.unwrap_or(lowercase),
+        unk: spec.unk.unwrap_or(100).min(spec.tokens.len() as u32 - 1),
     }
 }
 
@@ -435,7 +481,7 @@ fn read_vocabulary(
                     out.extend_from_slice(text);
                 }
             }
-            (_, Algorithm::CharBpe | Algorithm::Spm) => {
+            (_, _) => {
                 is_text = true;
                 unescape_spaces(text, out);
             }

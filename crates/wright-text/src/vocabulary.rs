@@ -38,6 +38,11 @@ impl Vocabulary {
         })
     }
 
+    /// Longest registered token, in bytes.
+    pub fn len_max(&self) -> usize {
+        self.len_max
+    }
+
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }

@@ -3,7 +3,9 @@
 
 use crate::failure::Failure;
 use crate::train;
-use crate::{bench, chat, help, inspect, models, perplexity, pull, run, shard, spelling, tokenize};
+use crate::{
+    bench, chat, embed, help, inspect, models, perplexity, pull, run, shard, spelling, tokenize,
+};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -28,6 +30,7 @@ pub enum Verb {
     Models(models::Args),
     Pull(pull::Args),
     Inspect(inspect::Args),
+    Embed(embed::Args),
     Tokenize(tokenize::Args),
     Perplexity(perplexity::Args),
     Bench(bench::Args),

@@ -11,6 +11,7 @@ mod catalogue;
 mod chat;
 mod context;
 mod disk;
+mod embed;
 mod exit;
 mod failure;
 mod help;
@@ -75,6 +76,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Models(args) => models::main(args, &context),
         Verb::Pull(args) => pull::main(args, &context),
         Verb::Inspect(args) => inspect::main(args, &context),
+        Verb::Embed(args) => embed::main(args, &context),
         Verb::Tokenize(args) => tokenize::main(args, &context),
         Verb::Perplexity(args) => perplexity::main(args, &context),
         Verb::Bench(args) => bench::main(args, &context),

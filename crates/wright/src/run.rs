@@ -29,6 +29,9 @@ pub struct Args {
     /// Go on from the prompt as it stands, without the model's chat template
     #[arg(long, conflicts_with = "system")]
     pub raw: bool,
+    /// Fill the gap in code: what belongs where the prompt says <FILL>
+    #[arg(long, conflicts_with_all = ["system", "raw"])]
+    pub fim: bool,
     /// Print the answer when it is whole, not as it comes
     #[arg(long)]
     pub no_stream: bool,
@@ -41,6 +44,9 @@ pub struct Args {
     #[command(flatten)]
     pub sampler: SamplerFlags,
 }
+
+/// Stands where `--fim` is to fill.
+const GAP: &str = "<FILL>";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let piped = stdin::piped()?;
@@ -66,7 +72,7 @@ fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit, Fa
     let mut request = Request::new(prompt);
     request.options = with_seed(args.sampler.options()?);
     let model = load::model(&args.model, context)?;
-    if model.is_base && !args.raw {
+    if model.is_base && !args.raw && !args.fim {
         terminal::note(&format!("{} was not made to answer: --raw goes on from text", model.id));
     }
     let show = if args.json || args.no_stream { Show::Hold } else { Show::Stream };
@@ -101,6 +107,16 @@ fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
         // Text to go on from ends where it ends: nothing is added between the two.
         let origin = if nothing_said { Origin::File } else { Origin::User };
         return Ok(Prompt::Raw(Text::new(origin, piped.unwrap_or_default() + &said)));
+    }
+    if args.fim {
+        let origin = if nothing_said { Origin::File } else { Origin::User };
+        let whole = piped.unwrap_or_default() + &said;
+        let Some((before, after)) = whole.split_once(GAP) else {
+            return Err(Failure::usage("nothing says where the gap is")
+                .hint(format!("put {GAP} where something is missing")));
+        };
+        let [prefix, suffix] = [before, after].map(|text| Text::new(origin, text));
+        return Ok(Prompt::Fill { prefix, suffix });
     }
     let mut parts = Vec::new();
     if let Some(mut piped) = piped {
@@ -180,6 +196,17 @@ mod tests {
             Prompt::Chat(messages) => messages,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_gap_parts_what_is_before_from_what_is_after() {
+        match prompt(&args(&["--fim"]), Some("fn f() {<FILL>}\n".into())).unwrap() {
+            Prompt::Fill { prefix, suffix } => {
+                assert_eq!((prefix.text.as_str(), suffix.text.as_str()), ("fn f() {", "}\n"));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(prompt(&args(&["--fim", "no gap"]), None).unwrap_err().what.contains("gap"));
     }
 
     #[test]

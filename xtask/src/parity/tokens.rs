@@ -10,7 +10,22 @@ use wright_text::Tokenizer;
 
 /// Vocabularies that must be known and right. Others that llama.cpp has vectors for are tried,
 /// and may be refused by name, but never be wrong.
-const PROMISED: &[&str] = &["gpt-2", "llama-bpe", "llama-spm", "qwen2"];
+const PROMISED: &[&str] = &[
+    "bert-bge",
+    "command-r",
+    "deepseek-coder",
+    "deepseek-llm",
+    "falcon",
+    "gpt-2",
+    "llama-bpe",
+    "llama-spm",
+    "mpt",
+    "phi-3",
+    "qwen2",
+    "qwen35",
+    "refact",
+    "starcoder",
+];
 const SEPARATOR: &str = "\n__ggml_vocab_test__\n";
 
 pub fn compare(setting: &Setting) -> Result<Vec<Check>, Failure> {

@@ -103,6 +103,8 @@ impl Slot {
                 let first = from.saturating_sub(1).max(work.next);
                 (to(first - work.next + n_score), Want::From(first - work.next))
             }
+            // Done when it was admitted.
+            Goal::Embed => return None,
             #[cfg(test)]
             Goal::Panic => panic!("as the test asked"),
         };
@@ -130,6 +132,7 @@ impl Slot {
                 goes_on
             }
             Goal::Score { .. } => work.score(rows),
+            Goal::Embed => false,
             #[cfg(test)]
             Goal::Panic => false,
         };
