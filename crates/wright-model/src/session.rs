@@ -157,6 +157,19 @@ impl Session {
     /// # Errors
     /// If the options are impossible, or the cache does not fit into memory.
     pub fn new(model: Arc<Model>, options: SessionOptions) -> Result<Session, Error> {
+        Session::releasing(model, options, &|_| {})
+    }
+
+    /// As [`Session::new`]. `release` is told each range of the file whose weights were repacked,
+    /// at once: it need not stay in memory, since at most single rows of it are read from then on.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn releasing(
+        model: Arc<Model>,
+        options: SessionOptions,
+        release: &dyn Fn(Range<usize>),
+    ) -> Result<Session, Error> {
         if options.n_ctx == 0 || options.n_seq == 0 || options.n_batch == 0 {
             return Err(Error::batch("a session needs n_ctx, n_seq and n_batch of at least 1"));
         }
@@ -175,7 +188,8 @@ impl Session {
             }
             Precision::Fast => {
                 let store = KvStore::new(&model, options.kv, n_blocks);
-                Engine::Cpu(Box::new(CpuState::new(CpuWeights::repack(&model, &pool), store)))
+                let weights = CpuWeights::repack(&model, &pool, release);
+                Engine::Cpu(Box::new(CpuState::new(weights, store)))
             }
         };
         Ok(Session {
@@ -205,15 +219,6 @@ impl Session {
     /// Sequences that may be held at a time.
     pub fn n_seq(&self) -> usize {
         self.table.n_seq()
-    }
-
-    /// Ranges of the file whose weights were repacked: they need not stay in memory, since at most
-    /// single rows of them are read from now on.
-    pub fn released(&self) -> Vec<Range<usize>> {
-        match &self.engine {
-            Engine::Cpu(state) => state.weights.released(&self.model),
-            Engine::Scalar(_) | Engine::Double(_) => Vec::new(),
-        }
     }
 
     /// Positions that `seq` holds; 0 for a sequence that the session does not have.

@@ -19,7 +19,7 @@ mod softmax;
 mod stream;
 mod vocabulary;
 
-pub use load::{Clock, LoadError, LoadOptions};
+pub use load::{Clock, LoadError, LoadOptions, Release};
 pub use local::Local;
 pub use options::{OptionError, Sampling};
 pub use sampler::{SampleError, Sampler};

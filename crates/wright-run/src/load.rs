@@ -1,5 +1,6 @@
 //! What a local model is loaded with, and why loading fails.
 
+use std::ops::Range;
 use std::sync::Arc;
 use thiserror::Error;
 use wright_model::{KvType, Precision, SessionOptions};
@@ -7,6 +8,9 @@ use wright_text::Now;
 
 /// Seconds since any fixed moment: the caller's clock, since this room has none.
 pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// Is told ranges of the model's file that need not stay in memory.
+pub type Release = Arc<dyn Fn(Range<usize>) + Send + Sync>;
 
 /// How a model runs.
 #[derive(Clone)]
@@ -25,6 +29,8 @@ pub struct LoadOptions {
     pub drafts: bool,
     /// For the times in `Usage`, which are 0 without it.
     pub clock: Option<Clock>,
+    /// Told what was repacked, while the model is loaded.
+    pub release: Option<Release>,
     /// For templates that print the date.
     pub now: Option<Now>,
     /// A built-in template's name or Jinja source, in place of the model's own template.
@@ -45,6 +51,7 @@ impl LoadOptions {
             kv: KvType::F16,
             drafts: true,
             clock: None,
+            release: None,
             now: None,
             chat_template: None,
             unverified: false,

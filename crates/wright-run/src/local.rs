@@ -29,7 +29,6 @@ pub struct Local {
     template: Option<Template>,
     /// Tokens around a gap, in families that fill gaps.
     fill: Option<Fill>,
-    released: Vec<Range<usize>>,
     n_ctx: usize,
     n_vocab: u32,
     /// Sampler options where a request says nothing.
@@ -63,8 +62,13 @@ impl Local {
             // Its tokens see each other: a text is read in one pass.
             session.n_batch = session.n_batch.max(session.n_ctx);
         }
-        let session = Session::new(model, session)?;
-        let (released, n_ctx) = (session.released(), session.n_ctx());
+        let release = |range: Range<usize>| {
+            if let Some(release) = &options.release {
+                release(range);
+            }
+        };
+        let session = Session::releasing(model, session, &release)?;
+        let n_ctx = session.n_ctx();
         let engine =
             Engine::start(session, options.drafts).map_err(|e| LoadError::Thread(e.to_string()))?;
         Ok(Local {
@@ -73,7 +77,6 @@ impl Local {
             tokenizer,
             template,
             fill,
-            released,
             n_ctx,
             n_vocab,
             sampling,
@@ -83,11 +86,6 @@ impl Local {
 
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
-    }
-
-    /// Ranges of the file that were repacked and need not stay in memory.
-    pub fn released(&self) -> &[Range<usize>] {
-        &self.released
     }
 
     fn seconds(&self) -> f64 {

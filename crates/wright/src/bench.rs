@@ -83,8 +83,9 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut options = load::session_options(&model, &args.model.engine, n_ctx)?;
     options.n_seq = args.batch as usize;
     let threads = options.threads;
-    let mut session = Session::new(Arc::clone(&model), options).map_err(load::failure)?;
-    session.released().into_iter().for_each(|range| mapped.forget(range));
+    let mut session =
+        Session::releasing(Arc::clone(&model), options, &|range| mapped.forget(range))
+            .map_err(load::failure)?;
     if !args.json && !terminal::print(&header(&located.id))? {
         return Ok(Exit::Done);
     }

@@ -123,8 +123,10 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
     // Repacking reads it all, from the front: the disk may start now.
     mapped.will_need(0..usize::MAX);
     let started = Instant::now();
+    let source = Arc::clone(&mapped);
     let options = LoadOptions {
         precision: precision(&flags.engine),
+        release: Some(Arc::new(move |range| source.forget(range))),
         clock: Some(Arc::new(move || started.elapsed().as_secs_f64())),
         now: now(),
         unverified: flags.engine.unverified,
@@ -132,9 +134,6 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
     };
     let local = Local::new(Arc::new(model), options).map_err(load_failure)?;
-    for range in local.released() {
-        mapped.forget(range.clone());
-    }
     mapped.check_unchanged()?;
     let is_base = located.entry.is_some_and(|entry| !entry.chat);
     Ok(Loaded { id: located.id, is_base, chat: Box::new(local), mapped })

@@ -54,8 +54,9 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
             .hint("take a longer text, or shorter windows with --ctx"));
     }
     let n_ctx = options.n_ctx;
-    let mut session = Session::new(Arc::new(model), options).map_err(load::failure)?;
-    session.released().into_iter().for_each(|range| mapped.forget(range));
+    let release = |range| mapped.forget(range);
+    let mut session =
+        Session::releasing(Arc::new(model), options, &release).map_err(load::failure)?;
     let mut tally = Tally::default();
     let mut progress = Progress::start("perplexity", n_windows as u64, Count::Things("windows"));
     for (done, window) in (1..).zip(ids.chunks_exact(n_ctx).take(n_windows)) {

@@ -21,18 +21,25 @@ impl CpuWeights {
         CpuWeights { packed: (0..n).map(|_| None).collect(), banks: vec![Vec::new(); n] }
     }
 
-    /// Repacks each matrix of a linear map whose format has an integer kernel.
-    pub fn repack(model: &Model, pool: &Pool) -> CpuWeights {
+    /// Repacks each matrix of a linear map whose format has an integer kernel. `release` is told
+    /// the range of the file that each lay in as soon as it is done. Single rows of a tied
+    /// embedding are still read from there.
+    pub fn repack(model: &Model, pool: &Pool, release: &dyn Fn(Range<usize>)) -> CpuWeights {
         let mut weights = CpuWeights::in_place(model);
+        let done = |weight: WeightId| release(model.tensors()[weight.index()].at.clone());
         for linear in linears(model.network()) {
             let slot = &mut weights.packed[linear.weight.index()];
             if slot.is_none() {
                 *slot = Packed::new(pool, model.matrix(linear.weight));
+                slot.iter().for_each(|_| done(linear.weight));
             }
         }
         for bank in banks(model.network()) {
             let all = (0..bank.n).map(|i| Packed::new(pool, model.matrix_of(&bank, i)));
-            weights.banks[bank.weight.index()] = all.collect::<Option<_>>().unwrap_or_default();
+            if let Some(all) = all.collect::<Option<_>>() {
+                weights.banks[bank.weight.index()] = all;
+                done(bank.weight);
+            }
         }
         weights
     }
@@ -50,15 +57,6 @@ impl CpuWeights {
     pub fn n_bytes(&self) -> usize {
         let all = self.packed.iter().flatten().chain(self.banks.iter().flatten());
         all.map(|p| p.as_bytes().len()).sum()
-    }
-
-    /// Ranges of the file that were repacked and need not stay in memory. Single rows of a tied
-    /// embedding are still read from there.
-    pub fn released(&self, model: &Model) -> Vec<Range<usize>> {
-        let is_packed = self.packed.iter().zip(&self.banks);
-        let is_packed = is_packed.map(|(one, bank)| one.is_some() || !bank.is_empty());
-        let tensors = model.tensors().iter().zip(is_packed);
-        tensors.filter(|(_, is_packed)| *is_packed).map(|(t, _)| t.at.clone()).collect()
     }
 }
 
