@@ -5,7 +5,7 @@
 //! on the number of threads nor on the other rows and columns, and the scalar form gives the
 //! same bytes as the vector form. Threads share out rows of C, never a sum.
 //!
-//! The vector form keeps a tile of 6 rows by 16 columns in registers (Goto and van de Geijn,
+//! The vector forms keep a tile of 6 rows by 16 columns, or 12 by 32, in registers (Goto and van de Geijn,
 //! "Anatomy of High-Performance Matrix Multiplication", 2008). B is packed into panels of 16
 //! columns; A is packed only where its rows are not contiguous. Weights in block formats are not
 //! for this file: see the linear kernels.
@@ -17,8 +17,10 @@ use std::cell::RefCell;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
-/// Rows of a register tile.
+/// Rows of a register tile of AVX2; AVX-512 has twice as many.
 const MR: usize = 6;
 /// Columns of a register tile, and of a panel of packed B.
 const NR: usize = 16;
@@ -102,6 +104,11 @@ pub fn gemm(
     }
     let c = Parts::new(c);
     let job = Job { shape: (m, n, k), a, b, c: &c, stride_c, into, rows: rows_a_task(pool, m) };
+    #[cfg(target_arch = "x86_64")]
+    if pool.isa().has_avx512() {
+        // SAFETY: the processor has AVX-512; slices were checked above.
+        return unsafe { job.run_avx512(pool) };
+    }
     by_isa!(pool.isa(), job.run_avx2(pool), job.run_scalar(pool));
 }
 
@@ -112,7 +119,7 @@ fn block_of(k: usize) -> usize {
 
 /// Rows of C that one task computes: enough tasks to share out, enough rows to reuse a panel.
 fn rows_a_task(pool: &Pool, m: usize) -> usize {
-    let even = m.div_ceil(pool.threads() * 4).div_ceil(MR) * MR;
+    let even = m.div_ceil(pool.threads() * 4).div_ceil(2 * MR) * 2 * MR;
     even.clamp(4 * MR, 24 * MR)
 }
 

@@ -43,7 +43,7 @@ impl Job<'_> {
                 let n_panels = block.rows.1.div_ceil(MR);
                 let packed = at_least(buffer, (n_panels * depth * MR).div_ceil(NR));
                 let packed = as_floats_mut(packed);
-                pack_a(&self.a, block, packed);
+                pack_a::<MR>(&self.a, block, packed);
                 let a = Rows { data: packed, panel: depth * MR, step_row: 1, step_k: MR };
                 // SAFETY: as above; the panels hold what `Rows` says.
                 unsafe { self.tiles(block, &a, panels) };
@@ -98,25 +98,25 @@ impl Job<'_> {
 }
 
 /// The part of a product that one task computes: (start, length) of each.
-struct Block {
-    rows: (usize, usize),
-    cols: (usize, usize),
-    sum: (usize, usize),
+pub(super) struct Block {
+    pub rows: (usize, usize),
+    pub cols: (usize, usize),
+    pub sum: (usize, usize),
 }
 
-/// The rows of A that a task reads: packed in panels of six, or as they lie.
-struct Rows<'a> {
-    data: &'a [f32],
-    /// From one panel of six rows to the next.
-    panel: usize,
-    step_row: usize,
-    step_k: usize,
+/// The rows of A that a task reads: packed in panels, or as they lie.
+pub(super) struct Rows<'a> {
+    pub data: &'a [f32],
+    /// From one tile's rows to the next's.
+    pub panel: usize,
+    pub step_row: usize,
+    pub step_k: usize,
 }
 
 /// A corner of C.
-struct C {
-    first: *mut f32,
-    stride: usize,
+pub(super) struct C {
+    pub first: *mut f32,
+    pub stride: usize,
 }
 
 /// What one tile multiplies.
@@ -208,25 +208,25 @@ impl Tile {
     }
 }
 
-fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
+pub(super) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
     // SAFETY: a line is NR floats and nothing else.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * NR) }
 }
 
-/// Packs six rows of A side by side; `A` is stored transposed, so six neighbours are one read.
-fn pack_a(a: &Operand<'_>, block: &Block, packed: &mut [f32]) {
+/// Packs MR rows of A side by side; `A` is stored transposed, so MR neighbours are one read.
+pub(super) fn pack_a<const MR: usize>(a: &Operand<'_>, block: &Block, packed: &mut [f32]) {
     let ((i0, height), (k0, depth)) = (block.rows, block.sum);
     for (p, panel) in packed.chunks_exact_mut(depth * MR).enumerate() {
         let i = i0 + p * MR;
         let Some(rows) = (p * MR < height).then(|| MR.min(height - p * MR)) else { break };
-        for (l, six) in panel.chunks_exact_mut(MR).enumerate() {
+        for (l, side) in panel.chunks_exact_mut(MR).enumerate() {
             let from = &a.data[(k0 + l) * a.stride + i..][..rows];
-            if let (Ok(from), Ok(six)) =
-                (<&[f32; MR]>::try_from(from), <&mut [f32; MR]>::try_from(&mut *six))
+            if let (Ok(from), Ok(side)) =
+                (<&[f32; MR]>::try_from(from), <&mut [f32; MR]>::try_from(&mut *side))
             {
-                *six = *from;
+                *side = *from;
             } else {
-                six[..rows].copy_from_slice(from);
+                side[..rows].copy_from_slice(from);
             }
         }
     }
@@ -234,7 +234,7 @@ fn pack_a(a: &Operand<'_>, block: &Block, packed: &mut [f32]) {
 
 /// Packs (depth, width) of B into panels of 16 columns, the last filled up with zeros.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn pack_b(
+pub(super) fn pack_b(
     pool: &Pool,
     b: &Operand<'_>,
     (k0, depth): (usize, usize),

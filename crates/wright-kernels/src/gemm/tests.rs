@@ -61,12 +61,10 @@ const SHAPES: [(usize, usize, usize); 12] = [
 
 #[test]
 fn every_form_and_thread_count_gives_the_same_bytes() {
-    let pools = [
-        Pool::with_isa(1, Isa::Scalar),
-        Pool::new(1),
-        Pool::new(2),
-        Pool::with_isa(3, Isa::Scalar),
-    ];
+    let mut pools = vec![Pool::with_isa(1, Isa::Scalar), Pool::with_isa(3, Isa::Scalar)];
+    for isa in Isa::all() {
+        pools.extend([Pool::with_isa(1, isa), Pool::with_isa(2, isa)]);
+    }
     for shape in SHAPES {
         for bits in 0..8 {
             let [ta, tb, add] = [bits & 1 > 0, bits & 2 > 0, bits & 4 > 0];
