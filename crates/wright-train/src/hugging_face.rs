@@ -29,13 +29,15 @@ pub fn config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
         "head_dim": shape.head_dim,
         "vocab_size": shape.n_vocab,
         "max_position_embeddings": shape.n_ctx,
-        "rms_norm_eps": shape.norm_eps,
-        "rope_theta": shape.rope_base,
+        "rms_norm_eps": decimal(shape.norm_eps),
+        "rope_theta": decimal(shape.rope_base),
         "tie_word_embeddings": shape.tied,
         "attention_bias": false,
         "bos_token_id": bos,
         "eos_token_id": eos,
-        "torch_dtype": "float32",
+        // gemma3's default is 0, and a padding token's embedding is never trained.
+        "pad_token_id": null,
+        "dtype": "float32",
     });
     let act_name = if shape.family == Family::Gemma3 { "hidden_activation" } else { "hidden_act" };
     all[act_name] = json!(act);
@@ -46,6 +48,11 @@ pub fn config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
         all["query_pre_attn_scalar"] = json!(shape.head_dim);
     }
     all
+}
+
+/// The shortest decimal that reads back as `x`: 1e-6 and not 9.999999974752427e-7.
+fn decimal(x: f32) -> f64 {
+    x.to_string().parse().unwrap_or(f64::from(x))
 }
 
 /// generation_config.json

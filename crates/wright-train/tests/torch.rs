@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wright_model::{Rows, SeqId};
 use wright_train::{Family, ModelShape, OptimizerOptions, Parameters, Trainer, hugging_face};
 
-const FAMILIES: [Family; 2] = [Family::Llama, Family::Qwen3];
+const FAMILIES: [Family; 3] = Family::ALL;
 const STEPS: usize = 50;
 const ROWS: usize = 4;
 const T: usize = 32;

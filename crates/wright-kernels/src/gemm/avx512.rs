@@ -7,6 +7,8 @@ use std::arch::x86_64::*;
 
 /// Rows of a register tile.
 const MR: usize = 12;
+/// Rows of the tiles that what is left is cut into.
+const TILES: [usize; 5] = [MR, 8, 4, 2, 1];
 
 impl Job<'_> {
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
@@ -69,9 +71,10 @@ impl Job<'_> {
         for (p, pair) in panels.chunks(2 * depth).enumerate() {
             let start_col = p * 2 * NR;
             let cols = (2 * NR).min(width - start_col);
-            for r in (0..height).step_by(MR) {
-                let rows = MR.min(height - r);
-                let rows_a = &a.data[r / MR * a.panel..];
+            let mut r = 0;
+            while r < height {
+                let rows = TILES.into_iter().find(|&rows| rows <= height - r).unwrap_or(1);
+                let rows_a = &a.data[r / MR * a.panel + r % MR * a.step_row..];
                 assert!((rows - 1) * a.step_row + (depth - 1) * a.step_k < rows_a.len());
                 let start = (i0 + r) * self.stride_c + j0 + start_col;
                 let len = (rows - 1) * self.stride_c + cols;
@@ -89,12 +92,12 @@ impl Job<'_> {
                 unsafe {
                     let first = self.c.slice(start, len).as_mut_ptr();
                     let c = C { first, stride: self.stride_c };
-                    if cols > NR {
-                        tile.run::<2>(&c, rows)
-                    } else {
-                        tile.run::<1>(&c, rows)
-                    };
+                    match cols > NR {
+                        true => tile.run::<2>(&c, rows),
+                        false => tile.run::<1>(&c, rows),
+                    }
                 }
+                r += rows;
             }
         }
     }
@@ -120,15 +123,8 @@ impl Tile {
         unsafe {
             match rows {
                 12 => self.write::<12, PANELS>(c),
-                11 => self.write::<11, PANELS>(c),
-                10 => self.write::<10, PANELS>(c),
-                9 => self.write::<9, PANELS>(c),
                 8 => self.write::<8, PANELS>(c),
-                7 => self.write::<7, PANELS>(c),
-                6 => self.write::<6, PANELS>(c),
-                5 => self.write::<5, PANELS>(c),
                 4 => self.write::<4, PANELS>(c),
-                3 => self.write::<3, PANELS>(c),
                 2 => self.write::<2, PANELS>(c),
                 _ => self.write::<1, PANELS>(c),
             }
