@@ -1,22 +1,25 @@
 //! A model in the layout of Hugging Face: config.json, model.safetensors and what goes with them.
 //!
-//! Names and orders differ from GGUF in two ways beside the names: llama's query and key rows
-//! are interleaved there (pairs that turn together are neighbours), and gemma's norms are stored
-//! less one. Both are undone here.
+//! Values differ from GGUF in three ways beside the names: llama's query and key rows are
+//! interleaved there (pairs that turn together are neighbours), gemma's norms are stored less one
+//! here, and gpt2's matrices are transposed here.
 
 use crate::Error;
 use crate::Vocabulary;
 use crate::parameters::Parameters;
-use crate::shape::{Family, ModelShape};
+use crate::shape::{Family, ModelShape, TensorSpec};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
 /// config.json
 pub fn config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
+    if shape.family == Family::Gpt2 {
+        return gpt2_config(shape, bos, eos);
+    }
     let (architecture, model_type, act) = match shape.family {
         Family::Llama => ("LlamaForCausalLM", "llama", "silu"),
         Family::Qwen3 => ("Qwen3ForCausalLM", "qwen3", "silu"),
-        Family::Gemma3 => ("Gemma3ForCausalLM", "gemma3_text", "gelu_pytorch_tanh"),
+        _ => ("Gemma3ForCausalLM", "gemma3_text", "gelu_pytorch_tanh"),
     };
     let mut all = json!({
         "architectures": [architecture],
@@ -50,6 +53,28 @@ pub fn config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
     all
 }
 
+fn gpt2_config(shape: &ModelShape, bos: Option<u32>, eos: Option<u32>) -> Value {
+    json!({
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "n_embd": shape.n_embd,
+        "n_inner": shape.n_ff,
+        "n_layer": shape.n_layer,
+        "n_head": shape.n_head,
+        "n_positions": shape.n_ctx,
+        "vocab_size": shape.n_vocab,
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": decimal(shape.norm_eps),
+        "attn_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "resid_pdrop": 0.0,
+        "tie_word_embeddings": true,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "dtype": "float32",
+    })
+}
+
 /// The shortest decimal that reads back as `x`: 1e-6 and not 9.999999974752427e-7.
 fn decimal(x: f32) -> f64 {
     x.to_string().parse().unwrap_or(f64::from(x))
@@ -72,8 +97,30 @@ pub fn tokenizer_config(vocabulary: &Vocabulary, n_ctx: usize) -> Value {
     })
 }
 
+/// The name that transformers gives a tensor of gpt2.
+fn gpt2_name(gguf: &str) -> String {
+    let part = |part: &str| match part {
+        "attn_norm" => "ln_1",
+        "attn_qkv" => "attn.c_attn",
+        "attn_output" => "attn.c_proj",
+        "ffn_norm" => "ln_2",
+        "ffn_up" => "mlp.c_fc",
+        _ => "mlp.c_proj",
+    };
+    match gguf.split('.').collect::<Vec<_>>()[..] {
+        ["blk", layer, p, kind] => format!("transformer.h.{layer}.{}.{kind}", part(p)),
+        ["token_embd", _] => "transformer.wte.weight".into(),
+        ["position_embd", _] => "transformer.wpe.weight".into(),
+        [_, kind] => format!("transformer.ln_f.{kind}"),
+        _ => gguf.to_owned(),
+    }
+}
+
 /// The name that transformers gives a tensor.
 fn name(gguf: &str, family: Family) -> String {
+    if family == Family::Gpt2 {
+        return gpt2_name(gguf);
+    }
     let part = |part: &str| match part {
         "attn_norm" => "input_layernorm",
         "attn_q" => "self_attn.q_proj",
@@ -119,7 +166,10 @@ pub fn write_safetensors(
     let mut offset = 0;
     for spec in &specs {
         let end = offset + spec.dims.iter().product::<usize>() * 4;
-        let dims: Vec<usize> = spec.dims.iter().rev().copied().collect();
+        let mut dims = spec.dims.clone();
+        if !is_transposed(shape, spec) {
+            dims.reverse();
+        }
         let about = json!({ "dtype": "F32", "shape": dims, "data_offsets": [offset, end] });
         header.insert(name(&spec.name, shape.family), about);
         offset = end;
@@ -129,18 +179,39 @@ pub fn write_safetensors(
     to.write_all(&(text.len() as u64).to_le_bytes())?;
     to.write_all(&text)?;
     for (index, spec) in specs.iter().enumerate() {
-        let values = &weights.values[weights.range(index)];
-        let cols = spec.dims[0];
-        let turned = spec.name.contains("attn_q.") || spec.name.contains("attn_k.");
-        let turned = turned && shape.family == Family::Llama;
-        let less_one = shape.family == Family::Gemma3 && spec.dims.len() == 1;
-        for row in 0..values.len() / cols {
-            let from = if turned { interleaved(row, shape.head_dim) } else { row };
-            let row = &values[from * cols..(from + 1) * cols];
-            let shift = if less_one { 1.0 } else { 0.0 };
-            let bytes: Vec<u8> = row.iter().flat_map(|x| (x - shift).to_le_bytes()).collect();
-            to.write_all(&bytes)?;
+        write_values(to, shape, spec, &weights.values[weights.range(index)])?;
+    }
+    Ok(())
+}
+
+/// Whether transformers keeps the transpose of a tensor: gpt2's matrices inside layers.
+fn is_transposed(shape: &ModelShape, spec: &TensorSpec) -> bool {
+    shape.family == Family::Gpt2 && spec.dims.len() == 2 && spec.name.starts_with("blk.")
+}
+
+fn write_values(
+    to: &mut dyn Write,
+    shape: &ModelShape,
+    spec: &TensorSpec,
+    values: &[f32],
+) -> Result<(), Error> {
+    let cols = spec.dims[0];
+    if is_transposed(shape, spec) {
+        for col in 0..cols {
+            let column = values[col..].iter().step_by(cols);
+            to.write_all(&column.flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())?;
         }
+        return Ok(());
+    }
+    let turned = spec.name.contains("attn_q.") || spec.name.contains("attn_k.");
+    let turned = turned && shape.family == Family::Llama;
+    let less_one = shape.family == Family::Gemma3 && spec.dims.len() == 1;
+    let shift = if less_one { 1.0 } else { 0.0 };
+    for row in 0..values.len() / cols {
+        let from = if turned { interleaved(row, shape.head_dim) } else { row };
+        let row = &values[from * cols..(from + 1) * cols];
+        let bytes: Vec<u8> = row.iter().flat_map(|x| (x - shift).to_le_bytes()).collect();
+        to.write_all(&bytes)?;
     }
     Ok(())
 }

@@ -39,6 +39,11 @@ const HEAD_VALUES: u64 = 3 << 20;
 fn floats_a_token(shape: &ModelShape) -> (u64, u64) {
     let ModelShape { n_embd, n_head, n_kv_head, head_dim, n_ff, .. } = *shape;
     let (q, kv) = (n_head * head_dim, n_kv_head * head_dim);
+    if shape.family == Family::Gpt2 {
+        // The residual twice, q, k and v, attention's result, the MLP before and after its curve.
+        let kept = 2 * n_embd + 4 * q + n_head + 2 * n_ff;
+        return (kept as u64, (2 * n_ff + 4 * n_embd) as u64);
+    }
     // The residual twice, q, k and v, attention's result, its log-sum-exp, gate and up.
     let mut kept = 2 * n_embd + 2 * q + 2 * kv + n_head + 2 * n_ff;
     if shape.family != Family::Llama {

@@ -237,11 +237,14 @@ impl RunConfig {
             shape.family = found.ok_or_else(|| unknown("family", family, &families))?;
         }
         let head_dim = shape.head_dim;
+        // Every head its own keys, unless it is said or the preset's.
+        let gpt2 = (shape.family == Family::Gpt2).then_some(shape.n_head);
+        let all_heads = m.n_head.or(gpt2);
         let numbers = [
             (&mut shape.n_layer, m.n_layer),
             (&mut shape.n_embd, m.n_embd),
             (&mut shape.n_head, m.n_head),
-            (&mut shape.n_kv_head, m.n_kv_head.or(m.n_head)),
+            (&mut shape.n_kv_head, m.n_kv_head.or(all_heads)),
             (&mut shape.n_ff, m.n_ff),
             (&mut shape.n_vocab, m.n_vocab),
             (&mut shape.n_ctx, m.n_ctx),

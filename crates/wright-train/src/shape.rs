@@ -15,10 +15,12 @@ pub enum Family {
     /// As llama, with norms of queries and keys.
     Qwen3,
     Gemma3,
+    /// Layer norms, learned positions, biases, and an MLP without a gate.
+    Gpt2,
 }
 
 impl Family {
-    pub const ALL: [Family; 3] = [Family::Llama, Family::Qwen3, Family::Gemma3];
+    pub const ALL: [Family; 4] = [Family::Llama, Family::Qwen3, Family::Gemma3, Family::Gpt2];
 
     /// `general.architecture`.
     pub fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Family {
             Family::Llama => "llama",
             Family::Qwen3 => "qwen3",
             Family::Gemma3 => "gemma3",
+            Family::Gpt2 => "gpt2",
         }
     }
 }
@@ -118,6 +121,13 @@ impl ModelShape {
                 self.n_kv_head, self.n_head
             ));
         }
+        let whole = self.n_head == self.n_kv_head && self.n_head * self.head_dim == self.n_embd;
+        if self.family == Family::Gpt2 && !(whole && self.tied) {
+            return fail(
+                "gpt2 has as many kv heads as heads, heads that fill n_embd, and a tied head"
+                    .into(),
+            );
+        }
         if !self.head_dim.is_multiple_of(2) {
             return fail(format!("head_dim is {}; rotation needs pairs", self.head_dim));
         }
@@ -132,6 +142,9 @@ impl ModelShape {
     /// Every tensor, in the order of the file. Matrices start with deviation 0.02, those that
     /// write into the residual with 0.02 / sqrt(2 n_layer) (Radford et al. 2019, section 2.3).
     pub fn tensors(&self) -> Vec<TensorSpec> {
+        if self.family == Family::Gpt2 {
+            return self.gpt2_tensors();
+        }
         let mut all = Vec::new();
         let mut push = |name: String, dims: &[usize], deviation: Option<f32>| {
             all.push(TensorSpec { name, dims: dims.to_vec(), deviation });
@@ -169,6 +182,39 @@ impl ModelShape {
         all
     }
 
+    fn gpt2_tensors(&self) -> Vec<TensorSpec> {
+        let (c, ff) = (self.n_embd, self.n_ff);
+        let (plain, out) = (Some(0.02), Some(0.02 / (2.0 * self.n_layer as f32).sqrt()));
+        let spec = |name: String, dims: &[usize], deviation| TensorSpec {
+            name,
+            dims: dims.to_vec(),
+            deviation,
+        };
+        // A weight and its bias: of a norm where it has one dimension, else of a matrix.
+        let both = |name: String, dims: &[usize], deviation| {
+            let bias = [dims[dims.len() - 1]];
+            [
+                spec(format!("{name}.weight"), dims, deviation),
+                spec(format!("{name}.bias"), &bias, Some(0.0)),
+            ]
+        };
+        let mut all = vec![
+            spec("token_embd.weight".into(), &[c, self.n_vocab], plain),
+            spec("position_embd.weight".into(), &[c, self.n_ctx], plain),
+        ];
+        for layer in 0..self.n_layer {
+            let name = |part: &str| format!("blk.{layer}.{part}");
+            all.extend(both(name("attn_norm"), &[c], None));
+            all.extend(both(name("attn_qkv"), &[c, 3 * c], plain));
+            all.extend(both(name("attn_output"), &[c, c], out));
+            all.extend(both(name("ffn_norm"), &[c], None));
+            all.extend(both(name("ffn_up"), &[c, ff], plain));
+            all.extend(both(name("ffn_down"), &[ff, c], out));
+        }
+        all.extend(both("output_norm".into(), &[c], None));
+        all
+    }
+
     /// What the file says about the model.
     pub fn metadata(&self, name: &str) -> Vec<(String, Entry)> {
         let arch = self.family.name();
@@ -183,12 +229,18 @@ impl ModelShape {
             (key("feed_forward_length"), number(self.n_ff)),
             (key("attention.head_count"), number(self.n_head)),
             (key("attention.head_count_kv"), number(self.n_kv_head)),
+            (key("vocab_size"), number(self.n_vocab)),
+        ];
+        if self.family == Family::Gpt2 {
+            all.push((key("attention.layer_norm_epsilon"), Entry::F32(self.norm_eps)));
+            return all;
+        }
+        all.extend([
             (key("attention.key_length"), number(self.head_dim)),
             (key("attention.value_length"), number(self.head_dim)),
             (key("attention.layer_norm_rms_epsilon"), Entry::F32(self.norm_eps)),
             (key("rope.freq_base"), Entry::F32(self.rope_base)),
-            (key("vocab_size"), number(self.n_vocab)),
-        ];
+        ]);
         if self.family == Family::Llama {
             all.push((key("rope.dimension_count"), number(self.head_dim)));
         }

@@ -14,8 +14,8 @@ fn shape(family: Family, tied: bool) -> ModelShape {
         n_layer: 2,
         n_embd: 24,
         n_head: 4,
-        n_kv_head: 2,
-        head_dim: 8,
+        n_kv_head: if family == Family::Gpt2 { 4 } else { 2 },
+        head_dim: if family == Family::Gpt2 { 6 } else { 8 },
         n_ff: 40,
         n_vocab: 50,
         n_ctx: 32,
@@ -125,6 +125,7 @@ fn every_gradient_agrees_with_differences_of_the_f64_loss() {
         (Family::Llama, false),
         (Family::Qwen3, true),
         (Family::Gemma3, true),
+        (Family::Gpt2, true),
     ] {
         let error = distance(&shape(family, tied));
         println!("{} (tied: {tied}): relative L2 {error:.2e}", family.name());

@@ -81,9 +81,10 @@ fn threads_and_recomputation_change_no_byte() {
 
 #[test]
 fn memory_is_foretold_and_recomputation_takes_less() {
-    for family in ["llama", "qwen3", "gemma3"] {
+    for family in ["llama", "qwen3", "gemma3", "gpt2"] {
+        let kv = if family == "gpt2" { "" } else { "n_kv_head = 2\n" };
         let text = format!(
-            "[model]\nfamily = \"{family}\"\nn_layer = 6\nn_embd = 96\nn_head = 6\nn_kv_head = 2\n\
+            "[model]\nfamily = \"{family}\"\nn_layer = 6\nn_embd = 96\nn_head = 6\n{kv}\
              n_ff = 256\nn_vocab = 50\nn_ctx = 32\n[data]\ntrain = [\"a\"]\n[train]\nbatch = 16\n"
         );
         let config = RunConfig::parse(&text).unwrap();

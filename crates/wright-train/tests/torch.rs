@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wright_model::{Rows, SeqId};
 use wright_train::{Family, ModelShape, OptimizerOptions, Parameters, Trainer, hugging_face};
 
-const FAMILIES: [Family; 3] = Family::ALL;
+const FAMILIES: [Family; 4] = Family::ALL;
 const STEPS: usize = 50;
 const ROWS: usize = 4;
 const T: usize = 32;
@@ -18,7 +18,7 @@ fn shape(family: Family) -> ModelShape {
         n_layer: 2,
         n_embd: 64,
         n_head: 4,
-        n_kv_head: 2,
+        n_kv_head: if family == Family::Gpt2 { 4 } else { 2 },
         head_dim: 16,
         n_ff: 128,
         n_vocab: 128,

@@ -49,7 +49,7 @@ The configuration:
 
   [model]
   preset = \"2m\"             # 0.5m 2m 7m 15m 30m 47m 135m; every number may be changed:
-  family = \"llama\"          # or qwen3, gemma3
+  family = \"llama\"          # or qwen3, gemma3, gpt2
   # n_layer n_embd n_head n_kv_head head_dim n_ff n_vocab n_ctx tied rope_base norm_eps
 
   [data]
@@ -281,7 +281,9 @@ pub fn failure(error: Error) -> Failure {
         }
         Error::Shard(_) => (Exit::BadInput, "make it anew with `wright shard`"),
         Error::Checkpoint(_) => (Exit::BadInput, "remove it, or name another folder with --out"),
-        Error::Unsupported(_) => (Exit::Unsupported, "llama, qwen3 and gemma3 can be trained"),
+        Error::Unsupported(_) => {
+            (Exit::Unsupported, "llama, qwen3, gemma3 and gpt2 can be trained")
+        }
         Error::Diverged(_) => (Exit::Diverged, "lower learning_rate or raise warmup"),
         Error::Write(_) => (Exit::Io, "check the disk that it goes to"),
     };

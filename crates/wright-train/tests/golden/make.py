@@ -16,7 +16,7 @@ with tempfile.TemporaryDirectory() as folder:
     subprocess.run(["cargo", "test", "-q", "-p", "wright-train", "--test", "torch", "dump"],
                    check=True, cwd=here, env=os.environ | {"WRIGHT_GOLDEN": folder})
     batches = json.loads((pathlib.Path(folder) / "batches.json").read_text())
-    for family in ["llama", "qwen3", "gemma3"]:
+    for family in ["llama", "qwen3", "gemma3", "gpt2"]:
         model = AutoModelForCausalLM.from_pretrained(
             f"{folder}/{family}", dtype=torch.float32, attn_implementation="eager")
         model.train()
