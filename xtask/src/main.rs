@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bench_peers;
+mod bench_quantize;
 mod parity;
 mod peers;
 mod tidy;
@@ -25,6 +26,7 @@ usage: cargo xtask CHORE
                 perplexity, divergence)
   bench-peers   compare speed with llama.cpp (--pairs N, --threads N, --write; or only: models,
                 formats, depth, batch, start)
+  bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
@@ -51,8 +53,9 @@ fn main() -> ExitCode {
     };
     let done = match chore {
         "tidy" => tidy::run(&workspace_root(), rest),
-        "parity" | "bench-peers" if cfg!(debug_assertions) => in_release(&args),
+        "parity" | "bench-peers" | "bench-quantize" if cfg!(debug_assertions) => in_release(&args),
         "bench-peers" => bench_peers::run(&workspace_root(), rest),
+        "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "peers" => peers::run(&workspace_root(), rest),
         "help" | "--help" | "-h" => {

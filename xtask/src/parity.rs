@@ -4,12 +4,14 @@
 //! files and the same text, and has a bound that was set beforehand. The table at the end names
 //! all that was compared; one failure makes the whole fail. Nothing here measures speed.
 
-mod corpus;
+pub mod corpus;
 mod divergence;
 mod fuzz;
 mod llama;
 mod perplexity;
 mod tokens;
+
+pub use perplexity::llama_perplexity;
 
 use crate::Failure;
 use crate::peers::Peers;

@@ -41,6 +41,7 @@ const PROGRAMS: &[&str] = &[
     "llama-quantize",
     "llama-batched-bench",
     "llama-completion",
+    "llama-imatrix",
 ];
 const BUILD_FLAGS: &[&str] = &[
     "-DCMAKE_BUILD_TYPE=Release",

@@ -20,7 +20,8 @@ mod nonlinear;
 mod tests;
 
 use crate::DType;
-use crate::isa::{Isa, by_isa};
+use crate::isa::Isa;
+use crate::lanes::{Lanes, each_isa};
 use crate::{f32_to_bf16, f32_to_f16};
 
 /// Why a row could not be quantised.
@@ -67,51 +68,52 @@ pub fn quantize(
     if !fits || importance.is_some_and(|i| i.len() != row_len) {
         return Err(shape);
     }
-    if let Some(index) = src.iter().position(|x| !x.is_finite()) {
+    // Without a branch in the middle many values are looked at at once.
+    let is_finite = |run: &[f32]| !run.iter().fold(false, |bad, x| bad | !x.is_finite());
+    if !src.chunks(64).all(is_finite)
+        && let Some(index) = src.iter().position(|x| !x.is_finite())
+    {
         return Err(QuantizeError::NotFinite { index });
     }
     for (row, out) in src.chunks_exact(row_len).zip(dst.chunks_exact_mut(row_bytes)) {
-        by_isa!(isa, row_avx2(dtype, row, importance, out), row_in(dtype, row, importance, out));
+        write_row(isa, dtype, row, importance, out);
     }
     Ok(())
 }
 
-/// The same code, compiled for wider vectors: explicit `mul_add` keeps the bytes equal.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn row_avx2(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    row_in(dtype, row, importance, out);
+each_isa! {
+    fn write_row(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) = row_in;
 }
 
 /// One row, block by block.
 #[inline(always)]
-fn row_in(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+fn row_in<V: Lanes>(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let blocks = row.chunks_exact(dtype.block_len());
     let outs = out.chunks_exact_mut(dtype.block_bytes());
     for (index, (x, out)) in blocks.zip(outs).enumerate() {
         let start = index * dtype.block_len();
         let importance = importance.map(|i| &i[start..start + dtype.block_len()]);
-        block(dtype, x, importance, out);
+        block::<V>(dtype, x, importance, out);
     }
 }
 
 #[inline(always)]
-fn block(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+fn block<V: Lanes>(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     match dtype {
         DType::F32 => out.copy_from_slice(&x[0].to_le_bytes()),
         DType::F16 => out.copy_from_slice(&f32_to_f16(x[0]).to_le_bytes()),
         DType::BF16 => out.copy_from_slice(&f32_to_bf16(x[0]).to_le_bytes()),
-        DType::Q4_0 => legacy::q4_0(x, importance, out),
-        DType::Q4_1 => legacy::q4_1(x, importance, out),
-        DType::Q5_0 => legacy::q5_0(x, importance, out),
-        DType::Q5_1 => legacy::q5_1(x, importance, out),
+        DType::Q4_0 => legacy::q4_0::<V>(x, importance, out),
+        DType::Q4_1 => legacy::q4_1::<V>(x, importance, out),
+        DType::Q5_0 => legacy::q5_0::<V>(x, importance, out),
+        DType::Q5_1 => legacy::q5_1::<V>(x, importance, out),
         DType::Q8_0 => legacy::q8_0(x, out),
-        DType::Q2K => k_min::q2_k(x, importance, out),
-        DType::Q4K => k_min::q4_k(x, importance, out),
-        DType::Q5K => k_min::q5_k(x, importance, out),
-        DType::Q3K => k_signed::q3_k(x, importance, out),
-        DType::Q6K => k_signed::q6_k(x, importance, out),
-        DType::IQ4NL => nonlinear::iq4_nl(x, importance, out),
-        DType::IQ4XS => nonlinear::iq4_xs(x, importance, out),
+        DType::Q2K => k_min::q2_k::<V>(x, importance, out),
+        DType::Q4K => k_min::q4_k::<V>(x, importance, out),
+        DType::Q5K => k_min::q5_k::<V>(x, importance, out),
+        DType::Q3K => k_signed::q3_k::<V>(x, importance, out),
+        DType::Q6K => k_signed::q6_k::<V>(x, importance, out),
+        DType::IQ4NL => nonlinear::iq4_nl::<V>(x, importance, out),
+        DType::IQ4XS => nonlinear::iq4_xs::<V>(x, importance, out),
     }
 }

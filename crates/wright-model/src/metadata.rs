@@ -196,6 +196,24 @@ impl Metadata {
         self.entries.iter().map(|(key, entry)| (key.as_str(), self.view(entry)))
     }
 
+    /// Keys with type and value as they stand in a file, in the file's order.
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
+        self.entries.iter().map(|(key, entry)| {
+            let value = &(*self.bytes).as_ref()[entry.at.clone()];
+            let mut out = (entry.of as u32).to_le_bytes().to_vec();
+            match (entry.of, entry.array) {
+                (ValueType::Str, _) => out.extend((value.len() as u64).to_le_bytes()),
+                (_, Some((of, len))) => {
+                    out.extend((of as u32).to_le_bytes());
+                    out.extend((len as u64).to_le_bytes());
+                }
+                _ => {}
+            }
+            out.extend(value);
+            (key.clone(), out)
+        })
+    }
+
     pub fn get(&self, key: &str) -> Option<Value<'_>> {
         Some(self.view(&self.entries[*self.index.get(key)?].1))
     }

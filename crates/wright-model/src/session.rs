@@ -14,6 +14,7 @@ use crate::exec::cpu::weights::CpuWeights;
 use crate::exec::cpu::{Cpu, CpuState};
 use crate::exec::exact::{Exact, ExactStore, Real};
 use crate::forward::{classify, forward, hidden};
+use crate::imatrix::{Collected, Collecting};
 use crate::kv::{BLOCK, BlockCopy, KvTable, KvType};
 use crate::model::Model;
 use std::collections::HashSet;
@@ -149,6 +150,8 @@ pub struct Session {
     engine: Engine,
     rows: Rows,
     spare: Spare,
+    /// Sums of squares of what linear maps are given, if they are asked for.
+    collected: Option<Collected>,
 }
 
 impl Session {
@@ -200,7 +203,19 @@ impl Session {
             engine,
             rows: Rows::default(),
             spare: Spare::default(),
+            collected: None,
         })
+    }
+
+    /// From now on, sums the squares of each linear map's inputs over every row of every layer.
+    /// Slower, and only for the executors of inference.
+    pub fn collect_importance(&mut self) {
+        self.collected = Some(Collected::default());
+    }
+
+    /// What was collected so far.
+    pub fn collected(&self) -> Option<&Collected> {
+        self.collected.as_ref()
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -411,6 +426,10 @@ impl Session {
         match &mut self.engine {
             Engine::Cpu(state) => {
                 let mut cpu = Cpu::new(model, pool, rows, table, state);
+                if let Some(to) = &mut self.collected {
+                    let mut collecting = Collecting { inner: cpu, to };
+                    return run_pass(&mut collecting, model, output).into_data();
+                }
                 run_pass(&mut cpu, model, output).into_data()
             }
             Engine::Scalar(store) => run_exact(Exact { model, pool, rows, table, store }, output),

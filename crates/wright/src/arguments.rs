@@ -2,9 +2,9 @@
 //! said (`wright "…"` is `wright run "…"`).
 
 use crate::failure::Failure;
-use crate::train;
 use crate::{
-    bench, chat, embed, help, inspect, models, perplexity, pull, run, shard, spelling, tokenize,
+    bench, chat, embed, help, imatrix, inspect, models, perplexity, pull, quantize, run, shard,
+    spelling, tokenize, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -36,6 +36,8 @@ pub enum Verb {
     Bench(bench::Args),
     Shard(shard::Args),
     Train(train::Args),
+    Quantize(quantize::Args),
+    Imatrix(imatrix::Args),
     Help(help::Args),
 }
 

@@ -63,7 +63,7 @@ Wright runs and trains language models on your own machine.
   wright tokenize \"text\"               text as the model sees it
   wright perplexity FILE.txt           how well a model knows a text
   wright bench                         how fast it is here
-
+  wright quantize MODEL Q4_K_M         smaller files, better with wright imatrix
   wright shard TEXT -t bytes -o FILE   text to tokens to train on
   wright train CONFIG.toml             a model of your own from them
 

@@ -16,6 +16,7 @@ mod exit;
 mod failure;
 mod help;
 mod home;
+mod imatrix;
 mod inspect;
 mod interrupt;
 mod load;
@@ -23,9 +24,11 @@ mod locate;
 #[allow(unsafe_code)]
 mod mmap;
 mod models;
+mod new_file;
 mod perplexity;
 mod progress;
 mod pull;
+mod quantize;
 mod run;
 mod sampler_options;
 mod settings;
@@ -82,6 +85,8 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Bench(args) => bench::main(args, &context),
         Verb::Shard(args) => shard::main(args),
         Verb::Train(args) => train::main(args, &context),
+        Verb::Quantize(args) => quantize::main(args, &context),
+        Verb::Imatrix(args) => imatrix::main(args, &context),
         Verb::Help(args) => help::main(args),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Check, Setting};
 use crate::Failure;
+use crate::peers::Peers;
 use crate::wright::{build, said};
 use serde_json::Value;
 use std::path::Path;
@@ -15,7 +16,8 @@ pub fn compare(setting: &Setting) -> Result<Vec<Check>, Failure> {
     let wright = build(&setting.workspace)?;
     let mut checks = Vec::new();
     for (name, path) in setting.models()? {
-        let theirs = llama_perplexity(setting, &path)?;
+        let theirs =
+            llama_perplexity(&setting.peers, &setting.corpus, setting.threads, &path, None)?;
         let ours = wright_perplexity(setting, &wright, &path)?;
         let percent = 100.0 * (ours / theirs - 1.0);
         let detail = format!(
@@ -41,15 +43,24 @@ fn wright_perplexity(setting: &Setting, wright: &Path, model: &Path) -> Result<f
     Ok(report["perplexity"].as_f64().ok_or("`wright perplexity --json` told no perplexity")?)
 }
 
-fn llama_perplexity(setting: &Setting, model: &Path) -> Result<f64, Failure> {
-    let (stdout, stderr) = said(
-        Command::new(setting.peers.program("llama-perplexity")?)
-            .arg("-m")
-            .arg(model)
-            .arg("-f")
-            .arg(&setting.corpus)
-            .args(["-c", WINDOW, "-b", WINDOW, "-t", &setting.threads.to_string()]),
-    )?;
+/// What llama.cpp says of a model on a text, on all of its windows or the first so many.
+///
+/// # Errors
+/// If the program is not there or fails.
+pub fn llama_perplexity(
+    peers: &Peers,
+    corpus: &Path,
+    threads: usize,
+    model: &Path,
+    windows: Option<usize>,
+) -> Result<f64, Failure> {
+    let mut command = Command::new(peers.program("llama-perplexity")?);
+    command.arg("-m").arg(model).arg("-f").arg(corpus);
+    command.args(["-c", WINDOW, "-b", WINDOW, "-t", &threads.to_string()]);
+    if let Some(windows) = windows {
+        command.args(["--chunks", &windows.to_string()]);
+    }
+    let (stdout, stderr) = said(&mut command)?;
     estimate(&stdout)
         .or_else(|| estimate(&stderr))
         .ok_or_else(|| "llama-perplexity told no final estimate".into())

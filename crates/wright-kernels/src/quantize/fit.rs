@@ -4,25 +4,24 @@
 //! (`with_min`). Both try a range of steps around the one that spans the values, because the best
 //! step clips the extremes a little or leaves them room, and keep the best.
 
+use crate::lanes::{Float, Lanes};
 use crate::{f16_to_f32, f32_to_f16};
 
 /// Values in the largest sub-block that is fitted at once.
 pub const MAX: usize = 32;
 
-/// Candidate steps on each side of the plain one.
-const TRIES: i32 = 9;
+/// How far each candidate's grid is wider or narrower than the one that spans the values, in
+/// steps of that grid. One candidate a lane; the ninth is the plain one.
+const TRIES: [f32; 16] =
+    [-0.8, -0.7, -0.6, -0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7];
 
-/// Nearest integer, halves to even, without a call to libm: exact for |x| < 2^22.
-#[inline(always)]
-pub fn nearest(x: f32) -> i32 {
-    const MAGIC: f32 = 12_582_912.0; // 1.5 · 2^23
-    ((x + MAGIC).to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)
-}
-
-/// Nearest integer within `lo..=hi`, for an `x` of any size.
+/// Nearest integer within `lo..=hi`, halves to even, for an `x` of any size; `lo` for a NaN.
 #[inline(always)]
 pub fn nearest_in(x: f32, lo: i32, hi: i32) -> i32 {
-    nearest(x.clamp(lo as f32 - 0.5, hi as f32 + 0.5)).clamp(lo, hi)
+    // Added to a small number, it leaves no place for a fraction: 1.5 · 2^23.
+    const MAGIC: f32 = 12_582_912.0;
+    let x = Float::min(Float::max(x, lo as f32), hi as f32) + MAGIC;
+    (x.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)
 }
 
 /// The bits of `x` as f16, kept finite.
@@ -84,45 +83,48 @@ fn sum(v: [f32; 8]) -> f32 {
 ///
 /// The sign of `d` is free, so that the larger extreme may take the longer side of the range.
 #[inline(always)]
-pub fn signed(x: &[f32], w: &[f32], lo: i32, hi: i32) -> f32 {
-    let mut extreme = 0.0f32;
-    for &x in x {
-        if x.abs() > extreme.abs() {
-            extreme = x;
-        }
-    }
+pub fn signed<V: Lanes>(x: &[f32], w: &[f32], lo: i32, hi: i32) -> f32 {
+    let extreme = extreme(x);
     if extreme == 0.0 {
         return 0.0;
     }
-    let mut best_d = extreme / lo as f32;
-    let mut best_gain = f32::MIN;
-    for step in -TRIES..=TRIES {
-        let inverse_d = (lo as f32 - 0.1 * step as f32) / extreme;
-        let (xq, qq) = signed_sums(x, w, inverse_d, lo, hi);
-        // With the best d for these q the weighted error falls by (Σwxq)² / Σwq².
-        let gain = xq * xq / qq;
-        if gain.is_finite() && gain > best_gain {
-            best_gain = gain;
-            best_d = xq / qq;
-        }
+    let (lo, hi) = (lo as f32, hi as f32);
+    let inverse_d = V::splat(lo).sub(V::load(&TRIES)).div(V::splat(extreme));
+    let (mut xq, mut qq) = (V::splat(0.0), V::splat(0.0));
+    for (&x, &w) in x.iter().zip(w) {
+        let x = V::splat(x);
+        let q = x.mul(inverse_d).max(V::splat(lo)).min(V::splat(hi)).round();
+        let wq = q.mul(V::splat(w));
+        xq = wq.mul_add(x, xq);
+        qq = wq.mul_add(q, qq);
     }
-    best_d
+    best_unit(xq, qq).unwrap_or(extreme / lo)
 }
 
-/// (Σ w·x·q, Σ w·q·q) for q = nearest(x / d).
+/// The value of the largest magnitude.
 #[inline(always)]
-fn signed_sums(x: &[f32], w: &[f32], inverse_d: f32, lo: i32, hi: i32) -> (f32, f32) {
-    let mut xq = [0.0f32; 8];
-    let mut qq = [0.0f32; 8];
-    for (x, w) in x.chunks_exact(8).zip(w.chunks_exact(8)) {
-        for lane in 0..8 {
-            let q = nearest_in(x[lane] * inverse_d, lo, hi) as f32;
-            let wq = w[lane] * q;
-            xq[lane] = wq.mul_add(x[lane], xq[lane]);
-            qq[lane] = wq.mul_add(q, qq[lane]);
+pub fn extreme(x: &[f32]) -> f32 {
+    let (mut lowest, mut highest) = (0.0f32, 0.0f32);
+    for &x in x {
+        lowest = Float::min(x, lowest);
+        highest = Float::max(x, highest);
+    }
+    if -lowest > highest { lowest } else { highest }
+}
+
+/// Out of candidates with these Σ w·x·q and Σ w·q·q, the best one's least-squares unit: with it
+/// the weighted error falls by (Σwxq)² / Σwq². None if none is finite.
+#[inline(always)]
+pub fn best_unit<V: Lanes>(xq: V, qq: V) -> Option<f32> {
+    let d = xq.div(qq);
+    let gains = d.mul(xq).to_array();
+    let mut best = (f32::MIN, None);
+    for (lane, &gain) in gains.iter().enumerate() {
+        if gain > best.0 && gain < f32::INFINITY {
+            best = (gain, Some(lane));
         }
     }
-    (sum(xq), sum(qq))
+    best.1.map(|lane| d.to_array()[lane]).filter(|d| d.is_finite())
 }
 
 /// A fitted grid `d·q + m`.
@@ -135,11 +137,11 @@ pub struct Grid {
 /// The grid for `x ≈ d·q + m`, q in `0..=hi`; `d ≥ 0`. With `m_at_most_0` the grid reaches down
 /// from 0, as in formats that store a subtracted minimum.
 #[inline(always)]
-pub fn with_min(x: &[f32], w: &[f32], hi: i32, m_at_most_0: bool) -> Grid {
+pub fn with_min<V: Lanes>(x: &[f32], w: &[f32], hi: i32, m_at_most_0: bool) -> Grid {
     let (mut lowest, mut highest) = (f32::MAX, f32::MIN);
     for &x in x {
-        lowest = lowest.min(x);
-        highest = highest.max(x);
+        lowest = Float::min(x, lowest);
+        highest = Float::max(x, highest);
     }
     if m_at_most_0 {
         lowest = lowest.min(0.0);
@@ -147,65 +149,68 @@ pub fn with_min(x: &[f32], w: &[f32], hi: i32, m_at_most_0: bool) -> Grid {
     if highest <= lowest {
         return Grid { d: 0.0, m: lowest };
     }
-    let span = highest - lowest;
-    let mut best = Grid { d: span / hi as f32, m: lowest };
-    let mut best_error = error(x, w, hi, best);
-    for step in -TRIES..=TRIES {
-        let inverse_d = (hi as f32 + 0.1 * step as f32) / span;
-        let grid = solve(x, w, hi, inverse_d, lowest, m_at_most_0);
-        if grid.d <= 0.0 {
-            continue;
-        }
-        let error = error(x, w, hi, grid);
-        if error < best_error {
-            best_error = error;
-            best = grid;
+    let sums = Sums::<V>::of(x, w, hi as f32, lowest, highest - lowest);
+    let (d, m, error) = sums.solve(lowest, m_at_most_0);
+    let (d, m, error) = (d.to_array(), m.to_array(), error.to_array());
+    let mut best = (f32::INFINITY, Grid { d: (highest - lowest) / hi as f32, m: lowest });
+    for lane in 0..16 {
+        if error[lane] < best.0 && d[lane] > 0.0 && d[lane] < f32::INFINITY {
+            best = (error[lane], Grid { d: d[lane], m: m[lane] });
         }
     }
-    best
+    best.1
 }
 
-/// Least squares for d and m given q = nearest((x - lowest) / d).
-#[inline(always)]
-fn solve(x: &[f32], w: &[f32], hi: i32, inverse_d: f32, lowest: f32, m_at_most_0: bool) -> Grid {
-    // Σw, Σwx, Σwq, Σwq², Σwqx
-    let (mut s, mut sx, mut sq, mut sqq, mut sqx) =
-        ([0f32; 8], [0f32; 8], [0f32; 8], [0f32; 8], [0f32; 8]);
-    for (x, w) in x.chunks_exact(8).zip(w.chunks_exact(8)) {
-        for lane in 0..8 {
-            let q = nearest_in((x[lane] - lowest) * inverse_d, 0, hi) as f32;
-            let wq = w[lane] * q;
-            s[lane] += w[lane];
-            sx[lane] = w[lane].mul_add(x[lane], sx[lane]);
-            sq[lane] += wq;
-            sqq[lane] = wq.mul_add(q, sqq[lane]);
-            sqx[lane] = wq.mul_add(x[lane], sqx[lane]);
-        }
-    }
-    let (s, sx, sq, sqq, sqx) = (sum(s), sum(sx), sum(sq), sum(sqq), sum(sqx));
-    let det = s * sqq - sq * sq;
-    if det <= 0.0 {
-        return Grid { d: 0.0, m: lowest };
-    }
-    let d = (s * sqx - sq * sx) / det;
-    let m = (sqq * sx - sq * sqx) / det;
-    if m_at_most_0 && m > 0.0 {
-        return Grid { d: if sqq > 0.0 { sqx / sqq } else { 0.0 }, m: 0.0 };
-    }
-    Grid { d, m }
+/// Sums over values y = x - lowest, of which those with q differ by candidate.
+struct Sums<V> {
+    w: f32,
+    wy: f32,
+    wyy: f32,
+    wq: V,
+    wqq: V,
+    wqy: V,
 }
 
-/// Weighted squared error of `x` on a grid, each value on its nearest step.
-#[inline(always)]
-fn error(x: &[f32], w: &[f32], hi: i32, grid: Grid) -> f32 {
-    let inverse_d = inverse(grid.d);
-    let mut e = [0.0f32; 8];
-    for (x, w) in x.chunks_exact(8).zip(w.chunks_exact(8)) {
-        for lane in 0..8 {
-            let q = nearest_in((x[lane] - grid.m) * inverse_d, 0, hi) as f32;
-            let miss = grid.d.mul_add(q, grid.m) - x[lane];
-            e[lane] = (w[lane] * miss).mul_add(miss, e[lane]);
+impl<V: Lanes> Sums<V> {
+    #[inline(always)]
+    fn of(x: &[f32], w: &[f32], hi: f32, lowest: f32, span: f32) -> Self {
+        let inverse_d = V::splat(hi).add(V::load(&TRIES)).div(V::splat(span));
+        let zero = V::splat(0.0);
+        let mut sums = Sums { w: 0.0, wy: 0.0, wyy: 0.0, wq: zero, wqq: zero, wqy: zero };
+        for (&x, &w) in x.iter().zip(w) {
+            let y = x - lowest;
+            sums.w += w;
+            sums.wy = w.mul_add(y, sums.wy);
+            sums.wyy = (w * y).mul_add(y, sums.wyy);
+            let y = V::splat(y);
+            let q = y.mul(inverse_d).max(zero).min(V::splat(hi)).round();
+            let wq = q.mul(V::splat(w));
+            sums.wq = sums.wq.add(wq);
+            sums.wqq = wq.mul_add(q, sums.wqq);
+            sums.wqy = wq.mul_add(y, sums.wqy);
         }
+        sums
     }
-    sum(e)
+
+    /// Least squares for d and m given each candidate's q, and what error is left.
+    #[inline(always)]
+    fn solve(&self, lowest: f32, m_at_most_0: bool) -> (V, V, V) {
+        let (w, wy, wyy) = (V::splat(self.w), V::splat(self.wy), V::splat(self.wyy));
+        let det = w.mul(self.wqq).sub(self.wq.mul(self.wq));
+        let d = w.mul(self.wqy).sub(self.wq.mul(wy)).div(det);
+        let m = self.wqq.mul(wy).sub(self.wq.mul(self.wqy)).div(det);
+        let error = wyy.sub(d.mul(self.wqy)).sub(m.mul(wy));
+        let lowest = V::splat(lowest);
+        let m = m.add(lowest);
+        if !m_at_most_0 {
+            return (d, m, error);
+        }
+        // Where the best minimum is above 0: the grid d·q, and sums over x instead of y.
+        let wqx = lowest.mul_add(self.wq, self.wqy);
+        let wxx = lowest.mul_add(wy.add(wy), wyy).add(lowest.mul(lowest).mul(w));
+        let d_at_0 = wqx.div(self.wqq);
+        let error_at_0 = wxx.sub(d_at_0.mul(wqx));
+        let zero = V::splat(0.0);
+        (zero.if_less(m, d_at_0, d), m.min(zero), zero.if_less(m, error_at_0, error))
+    }
 }

@@ -5,6 +5,7 @@
 //! then placed on the grid that the stored integers describe.
 
 use super::fit::{self, Grid};
+use crate::lanes::Lanes;
 
 /// Sub-block scales and minima as integers, their units, and the values on the grid.
 struct Fitted {
@@ -17,7 +18,12 @@ struct Fitted {
 
 /// Fits sub-blocks of `LEN` values, q in `0..=hi`, scales and minima in `0..=top`.
 #[inline(always)]
-fn fitted<const LEN: usize>(x: &[f32], importance: Option<&[f32]>, hi: i32, top: i32) -> Fitted {
+fn fitted<V: Lanes, const LEN: usize>(
+    x: &[f32],
+    importance: Option<&[f32]>,
+    hi: i32,
+    top: i32,
+) -> Fitted {
     let mut grids = [Grid { d: 0.0, m: 0.0 }; 16];
     let (mut d_max, mut m_max) = (0.0f32, 0.0f32);
     let block_rms = fit::rms(x);
@@ -25,7 +31,7 @@ fn fitted<const LEN: usize>(x: &[f32], importance: Option<&[f32]>, hi: i32, top:
         let importance = importance.map(|i| &i[index * LEN..(index + 1) * LEN]);
         let rms = if importance.is_some() { block_rms } else { fit::rms(x) };
         let w = fit::weights(x, importance, rms);
-        *grid = fit::with_min(x, &w, hi, true);
+        *grid = fit::with_min::<V>(x, &w, hi, true);
         d_max = d_max.max(grid.d);
         m_max = m_max.max(-grid.m);
     }
@@ -75,16 +81,16 @@ fn put_units(fitted: &Fitted, out: &mut [u8]) {
 }
 
 #[inline(always)]
-pub fn q4_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let fitted = fitted::<32>(x, importance, 15, 63);
+pub fn q4_k<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let fitted = fitted::<V, 32>(x, importance, 15, 63);
     put_units(&fitted, out);
     put_scales(&fitted.scales, &fitted.mins, &mut out[4..16]);
     put_nibbles(&fitted.q, &mut out[16..]);
 }
 
 #[inline(always)]
-pub fn q5_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let fitted = fitted::<32>(x, importance, 31, 63);
+pub fn q5_k<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let fitted = fitted::<V, 32>(x, importance, 31, 63);
     put_units(&fitted, out);
     put_scales(&fitted.scales, &fitted.mins, &mut out[4..16]);
     let fifth = &mut out[16..48];
@@ -98,8 +104,8 @@ pub fn q5_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 #[inline(always)]
-pub fn q2_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let fitted = fitted::<16>(x, importance, 3, 15);
+pub fn q2_k<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let fitted = fitted::<V, 16>(x, importance, 3, 15);
     for (out, (scale, min)) in out.iter_mut().zip(fitted.scales.iter().zip(&fitted.mins)) {
         *out = scale | (min << 4);
     }

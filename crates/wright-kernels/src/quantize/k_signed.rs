@@ -3,6 +3,7 @@
 //! `x ≈ d·scale·q`, q signed, scale a signed integer per sub-block, d f16.
 
 use super::fit::{self, MAX};
+use crate::lanes::Lanes;
 
 /// Sub-block scales as integers, their unit, and the values on the grid, counted from 0.
 struct Fitted {
@@ -13,13 +14,13 @@ struct Fitted {
 
 /// q in `-zero..zero`, scales in `-top..top`.
 #[inline(always)]
-fn fitted(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) -> Fitted {
+fn fitted<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) -> Fitted {
     let mut steps = [0.0f32; 16];
     let mut extreme = 0.0f32;
     let block_rms = fit::rms(x);
     for (index, (x, step)) in x.chunks_exact(16).zip(&mut steps).enumerate() {
         let w = weights(x, importance.map(|i| &i[index * 16..(index + 1) * 16]), block_rms);
-        *step = fit::signed(x, &w[..16], -zero, zero - 1);
+        *step = fit::signed::<V>(x, &w[..16], -zero, zero - 1);
         if step.abs() > extreme.abs() {
             extreme = *step;
         }
@@ -52,8 +53,8 @@ fn weights(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
 }
 
 #[inline(always)]
-pub fn q6_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let fitted = fitted(x, importance, 32, 128);
+pub fn q6_k<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let fitted = fitted::<V>(x, importance, 32, 128);
     let (low, rest) = out.split_at_mut(128);
     let (high, rest) = rest.split_at_mut(64);
     let (scales, d) = rest.split_at_mut(16);
@@ -72,8 +73,8 @@ pub fn q6_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 #[inline(always)]
-pub fn q3_k(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let fitted = fitted(x, importance, 4, 32);
+pub fn q3_k<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let fitted = fitted::<V>(x, importance, 4, 32);
     let (third, rest) = out.split_at_mut(32);
     let (low, rest) = rest.split_at_mut(64);
     let (scales, d) = rest.split_at_mut(12);

@@ -4,15 +4,16 @@
 //! then nibbles with value i low and value i + 16 high in byte i.
 
 use super::fit::{self, Grid, MAX};
+use crate::lanes::Lanes;
 
 /// Where a block's minimum stands, and its scale: `x ≈ d·(q - zero)` or `d·q + m`.
 #[inline(always)]
-fn symmetric(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32, [u8; MAX]) {
+fn symmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32, [u8; MAX]) {
     let w = match importance {
         Some(_) => fit::weights(x, importance, fit::rms(x)),
         None => squares(x),
     };
-    let d = fit::round_f16(fit::signed(x, &w, -zero, zero - 1));
+    let d = fit::round_f16(fit::signed::<V>(x, &w, -zero, zero - 1));
     let inverse_d = fit::inverse(d);
     let mut q = [0; MAX];
     for (q, &x) in q.iter_mut().zip(x) {
@@ -32,9 +33,9 @@ fn squares(x: &[f32]) -> [f32; MAX] {
 }
 
 #[inline(always)]
-fn asymmetric(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
+fn asymmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
     let w = fit::weights(x, importance, fit::rms(x));
-    let Grid { d, m } = fit::with_min(x, &w, hi, false);
+    let Grid { d, m } = fit::with_min::<V>(x, &w, hi, false);
     let grid = Grid { d: fit::round_f16(d), m: fit::round_f16(m) };
     let inverse_d = fit::inverse(grid.d);
     let mut q = [0; MAX];
@@ -68,31 +69,31 @@ fn put_f16(x: f32, out: &mut [u8]) {
 }
 
 #[inline(always)]
-pub fn q4_0(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let (d, q) = symmetric(x, importance, 8);
+pub fn q4_0<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (d, q) = symmetric::<V>(x, importance, 8);
     put_f16(d, &mut out[..2]);
     put_nibbles(&q, &mut out[2..]);
 }
 
 #[inline(always)]
-pub fn q5_0(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let (d, q) = symmetric(x, importance, 16);
+pub fn q5_0<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (d, q) = symmetric::<V>(x, importance, 16);
     put_f16(d, &mut out[..2]);
     out[2..6].copy_from_slice(&fifth_bits(&q));
     put_nibbles(&q, &mut out[6..]);
 }
 
 #[inline(always)]
-pub fn q4_1(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let (Grid { d, m }, q) = asymmetric(x, importance, 15);
+pub fn q4_1<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (Grid { d, m }, q) = asymmetric::<V>(x, importance, 15);
     put_f16(d, &mut out[..2]);
     put_f16(m, &mut out[2..4]);
     put_nibbles(&q, &mut out[4..]);
 }
 
 #[inline(always)]
-pub fn q5_1(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let (Grid { d, m }, q) = asymmetric(x, importance, 31);
+pub fn q5_1<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let (Grid { d, m }, q) = asymmetric::<V>(x, importance, 31);
     put_f16(d, &mut out[..2]);
     put_f16(m, &mut out[2..4]);
     out[4..8].copy_from_slice(&fifth_bits(&q));

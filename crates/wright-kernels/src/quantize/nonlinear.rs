@@ -1,12 +1,14 @@
 //! Blocks whose 4-bit codes name one of sixteen uneven steps: IQ4_NL and IQ4_XS.
 
 use super::fit::{self, MAX};
+use crate::lanes::Lanes;
 
 /// The steps of GGUF's IQ4 formats: closer together near 0, where most weights are.
 const STEPS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
-/// Candidate units on each side of the plain one.
-const TRIES: i32 = 7;
+/// How far each candidate reaches beyond the plain one, in the unit of steps. One a lane.
+const TRIES: [f32; 16] =
+    [-7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, -0.5, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
 
 /// The code of the step nearest to `x`.
 #[inline(always)]
@@ -21,32 +23,33 @@ fn nearest_code(x: f32) -> u8 {
 
 /// The unit `d` for `x ≈ d·step`, by weighted least squares over a few candidates.
 #[inline(always)]
-fn unit(x: &[f32], w: &[f32]) -> f32 {
-    let mut extreme = 0.0f32;
-    for &x in x {
-        if x.abs() > extreme.abs() {
-            extreme = x;
-        }
-    }
+fn unit<V: Lanes>(x: &[f32], w: &[f32]) -> f32 {
+    let extreme = fit::extreme(x);
     if extreme == 0.0 {
         return 0.0;
     }
-    let (mut best_d, mut best_gain) = (extreme / f32::from(STEPS[0]), f32::MIN);
-    for step in -TRIES..=TRIES {
-        let inverse_d = (f32::from(STEPS[0]) - step as f32) / extreme;
-        let (mut xq, mut qq) = (0.0f32, 0.0f32);
-        for (&x, &w) in x.iter().zip(w) {
-            let q = f32::from(STEPS[usize::from(nearest_code(x * inverse_d))]);
-            xq = (w * q).mul_add(x, xq);
-            qq = (w * q).mul_add(q, qq);
-        }
-        let gain = xq * xq / qq;
-        if gain.is_finite() && gain > best_gain {
-            best_gain = gain;
-            best_d = xq / qq;
-        }
+    let lowest = f32::from(STEPS[0]);
+    let inverse_d = V::splat(lowest).sub(V::load(&TRIES)).div(V::splat(extreme));
+    let (mut xq, mut qq) = (V::splat(0.0), V::splat(0.0));
+    for (&x, &w) in x.iter().zip(w) {
+        let x = V::splat(x);
+        let q = nearest_step(x.mul(inverse_d));
+        let wq = q.mul(V::splat(w));
+        xq = wq.mul_add(x, xq);
+        qq = wq.mul_add(q, qq);
     }
-    best_d
+    fit::best_unit(xq, qq).unwrap_or(extreme / lowest)
+}
+
+/// The step nearest to each of `x`.
+#[inline(always)]
+fn nearest_step<V: Lanes>(x: V) -> V {
+    let mut step = V::splat(f32::from(STEPS[0]));
+    for pair in STEPS.windows(2) {
+        let (low, high) = (f32::from(pair[0]), f32::from(pair[1]));
+        step = V::splat(0.5 * (low + high)).if_less(x, V::splat(high), step);
+    }
+    step
 }
 
 #[inline(always)]
@@ -73,22 +76,22 @@ fn put_codes(x: &[f32], d: f32, out: &mut [u8]) {
 }
 
 #[inline(always)]
-pub fn iq4_nl(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+pub fn iq4_nl<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let w = weights(x, importance, fit::rms(x));
-    let d = fit::round_f16(unit(x, &w));
+    let d = fit::round_f16(unit::<V>(x, &w));
     out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
     put_codes(x, d, &mut out[2..]);
 }
 
 /// Eight sub-blocks of 32, each with a 6-bit scale counted from -32.
 #[inline(always)]
-pub fn iq4_xs(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+pub fn iq4_xs<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let block_rms = fit::rms(x);
     let mut units = [0.0f32; 8];
     let mut extreme = 0.0f32;
     for (index, (x, unit_out)) in x.chunks_exact(32).zip(&mut units).enumerate() {
         let w = weights(x, importance.map(|i| &i[index * 32..(index + 1) * 32]), block_rms);
-        *unit_out = unit(x, &w);
+        *unit_out = unit::<V>(x, &w);
         if unit_out.abs() > extreme.abs() {
             extreme = *unit_out;
         }

@@ -1,17 +1,13 @@
 //! The folder that a pull works in: locked against other pulls of the same model, on the same
 //! disk as the folder of models, gone when the pull ends.
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::{disk, terminal, units};
+use crate::{new_file, terminal};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
-
-/// Left free on the disk beyond what a pull needs.
-const SPARE_BYTES: u64 = 64 << 20;
 
 /// A staging folder and the lock on its model's name.
 pub struct Staging {
@@ -69,20 +65,7 @@ impl Staging {
     /// # Errors
     /// If the disk has less than `bytes` to give.
     pub fn check_space(&self, bytes: u64) -> Result<(), Failure> {
-        let Some(free) = disk::free_bytes(&self.folder) else { return Ok(()) };
-        if free >= bytes.saturating_add(SPARE_BYTES) {
-            return Ok(());
-        }
-        let place = self.folder.parent().unwrap_or(&self.folder).display();
-        let what = format!(
-            "the disk of {place} has {} free; fetching takes {}",
-            units::bytes(free),
-            units::bytes(bytes.saturating_add(SPARE_BYTES))
-        );
-        Err(Failure::new(Exit::Io, what).hint(
-            "free some space (`wright models remove NAME` gives back a model's), or set \
-             WRIGHT_HOME to a folder on another disk",
-        ))
+        new_file::check_space(&self.folder, bytes)
     }
 
     /// Puts a finished file in its place, all at once.
