@@ -69,6 +69,16 @@ impl Gguf {
     /// If the bytes are no GGUF, are cut short, contradict themselves, or hold a tensor type that
     /// cannot be read.
     pub fn parse(bytes: &Arc<dyn Bytes>) -> Result<Gguf, Error> {
+        let gguf = Gguf::parse_part(bytes)?;
+        check_split(&gguf.metadata)?;
+        Ok(gguf)
+    }
+
+    /// As [`Gguf::parse`]; the file may be a part of a split model.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`].
+    pub fn parse_part(bytes: &Arc<dyn Bytes>) -> Result<Gguf, Error> {
         let mut reader = Reader { bytes: (**bytes).as_ref(), at: 0 };
         let version = read_version(&mut reader)?;
         let n_tensors = reader.u64("the header")?;
@@ -84,7 +94,6 @@ impl Gguf {
                 return Err(Error::metadata(key, "is there twice"));
             }
         }
-        check_split(&metadata)?;
         let alignment = read_alignment(&metadata)?;
         let mut tensors = Vec::new();
         let mut offsets = Vec::new();

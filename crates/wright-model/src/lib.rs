@@ -15,6 +15,7 @@ mod forward;
 mod gguf;
 pub mod gguf_writer;
 mod imatrix;
+pub mod join;
 pub mod kv;
 pub mod metadata;
 pub mod mixture;

@@ -3,8 +3,8 @@
 
 use crate::failure::Failure;
 use crate::{
-    bench, chat, embed, help, imatrix, inspect, models, perplexity, pull, quantize, run, shard,
-    spelling, tokenize, train,
+    bench, chat, doctor, embed, help, imatrix, inspect, models, perplexity, pull, quantize, run,
+    shard, spelling, tokenize, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -38,6 +38,7 @@ pub enum Verb {
     Train(train::Args),
     Quantize(quantize::Args),
     Imatrix(imatrix::Args),
+    Doctor(doctor::Args),
     Help(help::Args),
 }
 

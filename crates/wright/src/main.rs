@@ -4,6 +4,7 @@
 //! with an exit code of its own ([`exit::Exit`]).
 #![deny(unsafe_code)]
 
+mod about;
 mod answer;
 mod arguments;
 mod bench;
@@ -12,6 +13,7 @@ mod chat;
 mod context;
 mod disk;
 mod embed;
+mod doctor;
 mod exit;
 mod failure;
 mod help;
@@ -29,12 +31,14 @@ mod perplexity;
 mod progress;
 mod pull;
 mod quantize;
+mod reference;
 mod run;
 mod sampler_options;
 mod settings;
 mod shard;
 mod spelling;
 mod stdin;
+mod stores;
 mod terminal;
 mod tokenize;
 mod train;
@@ -87,6 +91,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Train(args) => train::main(args, &context),
         Verb::Quantize(args) => quantize::main(args, &context),
         Verb::Imatrix(args) => imatrix::main(args, &context),
+        Verb::Doctor(args) => doctor::main(args, &context),
         Verb::Help(args) => help::main(args),
     }
 }

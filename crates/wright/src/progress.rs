@@ -1,7 +1,7 @@
 //! Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
 
 use crate::{terminal, units};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ impl Progress {
             bar,
         };
         if progress.bar.is_none() {
-            let size = progress.amount(total);
+            let size = if total > 0 { progress.amount(total) } else { String::new() };
             let _ = writeln!(io::stderr(), "{label}: {size} …");
         }
         progress
@@ -48,7 +48,7 @@ impl Progress {
 
     /// `done` of the total are done. Values may go down or beyond the total.
     pub fn set(&mut self, done: u64) {
-        let done = done.min(self.total);
+        let done = if self.total > 0 { done.min(self.total) } else { done };
         if let Some(bar) = &self.bar {
             bar.set_position(done);
         } else if Instant::now() >= self.line_due {
@@ -69,6 +69,7 @@ impl Progress {
     pub fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            terminal::BARS.remove(bar);
         }
     }
 
@@ -86,6 +87,10 @@ fn amount(n: u64, count: Count) -> String {
 
 /// A plain line: `label: 40 % of 98.4 MB, 12.3 MB/s, 5 s left`.
 fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> String {
+    if total == 0 && done > 0 {
+        let rate = done as f64 / elapsed.as_secs_f64().max(1e-9);
+        return format!("{label}: {}, {}/s", amount(done, count), amount(rate as u64, count));
+    }
     let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
     let size = amount(total, count);
     let per_s = done as f64 / elapsed.as_secs_f64().max(1e-9);
@@ -104,7 +109,7 @@ fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> 
 }
 
 fn draw(label: &str, total: u64, count: Count) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+    let bar = terminal::BARS.add(ProgressBar::new(total));
     let narrow = bar_width() < 70;
     let numbers = match (count, narrow) {
         (Count::Bytes, false) => {

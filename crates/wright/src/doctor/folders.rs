@@ -1,0 +1,204 @@
+//! Folders, disk, models, and what fetching needs.
+
+use super::{Check, machine};
+use crate::catalogue::Entry;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::locate::{self, Meaning};
+use crate::pull::hash_file;
+use crate::{about, disk, quantize, stores, units};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Less than this makes a pull of a usual model fail.
+const DISK_BYTES_MIN: u64 = 2 << 30;
+
+/// # Errors
+/// On Ctrl-C while hashing.
+pub fn checks(context: &Context, hash: bool) -> Result<Vec<Check>, Failure> {
+    let models = &context.home.models;
+    let mut checks = vec![writable("models", models)];
+    if let Some(folder) = context.home.settings.parent() {
+        checks.push(writable("settings", folder));
+    }
+    checks.push(space(models));
+    checks.push(unfinished(models));
+    checks.push(default(context));
+    for path in locate::kept_files(models) {
+        checks.push(model(context, &path, hash)?);
+    }
+    checks.push(others());
+    checks.push(network());
+    checks.push(pip());
+    Ok(checks)
+}
+
+/// The nearest folder of a path that exists.
+fn existing(path: &Path) -> PathBuf {
+    path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned()
+}
+
+fn writable(name: &'static str, folder: &Path) -> Check {
+    let there = existing(folder);
+    let probe = there.join(format!(".wright-probe-{}", std::process::id()));
+    let wrote = fs::write(&probe, b"probe");
+    let _ = fs::remove_file(&probe);
+    match wrote {
+        Ok(()) if there == folder => Check::good(name, folder.display().to_string()),
+        Ok(()) => Check::good(name, format!("{} (made when it is needed)", folder.display())),
+        Err(error) => Check::broken(
+            name,
+            format!("{} cannot be written: {error}", there.display()),
+            "check who owns it and what is free, or set WRIGHT_HOME to another folder",
+        ),
+    }
+}
+
+fn space(models: &Path) -> Check {
+    let Some(free) = disk::free_bytes(&existing(models)) else {
+        return Check::good("disk", "this system does not tell");
+    };
+    let seen = format!("{} free for models", units::bytes(free));
+    match free < DISK_BYTES_MIN {
+        false => Check::good("disk", seen),
+        true => Check::broken(
+            "disk",
+            seen,
+            "`wright models du` says what takes space and what removing it frees",
+        ),
+    }
+}
+
+fn unfinished(models: &Path) -> Check {
+    let bytes = crate::models::unfinished_bytes(models);
+    match bytes {
+        0 => Check::good("unfinished", "no fetch was left unfinished"),
+        bytes => Check::slow(
+            "unfinished",
+            format!("{} of fetches that did not end", units::bytes(bytes)),
+            "`wright pull` goes on there; `wright models remove --partial` frees it",
+        ),
+    }
+}
+
+fn default(context: &Context) -> Check {
+    let (name, from) = context.default_model();
+    match locate::meaning(&context.known(), &name) {
+        Ok(Meaning::Here(located)) => {
+            Check::good("default", format!("{name} ({from}): {}", located.path.display()))
+        }
+        Ok(Meaning::Fetchable(_) | Meaning::Elsewhere(_)) => {
+            Check::good("default", format!("{name} ({from}), fetched when it is first used"))
+        }
+        Ok(Meaning::Folder(_)) | Err(_) => Check::broken(
+            "default",
+            format!("{name} ({from}) leads nowhere"),
+            match from {
+                "WRIGHT_MODEL" => "unset WRIGHT_MODEL, or set it to a name from `wright models`",
+                _ => "wright models default NAME",
+            },
+        ),
+    }
+}
+
+/// Whether a model's file is whole, what it should be, and fits into memory.
+fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let again = format!("wright models remove {file}, then fetch it again");
+    if let Err(failure) = quantize::parse(path) {
+        return Ok(Check::broken("model", failure.what, again));
+    }
+    let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let seen = format!("{file}, {}", units::bytes(bytes));
+    let entry = context.catalogue.entries.iter().find(|entry| entry.file == file);
+    let about = about::of(&context.home.models, &file);
+    let known = |entry: &Entry| (entry.bytes, entry.sha256.clone());
+    let known = entry.map(known).or_else(|| about.map(|about| (about.bytes, about.sha256)));
+    if let Some((length, _)) = &known
+        && *length != bytes
+    {
+        let seen = format!("{seen}: should have {length} bytes");
+        return Ok(Check::broken("model", seen, again));
+    }
+    if let Some((_, wanted)) = known.filter(|(_, wanted)| hash && !wanted.is_empty()) {
+        let found = hash_file(path, bytes, &context.interrupt)?;
+        if found != wanted {
+            let seen = format!("{seen}: SHA-256 {found}, not {wanted}");
+            return Ok(Check::broken("model", seen, again));
+        }
+    }
+    Ok(match machine::available_memory() {
+        Some(free) if free < bytes => Check::slow(
+            "model",
+            format!("{seen}: more than the {} of memory that are free", units::bytes(free)),
+            "close other programs, or `wright quantize` it to a smaller type",
+        ),
+        _ => Check::good("model", seen),
+    })
+}
+
+fn others() -> Check {
+    let found = stores::find();
+    if found.is_empty() {
+        return Check::good("elsewhere", "no models of other programs are on this disk");
+    }
+    let bytes = found.iter().map(|found| found.bytes).sum();
+    let mut stores: Vec<&str> = found.iter().map(|found| found.store).collect();
+    stores.dedup();
+    let size = units::bytes(bytes);
+    Check::good("elsewhere", format!("{} models ({size}) of {}", found.len(), stores.join(", ")))
+}
+
+/// Settings of the environment that change where models come from. No token is shown.
+fn network() -> Check {
+    let names = [
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "OLLAMA_REGISTRY",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "NO_PROXY",
+    ];
+    let set: Vec<&str> =
+        names.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
+    match set.is_empty() {
+        true => Check::good("network", "no endpoint, token or proxy is set"),
+        false => Check::good("network", format!("set: {}", set.join(", "))),
+    }
+}
+
+fn pip() -> Check {
+    let said = |program: &str| {
+        let mut command = Command::new(program);
+        command.args(["-m", "pip", "--version"]).stdin(Stdio::null()).stderr(Stdio::null());
+        let output = command.output().ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Some(text.split(" from ").next().unwrap_or_default().trim().to_owned())
+    };
+    match said("python3").or_else(|| said("python")) {
+        Some(version) => Check::good("pip", version),
+        None => Check::slow(
+            "pip",
+            "there is none: models that come from PyPI cannot be fetched",
+            "install Python's pip (Debian and Ubuntu: apt install python3-pip)",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("a/b");
+        assert_eq!(writable("models", &new).verdict, Verdict::Good);
+        assert!(!new.exists(), "looking makes nothing");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(writable("models", Path::new("/proc/self")).verdict, Verdict::Broken);
+    }
+}
