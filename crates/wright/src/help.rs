@@ -61,6 +61,7 @@ Wright runs and trains language models on your own machine.
   wright pull NAME|org/repo:Q4_K_M     fetch one; wright doctor finds faults
   wright inspect FILE                  what a model file holds and costs
   wright tokenize \"text\"               text as the model sees it
+  wright embed \"text\"                  text as a vector of numbers
   wright perplexity FILE.txt           how well a model knows a text
   wright bench                         how fast it is here
   wright quantize MODEL Q4_K_M         smaller files, better with wright imatrix

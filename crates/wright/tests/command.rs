@@ -150,7 +150,7 @@ fn bad_model_files_are_refused_by_what_is_wrong_with_them() {
         other[arch..arch + 5].copy_from_slice(b"lamma");
         ask(&home.file("other.gguf", &other)).failed(6, "lamma");
     }
-    home.wright(&["inspect", "./"]).failed(3, "not a regular file");
+    home.wright(&["inspect", "./"]).failed(3, "is a folder");
 }
 
 #[test]
