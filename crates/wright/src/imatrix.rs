@@ -55,8 +55,9 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
             .hint("take a longer text, or shorter windows with --ctx"));
     }
     let model = Arc::new(model);
-    let mut session = Session::new(Arc::clone(&model), options).map_err(load::failure)?;
-    session.released().into_iter().for_each(|range| mapped.forget(range));
+    let mut session =
+        Session::releasing(Arc::clone(&model), options, &|range| mapped.forget(range))
+            .map_err(load::failure)?;
     session.collect_importance();
     let mut progress =
         Progress::start("importance", windows.len() as u64, Count::Things("windows"));
