@@ -1,12 +1,13 @@
 // Writes the logits that llama.cpp computes for given token ids, as they are: f32, nothing rounded.
 //
-//   logits MODEL N_THREADS N_CTX
+//   logits MODEL N_THREADS N_CTX [f16|f32]
 //
 // stdin:  any number of windows, each an int32 `n`, an int32 `first`, and `n` int32 token ids
 // stdout: an int32 `n_vocab`; then, for each window, rows `first..n` of `n_vocab` floats
 //
 // All integers are in the byte order of the machine. A window starts from an empty cache and is
-// read in one batch. Everything else is as llama.cpp has it by default, its f16 cache included.
+// read in one batch. The last argument is the type of the cache, f16 by default there; everything
+// else is as llama.cpp has it.
 // `llama-perplexity --kl-divergence-base` is no substitute: it rounds log-probabilities to 16 bits
 // and cuts them off 16 below the likeliest token.
 
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 namespace {
@@ -30,7 +32,7 @@ bool read_ints(std::int32_t * into, std::size_t n) {
 
 void silent(ggml_log_level, const char *, void *) {}
 
-llama_context * open_model(const char * path, int n_threads, int n_ctx) {
+llama_context * open_model(const char * path, int n_threads, int n_ctx, bool f32_cache) {
     llama_model * model = llama_model_load_from_file(path, llama_model_default_params());
     if (model == nullptr) {
         fail("the model does not load");
@@ -39,6 +41,8 @@ llama_context * open_model(const char * path, int n_threads, int n_ctx) {
     params.n_ctx = n_ctx;
     params.n_batch = n_ctx;
     params.n_ubatch = n_ctx;
+    params.type_k = f32_cache ? GGML_TYPE_F32 : GGML_TYPE_F16;
+    params.type_v = params.type_k;
     params.n_threads = n_threads;
     params.n_threads_batch = n_threads;
     llama_context * context = llama_init_from_model(model, params);
@@ -62,13 +66,13 @@ void fill(llama_batch & batch, const std::vector<std::int32_t> & ids, std::int32
 }  // namespace
 
 int main(int argc, char ** argv) {
-    if (argc != 4) {
-        fail("usage: logits MODEL N_THREADS N_CTX");
+    if (argc != 4 && argc != 5) {
+        fail("usage: logits MODEL N_THREADS N_CTX [f16|f32]");
     }
     const int n_ctx = std::atoi(argv[3]);
     llama_log_set(silent, nullptr);
     llama_backend_init();
-    llama_context * context = open_model(argv[1], std::atoi(argv[2]), n_ctx);
+    llama_context * context = open_model(argv[1], std::atoi(argv[2]), n_ctx, argc == 5 && std::string(argv[4]) == "f32");
     const llama_vocab * vocab = llama_model_get_vocab(llama_get_model(context));
     const std::int32_t n_vocab = llama_vocab_n_tokens(vocab);
     std::fwrite(&n_vocab, sizeof(n_vocab), 1, stdout);

@@ -23,7 +23,7 @@ usage: cargo xtask CHORE
 
   tidy          check the house rules: crate edges, lengths, names, absences
   parity        compare results with llama.cpp and tokenizers (or only: tokens, fuzz,
-                perplexity, divergence)
+                perplexity, divergence, exports)
   bench-peers   compare speed with llama.cpp (--pairs N, --threads N, --write; or only: models,
                 formats, depth, batch, start)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory

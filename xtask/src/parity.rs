@@ -6,6 +6,7 @@
 
 pub mod corpus;
 mod divergence;
+mod exports;
 mod fuzz;
 mod llama;
 mod perplexity;
@@ -55,6 +56,7 @@ const COMPARISONS: &[(&str, Comparison)] = &[
     ("fuzz", fuzz::compare),
     ("perplexity", perplexity::compare),
     ("divergence", divergence::compare),
+    ("exports", exports::compare),
 ];
 
 /// Runs the comparisons that `args` name, or all.

@@ -45,9 +45,26 @@ impl Logits {
     /// # Errors
     /// If the program is not built or the model does not load.
     pub fn start(setting: &Setting, model: &Path, n_ctx: usize) -> Result<Self, Failure> {
+        Self::start_with(setting, model, n_ctx, "f16")
+    }
+
+    /// With keys and values kept in f32.
+    ///
+    /// # Errors
+    /// As [`Logits::start`].
+    pub fn start_in_f32(setting: &Setting, model: &Path, n_ctx: usize) -> Result<Self, Failure> {
+        Self::start_with(setting, model, n_ctx, "f32")
+    }
+
+    fn start_with(
+        setting: &Setting,
+        model: &Path,
+        n_ctx: usize,
+        cache: &str,
+    ) -> Result<Self, Failure> {
         let mut child = Command::new(setting.peers.program("wright-logits")?)
             .arg(model)
-            .args([setting.threads.to_string(), n_ctx.to_string()])
+            .args([&setting.threads.to_string(), &n_ctx.to_string(), cache])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
