@@ -8,6 +8,7 @@
 //! In the K formats 256 values share a scale in half precision, and groups of 16 or 32 refine it
 //! with a small integer.
 
+pub(crate) mod coded;
 mod k_blocks;
 
 use crate::float16::{bf16_to_f32, f16_to_f32};
@@ -74,6 +75,12 @@ fn decode<V: Lanes>(dtype: DType, src: &[u8], dst: &mut [f32]) {
         DType::Q6K => blocks::<210, 256>(src, dst, k_blocks::q6_k),
         DType::IQ4NL => blocks::<18, 32>(src, dst, iq4_nl),
         DType::IQ4XS => blocks::<136, 256>(src, dst, k_blocks::iq4_xs),
+        coded => {
+            let dst = dst.chunks_exact_mut(coded.block_len());
+            for (block, out) in src.chunks_exact(coded.block_bytes()).zip(dst) {
+                coded::decode(coded, block, out);
+            }
+        }
     }
 }
 

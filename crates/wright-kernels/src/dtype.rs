@@ -21,11 +21,21 @@ pub enum DType {
     Q6K,
     IQ4NL,
     IQ4XS,
+    IQ2XXS,
+    IQ2XS,
+    IQ2S,
+    IQ3XXS,
+    IQ3S,
+    IQ1S,
+    IQ1M,
+    TQ1_0,
+    TQ2_0,
+    MXFP4,
 }
 
 impl DType {
     /// Every format, in the order of declaration.
-    pub const ALL: [DType; 15] = [
+    pub const ALL: [DType; 25] = [
         DType::F32,
         DType::F16,
         DType::BF16,
@@ -41,6 +51,16 @@ impl DType {
         DType::Q6K,
         DType::IQ4NL,
         DType::IQ4XS,
+        DType::IQ2XXS,
+        DType::IQ2XS,
+        DType::IQ2S,
+        DType::IQ3XXS,
+        DType::IQ3S,
+        DType::IQ1S,
+        DType::IQ1M,
+        DType::TQ1_0,
+        DType::TQ2_0,
+        DType::MXFP4,
     ];
 
     /// The format with this number in a GGUF tensor table, or None for one we cannot read.
@@ -76,6 +96,13 @@ impl DType {
         (k / self.block_len()).checked_mul(self.block_bytes())
     }
 
+    /// Whether values are stored as codes of a table, packed more tightly than in nibbles or with
+    /// powers of two. Such formats are read and not written here.
+    pub fn is_coded(self) -> bool {
+        use DType::*;
+        matches!(self, IQ2XXS | IQ2XS | IQ2S | IQ3XXS | IQ3S | IQ1S | IQ1M | TQ1_0 | TQ2_0 | MXFP4)
+    }
+
     /// Whether a value is stored by itself, without a block around it.
     pub fn is_float(self) -> bool {
         self.block_len() == 1
@@ -98,6 +125,16 @@ impl DType {
             DType::Q6K => (14, "Q6_K", 256, 128 + 64 + 16 + 2),
             DType::IQ4NL => (20, "IQ4_NL", 32, 2 + 16),
             DType::IQ4XS => (23, "IQ4_XS", 256, 2 + 2 + 4 + 128),
+            DType::IQ2XXS => (16, "IQ2_XXS", 256, 2 + 64),
+            DType::IQ2XS => (17, "IQ2_XS", 256, 2 + 64 + 8),
+            DType::IQ3XXS => (18, "IQ3_XXS", 256, 2 + 64 + 32),
+            DType::IQ1S => (19, "IQ1_S", 256, 2 + 32 + 16),
+            DType::IQ3S => (21, "IQ3_S", 256, 2 + 64 + 8 + 32 + 4),
+            DType::IQ2S => (22, "IQ2_S", 256, 2 + 64 + 8 + 8),
+            DType::IQ1M => (29, "IQ1_M", 256, 32 + 16 + 8),
+            DType::TQ1_0 => (34, "TQ1_0", 256, 48 + 4 + 2),
+            DType::TQ2_0 => (35, "TQ2_0", 256, 64 + 2),
+            DType::MXFP4 => (39, "MXFP4", 32, 1 + 16),
             DType::BF16 => (30, "BF16", 1, 2),
         }
     }

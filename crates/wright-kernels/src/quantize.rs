@@ -31,6 +31,8 @@ pub enum QuantizeError {
     Shape { row_len: usize, block_len: usize },
     /// A value is NaN or infinite; the index counts from the start of the source.
     NotFinite { index: usize },
+    /// A format that is read and not written here.
+    ReadOnly { dtype: DType },
 }
 
 impl std::fmt::Display for QuantizeError {
@@ -40,6 +42,7 @@ impl std::fmt::Display for QuantizeError {
                 write!(f, "a row of {row_len} values is not whole blocks of {block_len}")
             }
             QuantizeError::NotFinite { index } => write!(f, "value {index} is not finite"),
+            QuantizeError::ReadOnly { dtype } => write!(f, "{dtype} is read and not written"),
         }
     }
 }
@@ -67,6 +70,9 @@ pub fn quantize(
     let fits = src.len() == n_rows * row_len && dst.len() == n_rows * row_bytes;
     if !fits || importance.is_some_and(|i| i.len() != row_len) {
         return Err(shape);
+    }
+    if dtype.is_coded() {
+        return Err(QuantizeError::ReadOnly { dtype });
     }
     // Without a branch in the middle many values are looked at at once.
     let is_finite = |run: &[f32]| !run.iter().fold(false, |bad, x| bad | !x.is_finite());
@@ -115,5 +121,6 @@ fn block<V: Lanes>(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mu
         DType::Q6K => k_signed::q6_k::<V>(x, importance, out),
         DType::IQ4NL => nonlinear::iq4_nl::<V>(x, importance, out),
         DType::IQ4XS => nonlinear::iq4_xs::<V>(x, importance, out),
+        _ => unreachable!("formats that are only read were refused"),
     }
 }

@@ -21,6 +21,7 @@ pub mod metadata;
 pub mod mixture;
 mod model;
 pub mod network;
+pub mod probe;
 pub mod requantize;
 pub mod rope;
 mod session;

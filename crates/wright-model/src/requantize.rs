@@ -160,7 +160,9 @@ impl Job<'_> {
                 let row = first + index / k;
                 self.failure(&format!("the value in row {row}, column {} is not finite", index % k))
             }
-            QuantizeError::Shape { .. } => self.failure(&error.to_string()),
+            QuantizeError::Shape { .. } | QuantizeError::ReadOnly { .. } => {
+                self.failure(&error.to_string())
+            }
         };
         let Some(weights) = self.weights else {
             return quantize(isa, self.to, k, &values, None, out).map_err(failure);

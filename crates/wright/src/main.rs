@@ -10,6 +10,7 @@ mod arguments;
 mod bench;
 mod catalogue;
 mod chat;
+mod check;
 mod context;
 mod disk;
 mod doctor;

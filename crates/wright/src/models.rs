@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::locate::{self, Located, Meaning};
 use crate::settings::Settings;
 use crate::stores::{self, Found};
-use crate::{about, terminal, units};
+use crate::{about, check, terminal, units};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -33,6 +33,11 @@ enum Action {
     /// All that is known of one
     Show {
         #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// What a file is, whether this machine can run it, and about how fast
+    Check {
+        #[arg(value_name = "NAME|FILE")]
         name: String,
     },
     /// Delete a model's file, or what unfinished fetches left
@@ -67,6 +72,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     match &args.action {
         None | Some(Action::List) => list(context, args.json),
         Some(Action::Show { name }) => show(context, name, args.json),
+        Some(Action::Check { name }) => check::main(context, name, args.json),
         Some(Action::Remove { name: Some(name), .. }) => remove(context, name),
         Some(Action::Remove { name: None, .. }) => disk_use::remove_partial(&context.home.models),
         Some(Action::Default { name: None }) => {

@@ -107,9 +107,10 @@ fn importance(path: &Path) -> Result<Importance, Failure> {
 
 fn wishes(args: &Args, has_importance: bool) -> Result<Wishes, Failure> {
     let dtype = |name: &str| {
-        let known = |dtype: &DType| dtype.name().eq_ignore_ascii_case(name);
+        let known = |dtype: &DType| !dtype.is_coded() && dtype.name().eq_ignore_ascii_case(name);
         DType::ALL.into_iter().find(known).ok_or_else(|| {
-            let names: Vec<&str> = DType::ALL.iter().map(|t| t.name()).collect();
+            let names: Vec<&str> =
+                DType::ALL.iter().filter(|t| !t.is_coded()).map(|t| t.name()).collect();
             Failure::usage(format!("there is no tensor type {name}"))
                 .hint(format!("one of {}", names.join(", ")))
         })

@@ -46,7 +46,7 @@ unsafe fn columns<F: Format, const C: usize>(job: &Job<'_>, row: usize) -> usize
         unsafe {
             let mut group = job.groups.start;
             // More streams keep memory busier; formats with more to unpack run out of registers.
-            if C == 1 && F::STEPS.high == 0 && F::SUM != Sum::Wide {
+            if C == 1 && F::STEPS.high == 0 && !matches!(F::SUM, Sum::Wide | Sum::WideHalves) {
                 group = tiles::<F, Ymm, 4, C>(job, group, row, from, to);
             }
             group = tiles::<F, Ymm, 2, C>(job, group, row, from, to);
@@ -69,6 +69,7 @@ impl Dot for Ymm {
                 Sum::Narrow | Sum::NarrowLess(_) => narrow::<F, R, C>(places, a),
                 Sum::Halves | Sum::HalvesLess => halves::<F, R, C>(places, a),
                 Sum::Wide => wide::<F, R, C>(places, a),
+                Sum::WideHalves => wide_halves::<F, R, C>(places, a),
             };
             let mut floats = [[_mm256_setzero_ps(); C]; R];
             for r in 0..R {
@@ -178,5 +179,37 @@ unsafe fn wide<F: Format, const R: usize, const C: usize>(
             }
         });
         sum
+    }
+}
+
+/// See [`Sum::WideHalves`].
+#[inline(always)]
+unsafe fn wide_halves<F: Format, const R: usize, const C: usize>(
+    places: &[At; R],
+    a: &[*const u8; C],
+) -> [[__m256i; C]; R] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut total = [[_mm256_setzero_si256(); C]; R];
+        unrolled!(HALF in [0, 1] {
+            let mut scales = [_mm256_setzero_si256(); R];
+            for r in 0..R {
+                let bytes = F::half_scales::<Ymm>(&places[r], HALF);
+                scales[r] = Ymm::pairs(bytes, bytes);
+            }
+            unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
+                for r in 0..R {
+                    let w = F::vector::<Ymm>(&places[r], G);
+                    let magnitude = _mm256_abs_epi8(w);
+                    for c in 0..C {
+                        let signed = _mm256_sign_epi8(every_lane(a[c].add(4 * G)), w);
+                        let product = _mm256_maddubs_epi16(magnitude, signed);
+                        let product = _mm256_madd_epi16(product, scales[r]);
+                        total[r][c] = _mm256_add_epi32(total[r][c], product);
+                    }
+                }
+            });
+        });
+        total
     }
 }

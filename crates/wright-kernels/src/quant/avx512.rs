@@ -67,7 +67,7 @@ impl Dot for Zmm {
         unsafe {
             match F::SUM {
                 Sum::Narrow | Sum::NarrowLess(_) | Sum::Wide => whole::<F, R, C>(places, a),
-                Sum::Halves | Sum::HalvesLess => halves::<F, R, C>(places, a),
+                Sum::Halves | Sum::HalvesLess | Sum::WideHalves => halves::<F, R, C>(places, a),
             }
         }
     }
@@ -85,6 +85,17 @@ unsafe fn every_lane(p: *const u8) -> __m512i {
 unsafe fn less(p: *const u8, times: i16) -> __m512i {
     // SAFETY: the caller's; 4 bytes are there.
     unsafe { _mm512_dpwssd_epi32(_mm512_setzero_si512(), every_lane(p), _mm512_set1_epi16(-times)) }
+}
+
+/// `-128` · one of the two 16-bit numbers at `p`, as the start of a sum.
+#[inline(always)]
+unsafe fn half_less(p: *const u8, half: usize) -> __m512i {
+    // SAFETY: the caller's; 4 bytes are there.
+    unsafe {
+        let times = _mm512_set1_epi32(128 << (16 * half));
+        let sum = _mm512_madd_epi16(every_lane(p), times);
+        _mm512_sub_epi32(_mm512_setzero_si512(), sum)
+    }
 }
 
 /// Formats with one scale for a block. Signed weights are taken as `w + 128`, less 128 · Σ a.
@@ -138,15 +149,20 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
         let mut total = [[_mm512_setzero_ps(); C]; R];
         unrolled!(HALF in [0, 1] {
             let mut start = [_mm512_setzero_si512(); C];
-            if F::SUM == Sum::HalvesLess {
-                for c in 0..C {
-                    start[c] = less(a[c].add(at::OFF32 + 4 * HALF), 1);
+            for c in 0..C {
+                match F::SUM {
+                    Sum::HalvesLess => start[c] = less(a[c].add(at::OFF32 + 4 * HALF), 1),
+                    Sum::WideHalves => start[c] = half_less(a[c].add(at::HALF_SUMS), HALF),
+                    _ => {}
                 }
             }
             let mut sum = [start; R];
             unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
                 for r in 0..R {
-                    let w = F::vector::<Zmm>(&places[r], G);
+                    let mut w = F::vector::<Zmm>(&places[r], G);
+                    if F::SUM == Sum::WideHalves {
+                        w = _mm512_xor_si512(w, _mm512_set1_epi8(-128));
+                    }
                     for c in 0..C {
                         sum[r][c] = _mm512_dpbusd_epi32(sum[r][c], w, every_lane(a[c].add(4 * G)));
                     }

@@ -8,6 +8,7 @@ use super::packed::Steps;
 use super::scalar::IQ4;
 use super::vector::{Rows, Vector};
 use crate::DType;
+use crate::dequant::coded;
 use std::arch::x86_64::*;
 
 /// How the integer sum of a block is formed. `w` is a weight as its vector holds it, `|a| ≤ 127`.
@@ -24,6 +25,8 @@ pub(super) enum Sum {
     HalvesLess,
     /// Signed bytes: each `maddubs` of magnitudes and signed activations is widened at once.
     Wide,
+    /// As `Wide`, with an i8 scale for each half of the block.
+    WideHalves,
 }
 
 /// What is added besides scale · sum.
@@ -405,5 +408,99 @@ impl Format for Iq4Xs {
             let scales = V::signed(V::row_bytes(inner(at, 1, 8)));
             V::mul(V::halves(at.front), scales)
         }
+    }
+}
+
+/// Formats of codes with a scale for each block: `|w| ≤ 62`, as in Q8_0.
+macro_rules! coded {
+    ($($name:ident = $dtype:expr;)*) => { $(
+        pub(super) struct $name;
+
+        impl Format for $name {
+            const DTYPE: DType = $dtype;
+            const SUM: Sum = Sum::Wide;
+
+            #[inline(always)]
+            unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+                // SAFETY: as above.
+                unsafe { V::look_up(&const { coded::steps($dtype) }, nibble::<V>(at, g)) }
+            }
+
+            #[inline(always)]
+            unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+                // SAFETY: as above.
+                unsafe {
+                    let scales = V::signed(V::row_bytes(inner(at, 1, 8)));
+                    let unit = V::splat(const { coded::unit($dtype) });
+                    V::mul(V::mul(unit, V::halves(at.front)), scales)
+                }
+            }
+        }
+    )* };
+}
+
+coded! {
+    Iq2Xxs = DType::IQ2XXS;
+    Iq3Xxs = DType::IQ3XXS;
+    Iq3S = DType::IQ3S;
+    Iq1S = DType::IQ1S;
+    Tq1 = DType::TQ1_0;
+    Tq2 = DType::TQ2_0;
+}
+
+/// Formats of codes with a scale for each 16 values: `|w| ≤ 43`, sums of halves below 2^17, scales
+/// at most 31.
+macro_rules! coded_halves {
+    ($($name:ident = $dtype:expr;)*) => { $(
+        pub(super) struct $name;
+
+        impl Format for $name {
+            const DTYPE: DType = $dtype;
+            const SUM: Sum = Sum::WideHalves;
+
+            #[inline(always)]
+            unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+                // SAFETY: as above.
+                unsafe { V::look_up(&const { coded::steps($dtype) }, nibble::<V>(at, g)) }
+            }
+
+            #[inline(always)]
+            unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+                // SAFETY: as above.
+                unsafe { V::mul(V::splat(const { coded::unit($dtype) }), V::halves(at.front)) }
+            }
+
+            #[inline(always)]
+            unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+                // SAFETY: as above.
+                unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
+            }
+        }
+    )* };
+}
+
+coded_halves! {
+    Iq2Xs = DType::IQ2XS;
+    Iq2S = DType::IQ2S;
+    Iq1M = DType::IQ1M;
+}
+
+/// `|w| ≤ 12`: as in Q8_0.
+pub(super) struct Mxfp4;
+
+impl Format for Mxfp4 {
+    const DTYPE: DType = DType::MXFP4;
+    const SUM: Sum = Sum::Wide;
+
+    #[inline(always)]
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+        // SAFETY: as above.
+        unsafe { V::look_up(&const { coded::steps(DType::MXFP4) }, nibble::<V>(at, g)) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+        // SAFETY: as above.
+        unsafe { V::uppers(at.front) }
     }
 }

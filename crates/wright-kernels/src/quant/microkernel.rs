@@ -40,6 +40,16 @@ macro_rules! by_format {
             DType::Q6K => $run::<f::Q6K>($job),
             DType::IQ4NL => $run::<f::Iq4Nl>($job),
             DType::IQ4XS => $run::<f::Iq4Xs>($job),
+            DType::IQ2XXS => $run::<f::Iq2Xxs>($job),
+            DType::IQ2XS => $run::<f::Iq2Xs>($job),
+            DType::IQ2S => $run::<f::Iq2S>($job),
+            DType::IQ3XXS => $run::<f::Iq3Xxs>($job),
+            DType::IQ3S => $run::<f::Iq3S>($job),
+            DType::IQ1S => $run::<f::Iq1S>($job),
+            DType::IQ1M => $run::<f::Iq1M>($job),
+            DType::TQ1_0 => $run::<f::Tq1>($job),
+            DType::TQ2_0 => $run::<f::Tq2>($job),
+            DType::MXFP4 => $run::<f::Mxfp4>($job),
             DType::F32 | DType::F16 | DType::BF16 => unreachable!("not packed"),
         }
     };

@@ -4,6 +4,7 @@
 //! `packed`. Formats whose file order of nibbles is also ours move four bytes at a time.
 
 use super::packed::{LANES, Layout};
+use crate::dequant::coded::Coded;
 use crate::{DType, Matrix};
 
 /// The planes of one group.
@@ -32,6 +33,7 @@ pub(super) fn group(layout: &Layout, matrix: &Matrix<'_>, first: usize, group: &
         DType::Q6K => rows(matrix, first, |b, r, x| p.q6_k(b, r, x)),
         DType::IQ4XS => rows(matrix, first, |b, r, x| p.iq4_xs(b, r, x)),
         DType::F32 | DType::F16 | DType::BF16 => unreachable!("no layout for floats"),
+        coded => rows(matrix, first, |b, r, x| p.coded(coded, b, r, x)),
     }
 }
 
@@ -167,6 +169,31 @@ impl Planes<'_> {
             let scale = (low | ((upper >> (2 * j) & 3) as u8) << 4).wrapping_sub(32);
             self.scales[front + 16 + 8 * j + lane] = scale;
             self.nibbles(8 * s + j, lane, &block[8 + 16 * j..][..16]);
+        }
+    }
+
+    /// Formats of codes, unpacked; `s` counts the file's blocks.
+    fn coded(&mut self, dtype: DType, s: usize, lane: usize, block: &[u8]) {
+        let coded = Coded::read(dtype, block);
+        let per_block = dtype.block_len() / 32;
+        for j in 0..per_block {
+            let codes = &coded.codes[32 * j..][..32];
+            let nibbles: [u8; 16] = std::array::from_fn(|i| codes[i] | codes[i + 16] << 4);
+            self.nibbles(per_block * s + j, lane, &nibbles);
+        }
+        let of_halves = matches!(dtype, DType::IQ2XS | DType::IQ2S | DType::IQ1M);
+        let front = match (per_block, of_halves) {
+            (1, _) => 16 * s,
+            (_, true) => 144 * s,
+            (_, false) => 80 * s,
+        };
+        self.halves(front, lane, &coded.d.to_le_bytes());
+        for j in (0..per_block).filter(|_| per_block > 1) {
+            let scales = [coded.scales[2 * j] as u8, coded.scales[2 * j + 1] as u8];
+            match of_halves {
+                true => self.sixteenths(front + 16, j, lane, scales),
+                false => self.scales[front + 16 + 8 * j + lane] = scales[0],
+            }
         }
     }
 

@@ -32,6 +32,9 @@
 //! - Q2_K: the same two, a byte being scale (low 4 bits) and minimum (high 4 bits);
 //! - IQ4_XS: 8 rows of i8 scale.
 //!
+//! Formats of codes (IQ1 to IQ3, TQ, MXFP4) have their codes as quants of 4 bits. IQ2_XS, IQ2_S and
+//! IQ1_M then have scales as Q6_K, the others as IQ4_XS; MXFP4 has bf16 `d` in place of f16.
+//!
 //! Every byte pattern is a valid matrix, so a file that lies gives wrong numbers and no more.
 
 use super::activations::BLOCK;
@@ -80,6 +83,10 @@ impl Steps {
             DType::Q5K => (128, 32, 32 + 128, 8),
             DType::Q6K => (128, 64, 16 + 128, 8),
             DType::IQ4XS => (128, 0, 16 + 64, 8),
+            DType::IQ2XXS | DType::IQ3XXS | DType::IQ3S => (128, 0, 16 + 64, 8),
+            DType::IQ1S | DType::TQ1_0 | DType::TQ2_0 => (128, 0, 16 + 64, 8),
+            DType::IQ2XS | DType::IQ2S | DType::IQ1M => (128, 0, 16 + 128, 8),
+            DType::MXFP4 => (128, 0, 16, 1),
             DType::F32 | DType::F16 | DType::BF16 => return None,
         };
         Some(Steps { quants, high, scales, blocks })

@@ -3,6 +3,7 @@
 use super::activations::{BLOCK, Block};
 use super::linear::Job;
 use super::packed::{LANES, Layout, Steps};
+use crate::dequant::coded;
 use crate::{DType, f16_to_f32};
 
 /// The values of IQ4_NL and IQ4_XS (`kvalues_iq4nl` in llama.cpp).
@@ -77,6 +78,7 @@ impl Weights {
         let per_scales = steps.blocks;
         let at = layout.scales + b / per_scales * steps.scales;
         let scales = &group[at..at + steps.scales];
+        let table = if dtype.is_coded() { coded::steps(dtype) } else { IQ4 };
         let w = std::array::from_fn(|v| {
             let (g, byte) = (v / 4, 4 * lane + v % 4);
             let nibble = || i32::from(quants[32 * (g % 4) + byte] >> (4 * (g / 4)) & 15);
@@ -90,8 +92,8 @@ impl Weights {
                 DType::Q2K => two(quants),
                 DType::Q3K => two(quants) + 4 * bit() - 4,
                 DType::Q6K => nibble() + 16 * two(high) - 32,
-                DType::IQ4NL | DType::IQ4XS => i32::from(IQ4[nibble() as usize]),
                 DType::F32 | DType::F16 | DType::BF16 => unreachable!("not packed"),
+                _ => i32::from(table[nibble() as usize]),
             }
         });
         let (scale, halves, min) = worth(dtype, scales, lane, b % per_scales);
@@ -121,6 +123,18 @@ fn worth(dtype: DType, scales: &[u8], lane: usize, j: usize) -> (f32, [i32; 2], 
             let both = [byte(32, 16, 0), byte(32, 16, 8)];
             let mins = both.map(|b| i32::from(b >> 4));
             (d, both.map(|b| i32::from(b & 15)), Min::Halves(-half(1), mins))
+        }
+        DType::IQ2XS | DType::IQ2S | DType::IQ1M => {
+            (coded::unit(dtype) * d, [signed(16, 0), signed(16, 8)], Min::None)
+        }
+        DType::MXFP4 => {
+            let upper = [scales[2 * lane], scales[2 * lane + 1]];
+            let d = f32::from_bits(u32::from(u16::from_le_bytes(upper)) << 16);
+            (d, [1, 1], Min::None)
+        }
+        _ if dtype.is_coded() => {
+            let scale = coded::unit(dtype) * d * f32::from(byte(16, 8, 0) as i8);
+            (scale, [1, 1], Min::None)
         }
         DType::Q3K | DType::Q6K => (d, [signed(16, 0), signed(16, 8)], Min::None),
         DType::IQ4XS => (d * f32::from(byte(16, 8, 0) as i8), [1, 1], Min::None),

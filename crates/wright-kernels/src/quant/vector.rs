@@ -57,6 +57,8 @@ pub(super) trait Vector: Copy {
 
     /// One f16 of each row: 16 bytes of each group.
     unsafe fn halves(from: Rows) -> Self::Float;
+    /// One bf16 of each row: 16 bytes of each group.
+    unsafe fn uppers(from: Rows) -> Self::Float;
     unsafe fn splat(x: f32) -> Self::Float;
     unsafe fn mul(a: Self::Float, b: Self::Float) -> Self::Float;
     /// a · b + c, rounded once.
@@ -150,6 +152,13 @@ impl Vector for Ymm {
     #[inline(always)]
     unsafe fn halves(from: Rows) -> __m256 {
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.at.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn uppers(from: Rows) -> __m256 {
+        unsafe {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.at.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -274,6 +283,15 @@ impl Vector for Zmm {
             let low = _mm_loadu_si128(from.at.cast());
             let high = _mm_loadu_si128(from.at.add(from.next).cast());
             _mm512_cvtph_ps(_mm256_set_m128i(high, low))
+        }
+    }
+    #[inline(always)]
+    unsafe fn uppers(from: Rows) -> __m512 {
+        unsafe {
+            let low = _mm_loadu_si128(from.at.cast());
+            let high = _mm_loadu_si128(from.at.add(from.next).cast());
+            let wide = _mm512_cvtepu16_epi32(_mm256_set_m128i(high, low));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
         }
     }
     #[inline(always)]

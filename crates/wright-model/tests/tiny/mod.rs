@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::Arc;
-use wright_kernels::{DType, Isa, quantize};
+use wright_kernels::{DType, Isa, QuantizeError, f32_to_f16, quantize};
 use wright_model::{Batch, Model, Precision, Segment, SeqId, Session, SessionOptions, Want};
 
 /// Random numbers that are the same everywhere.
@@ -102,7 +102,13 @@ impl Writer {
     pub fn tensor(&mut self, name: &str, dims: &[usize], dtype: DType, x: &[f32]) -> &mut Self {
         let row_bytes = dtype.row_bytes(dims[0]).unwrap();
         let mut bytes = vec![0; x.len() / dims[0] * row_bytes];
-        quantize(Isa::detect(), dtype, dims[0], x, None, &mut bytes).unwrap();
+        match quantize(Isa::detect(), dtype, dims[0], x, None, &mut bytes) {
+            Err(QuantizeError::ReadOnly { .. }) => {
+                let scale = x.iter().fold(0f32, |max, x| max.max(x.abs()));
+                random_blocks(dtype, scale, x.len() as u64, &mut bytes);
+            }
+            done => done.unwrap(),
+        }
         let dims: Vec<u64> = dims.iter().map(|&d| d as u64).collect();
         self.raw(name, &dims, dtype.ggml_id(), &bytes)
     }
@@ -117,6 +123,35 @@ impl Writer {
         out.resize(out.len().next_multiple_of(32), 0);
         out.extend(&self.data);
         out
+    }
+}
+
+/// Blocks of a format that has no writer here: any bits, and a scale that makes values of about
+/// the right size.
+fn random_blocks(dtype: DType, scale: f32, seed: u64, bytes: &mut [u8]) {
+    let mut random = Random(seed);
+    bytes.iter_mut().for_each(|byte| *byte = random.next() as u8);
+    let largest = match dtype {
+        DType::IQ3XXS | DType::IQ3S => 480.0,
+        DType::IQ2XXS | DType::IQ2XS | DType::IQ2S => 170.0,
+        DType::IQ1S | DType::IQ1M => 17.0,
+        _ => 1.0,
+    };
+    let d = f32_to_f16(scale / largest).to_le_bytes();
+    for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+        match dtype {
+            DType::TQ1_0 => block[52..54].copy_from_slice(&d),
+            DType::TQ2_0 => block[64..66].copy_from_slice(&d),
+            DType::MXFP4 => block[0] = 122 + block[0] % 3,
+            DType::IQ1M => {
+                // Its scale lies in the upper nibbles of four words.
+                for (i, word) in block[48..56].chunks_exact_mut(2).enumerate() {
+                    let nibble = u16::from_le_bytes(d) >> (4 * i) & 15;
+                    word[1] = word[1] & 15 | (nibble as u8) << 4;
+                }
+            }
+            _ => block[..2].copy_from_slice(&d),
+        }
     }
 }
 
