@@ -126,9 +126,9 @@ impl Coded {
     fn iq2_xxs(&mut self, block: &[u8]) {
         for (b, half) in block[2..].chunks_exact(8).enumerate() {
             let word = u32_at(half, 4);
-            for i in 0..4 {
+            for (i, &point) in half[..4].iter().enumerate() {
                 let to = 32 * b + 8 * i;
-                self.eight(to, IQ2_XXS + usize::from(half[i]), even(word >> (7 * i)));
+                self.eight(to, IQ2_XXS + usize::from(point), even(word >> (7 * i)));
             }
             self.odd_scale(2 * b, word >> 28);
             self.odd_scale(2 * b + 1, word >> 28);
@@ -234,7 +234,7 @@ impl Coded {
             for (digit, power) in POWERS.iter().take(digits).enumerate() {
                 for i in 0..len {
                     let rest = block[from + i].wrapping_mul(*power);
-                    self.codes[to + digit * len + i] = (u16::from(rest) * 3 >> 8) as u8;
+                    self.codes[to + digit * len + i] = ((u16::from(rest) * 3) >> 8) as u8;
                 }
             }
         }
