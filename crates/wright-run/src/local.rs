@@ -4,7 +4,7 @@ use crate::context::{self, Fitted};
 use crate::engine::{self, Engine, Goal, Job, Step};
 use crate::fill::Fill;
 use crate::load::{Clock, LoadError, LoadOptions};
-use crate::stream::{Answer, Sections, State};
+use crate::stream::{Answer, Sections, State, forms};
 use crate::{Sampler, Sampling, vocabulary};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -152,7 +152,7 @@ impl Local {
             }
         }
         if !request.tools.is_empty() && !calls_tools(template) {
-            return unsupported("call tools: its template has no <tool_call> form");
+            return unsupported("call tools: its template has no form for it that is known");
         }
         Ok(&request.tools)
     }
@@ -399,7 +399,7 @@ impl Local {
         }
         let bytes = self.tokenizer.token_bytes(id);
         // Some families make their section markers control tokens; others are no text.
-        if self.tokenizer.is_control(id) && !Sections::is_marker(bytes) {
+        if self.tokenizer.is_control(id) && !forms::is_marker(bytes) {
             return None;
         }
         match answer.push(bytes, sink) {
@@ -448,16 +448,17 @@ fn end(
 /// Which sections the family writes.
 fn sections(template: &Template, rendered: &Rendered, calls: bool) -> Sections {
     let text = rendered.text();
+    let reasoning = forms::reasoning(template.source());
     Sections {
-        reasoning: template.source().contains("<think>"),
-        opens_in_reasoning: text.trim_end().ends_with("<think>"),
-        calls,
+        reasoning,
+        opens_in_reasoning: reasoning.is_some_and(|marks| text.trim_end().ends_with(marks.open)),
+        calls: if calls { forms::calls(template.source()) } else { None },
     }
 }
 
-/// Whether the family writes calls in the form that [`crate::stream`] reads.
+/// Whether the family writes calls in a form that [`crate::stream`] reads.
 fn calls_tools(template: &Template) -> bool {
-    template.takes_tools() && template.source().contains("<tool_call>")
+    template.takes_tools() && forms::calls(template.source()).is_some()
 }
 
 /// A failure of the template, as callers see it.

@@ -8,6 +8,7 @@
 //! Stop strings are looked for in the text of the answer alone: not in the reasoning, and not in
 //! tool calls. This file knows no tokens and no model.
 
+pub(crate) mod forms;
 mod sections;
 mod stop;
 mod utf8;

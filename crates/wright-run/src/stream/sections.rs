@@ -1,31 +1,19 @@
 //! Reasoning and tool calls, told apart from the text that a model writes around them.
 //!
-//! `<think>…</think>` is reasoning where the family uses it, and only at the very start of an
-//! answer, so that a text *about* the tag stays text. `<tool_call>{"name": …, "arguments": …}
-//! </tool_call>` (Hermes, Qwen, SmolLM3 and many others) is a call where tools were offered. A call
-//! that is no such JSON stays text, as the model wrote it. Other families' forms are not known.
+//! Reasoning is what stands between a family's marks (`<think>…</think>` and its kin), and only at
+//! the very start of an answer, so that a text *about* the tag stays text. Calls are read in the
+//! family's own form ([`super::forms`]) where tools were offered; a call that cannot be read stays
+//! text, as the model wrote it.
 
-use serde_json::Value;
-
-const THINK: &str = "<think>";
-const THINK_END: &str = "</think>";
-const CALL: &str = "<tool_call>";
-const CALL_END: &str = "</tool_call>";
+use super::forms::{self, Marks};
 
 /// Which sections an answer may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Sections {
-    pub reasoning: bool,
+    pub reasoning: Option<Marks>,
     /// The template has opened the reasoning already.
     pub opens_in_reasoning: bool,
-    pub calls: bool,
-}
-
-impl Sections {
-    /// Whether a token is the marker of a section.
-    pub fn is_marker(bytes: &[u8]) -> bool {
-        [THINK, THINK_END, CALL, CALL_END].iter().any(|marker| marker.as_bytes() == bytes)
-    }
+    pub calls: Option<Marks>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +47,9 @@ pub(crate) struct Splitter {
 impl Splitter {
     pub fn new(sections: Sections) -> Self {
         let mode = match sections {
-            Sections { opens_in_reasoning: true, .. } => Mode::Reasoning,
-            Sections { reasoning: true, .. } => Mode::Start,
+            Sections { opens_in_reasoning: true, reasoning: Some(_), .. } => Mode::Reasoning,
+            Sections { reasoning: Some(_), .. } => Mode::Start,
+            Sections { calls: Some(calls), .. } if calls.is_bare() => Mode::Start,
             _ => Mode::Text,
         };
         let skip_blanks = mode == Mode::Reasoning;
@@ -80,7 +69,7 @@ impl Splitter {
         let held = std::mem::take(&mut self.held);
         let mut out = Vec::new();
         match self.mode {
-            Mode::Call => out.push(call_or_text(&held, "")),
+            Mode::Call => self.call_or_text(&held, "", &mut out),
             mode => self.emit(mode, held, &mut out),
         }
         out
@@ -91,31 +80,71 @@ impl Splitter {
         match self.mode {
             Mode::Start => {
                 let start = self.held.trim_start();
-                if let Some(rest) = start.strip_prefix(THINK) {
-                    self.held = rest.to_owned();
-                    self.enter(Mode::Reasoning, true);
-                    return true;
+                if let Some(marks) = self.sections.reasoning {
+                    if let Some(rest) = start.strip_prefix(marks.open) {
+                        self.held = rest.to_owned();
+                        self.enter(Mode::Reasoning, true);
+                        return true;
+                    }
+                    if marks.open.starts_with(start) {
+                        return false;
+                    }
                 }
-                if THINK.starts_with(start) {
+                if start.is_empty() {
                     return false;
                 }
-                self.enter(Mode::Text, false);
+                let is_bare = self.sections.calls.is_some_and(|calls| calls.is_bare());
+                let calls = is_bare && start.starts_with('{');
+                self.enter(if calls { Mode::Call } else { Mode::Text }, false);
                 true
             }
-            Mode::Reasoning => self.until(THINK_END, Mode::Text, out),
-            Mode::Text if self.sections.calls => self.until(CALL, Mode::Call, out),
+            Mode::Reasoning => {
+                let close = self.sections.reasoning.and_then(|marks| marks.close);
+                let passed = self.until(close.unwrap_or("</think>"), Mode::Text, out);
+                if passed && self.sections.calls.is_some_and(|calls| calls.is_bare()) {
+                    self.sections.reasoning = None;
+                    self.mode = Mode::Start;
+                }
+                passed
+            }
+            Mode::Text if self.marked_calls().is_some() => {
+                let open = self.marked_calls().map_or("", |marks| marks.open);
+                self.until(open, Mode::Call, out)
+            }
             Mode::Text => {
                 let held = std::mem::take(&mut self.held);
                 self.emit(Mode::Text, held, out);
                 false
             }
             Mode::Call => {
-                let Some(at) = self.held.find(CALL_END) else { return false };
-                out.push(call_or_text(&self.held[..at], CALL_END));
-                self.held.drain(..at + CALL_END.len());
+                let Some(close) = self.sections.calls.and_then(|marks| marks.close) else {
+                    return false;
+                };
+                let Some(at) = self.held.find(close) else { return false };
+                let body: String = self.held.drain(..at).collect();
+                self.held.drain(..close.len());
+                self.call_or_text(&body, close, out);
                 self.enter(Mode::Text, true);
                 true
             }
+        }
+    }
+
+    /// The form of calls that begin with a mark.
+    fn marked_calls(&self) -> Option<Marks> {
+        self.sections.calls.filter(|calls| !calls.is_bare())
+    }
+
+    fn call_or_text(&self, body: &str, end: &str, out: &mut Vec<Section>) {
+        let Some(marks) = self.sections.calls else { return };
+        match forms::parse(&marks, body) {
+            Some(calls) => {
+                let section = |(name, arguments)| Section::Call { name, arguments };
+                out.extend(calls.into_iter().map(section));
+            }
+            // A bare call's mark is still in its body.
+            None if marks.is_bare() => out.push(Section::Text(body.to_owned())),
+            None => out.push(Section::Text(format!("{}{body}{end}", marks.open))),
         }
     }
 
@@ -158,24 +187,4 @@ impl Splitter {
 /// How many bytes at the end of `text` are a proper beginning of `tag` (ASCII).
 fn overlap(text: &str, tag: &str) -> usize {
     (1..tag.len()).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
-}
-
-fn call_or_text(body: &str, end: &str) -> Section {
-    match parse_call(body) {
-        Some((name, arguments)) => Section::Call { name, arguments },
-        None => Section::Text(format!("{CALL}{body}{end}")),
-    }
-}
-
-/// Name and arguments of a call. Arguments that the model wrote as a string of JSON are taken out
-/// of the string.
-fn parse_call(body: &str) -> Option<(String, String)> {
-    let call: Value = serde_json::from_str(body.trim()).ok()?;
-    let name = call.get("name")?.as_str()?.to_owned();
-    let arguments = match call.get("arguments").or_else(|| call.get("parameters")) {
-        None | Some(Value::Null) => "{}".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-    };
-    Some((name, arguments))
 }

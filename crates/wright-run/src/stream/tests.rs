@@ -129,7 +129,7 @@ fn text_that_cannot_become_a_stop_string_is_not_held_back() {
 
 #[test]
 fn reasoning_is_told_apart_where_the_family_uses_it() {
-    let on = Sections { reasoning: true, ..Sections::default() };
+    let on = Sections { reasoning: super::forms::reasoning("<think>"), ..Sections::default() };
     let bytes = b"\n<think>\nhm, 1 < 2 </th\n</think>\n\nYes: <think> is a tag.";
     let want = vec![thought("hm, 1 < 2 </th\n"), text("Yes: <think> is a tag.")];
     assert_eq!(parts(bytes, on, &[]), (want, State::Going));
@@ -138,13 +138,17 @@ fn reasoning_is_told_apart_where_the_family_uses_it() {
     assert_eq!(off, vec![text("<think>x</think>")]);
     assert_eq!(parts(b" <thin", on, &[]).0, vec![text(" <thin")]);
     assert_eq!(parts(b"<think>unfinished </thi", on, &[]).0, vec![thought("unfinished </thi")]);
-    let open = Sections { reasoning: true, opens_in_reasoning: true, ..Sections::default() };
+    let open = Sections {
+        reasoning: super::forms::reasoning("<think>"),
+        opens_in_reasoning: true,
+        ..Sections::default()
+    };
     assert_eq!(parts(b"so</think>A", open, &[]).0, vec![thought("so"), text("A")]);
 }
 
 #[test]
 fn stop_strings_do_not_end_reasoning() {
-    let on = Sections { reasoning: true, ..Sections::default() };
+    let on = Sections { reasoning: super::forms::reasoning("<think>"), ..Sections::default() };
     let got = parts(b"<think>a\nb</think>c\nd", on, &["\n"]);
     assert_eq!(got, (vec![thought("a\nb"), text("c")], State::Stopped));
 }
@@ -156,7 +160,7 @@ fn call(index: u32, name: &str, arguments: &str) -> Part {
 
 #[test]
 fn tool_calls_are_read_and_what_is_none_stays_text() {
-    let on = Sections { calls: true, ..Sections::default() };
+    let on = Sections { calls: super::forms::calls("<tool_call>"), ..Sections::default() };
     let bytes = br#"Let me see. <tool_call>
 {"name": "time", "arguments": {"zone": "UTC", "b": 1}}
 </tool_call>
@@ -189,4 +193,33 @@ fn a_sink_that_has_enough_hears_no_more() {
     assert_eq!(answer.finish(&mut sink), State::Cancelled);
     assert_eq!(heard, 1);
     assert_eq!(answer.into_message().0.plain_text(), "abc");
+}
+
+#[test]
+fn calls_of_other_families_become_parts_wherever_tokens_end() {
+    let call = |parts: &[Part]| {
+        parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::ToolCall(call) => Some((call.name.clone(), call.arguments.clone())),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let mistral = Sections {
+        reasoning: super::forms::reasoning("[THINK]"),
+        calls: super::forms::calls("[TOOL_CALLS]"),
+        ..Sections::default()
+    };
+    let text = b"[THINK]look it up[/THINK]Now.[TOOL_CALLS]f[ARGS]{\"x\": 1}";
+    let (got, _) = parts(text, mistral, &[]);
+    assert!(matches!(&got[0], Part::Reasoning(thought) if thought.text == "look it up"), "{got:?}");
+    assert!(matches!(&got[1], Part::Text(said) if said.text == "Now."), "{got:?}");
+    assert_eq!(call(&got), [("f".to_owned(), "{\"x\":1}".to_owned())]);
+    let asked = r#"{"name": function name, "parameters": dictionary}"#;
+    let llama = Sections { calls: super::forms::calls(asked), ..Sections::default() };
+    let (got, _) = parts(b" {\"name\": \"f\", \"parameters\": {}}", llama, &[]);
+    assert_eq!(call(&got), [("f".to_owned(), "{}".to_owned())]);
+    let (got, _) = parts(b"{\"a\": 1} is JSON", llama, &[]);
+    assert!(matches!(&got[..], [Part::Text(said)] if said.text == "{\"a\": 1} is JSON"), "{got:?}");
 }
