@@ -7,6 +7,7 @@
 
 mod bench_peers;
 mod bench_quantize;
+mod fuzz;
 mod parity;
 mod peers;
 mod tidy;
@@ -26,6 +27,8 @@ usage: cargo xtask CHORE
                 perplexity, divergence, exports)
   bench-peers   compare speed with llama.cpp (--pairs N, --threads N, --write; or only: models,
                 formats, depth, batch, start)
+  fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N; or
+                only: gguf, safetensors, tokenizer, template)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&workspace_root(), rest),
         "parity" | "bench-peers" | "bench-quantize" if cfg!(debug_assertions) => in_release(&args),
         "bench-peers" => bench_peers::run(&workspace_root(), rest),
+        "fuzz" => fuzz::run(rest),
         "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "peers" => peers::run(&workspace_root(), rest),

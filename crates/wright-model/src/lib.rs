@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod convert;
 mod error;
 pub mod exec;
 mod forward;
@@ -24,6 +25,7 @@ pub mod network;
 pub mod probe;
 pub mod requantize;
 pub mod rope;
+pub mod safetensors;
 mod session;
 mod summary;
 

@@ -138,5 +138,5 @@ fn wanted_rows_are_those_of_the_whole() {
     };
     assert_eq!(wanted(Want::Last), whole[39 * n..]);
     assert_eq!(wanted(Want::From(31)), whole[31 * n..]);
-    assert_eq!(wanted(Want::None), []);
+    assert!(wanted(Want::None).is_empty());
 }

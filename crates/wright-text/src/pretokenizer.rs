@@ -273,6 +273,22 @@ fn cut<'t>(stages: &[Cut], text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 
     }
 }
 
+/// The name of the rule that cuts by these patterns, one after the other. `GPT2` and `DIGIT` stand
+/// for those of GPT-2 and for a single digit.
+pub(crate) fn name_of(patterns: &[&str]) -> Option<&'static str> {
+    let is = |stage: &Stage, pattern: &str| match (stage, pattern) {
+        (Split(own), "GPT2") => matches!(&GPT2, Split(gpt2) if own == gpt2),
+        (Split(own), "DIGIT") => matches!(&DIGIT, Split(digit) if own == digit),
+        (Split(own), pattern) => *own == pattern,
+        (TrailingSpace, _) => false,
+    };
+    let fits = |rule: &&Rule| {
+        rule.stages.len() == patterns.len()
+            && rule.stages.iter().zip(patterns).all(|(stage, pattern)| is(stage, pattern))
+    };
+    RULES.iter().find(fits).and_then(|rule| rule.names.first().copied())
+}
+
 /// The first name of each rule, for messages.
 pub(crate) fn names() -> Vec<&'static str> {
     RULES.iter().flat_map(|rule| rule.names.iter().copied().find(|n| !n.is_empty())).collect()

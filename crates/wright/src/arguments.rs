@@ -3,8 +3,8 @@
 
 use crate::failure::Failure;
 use crate::{
-    bench, chat, doctor, embed, help, imatrix, inspect, models, perplexity, pull, quantize, run,
-    shard, spelling, tokenize, train,
+    bench, chat, convert, doctor, embed, help, imatrix, inspect, models, perplexity, pull,
+    quantize, run, shard, spelling, tokenize, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -36,6 +36,7 @@ pub enum Verb {
     Bench(bench::Args),
     Shard(shard::Args),
     Train(train::Args),
+    Convert(convert::Args),
     Quantize(quantize::Args),
     Imatrix(imatrix::Args),
     Doctor(doctor::Args),

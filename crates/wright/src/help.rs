@@ -64,6 +64,7 @@ Wright runs and trains language models on your own machine.
   wright embed \"text\"                  text as a vector of numbers
   wright perplexity FILE.txt           how well a model knows a text
   wright bench                         how fast it is here
+  wright convert FOLDER                safetensors to a .gguf file
   wright quantize MODEL Q4_K_M         smaller files, better with wright imatrix
   wright shard TEXT -t bytes -o FILE   text to tokens to train on
   wright train CONFIG.toml             a model of your own from them

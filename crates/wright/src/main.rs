@@ -12,6 +12,7 @@ mod catalogue;
 mod chat;
 mod check;
 mod context;
+mod convert;
 mod disk;
 mod doctor;
 mod embed;
@@ -90,6 +91,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Bench(args) => bench::main(args, &context),
         Verb::Shard(args) => shard::main(args),
         Verb::Train(args) => train::main(args, &context),
+        Verb::Convert(args) => convert::main(args, &context),
         Verb::Quantize(args) => quantize::main(args, &context),
         Verb::Imatrix(args) => imatrix::main(args, &context),
         Verb::Doctor(args) => doctor::main(args, &context),

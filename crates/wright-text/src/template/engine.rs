@@ -109,7 +109,8 @@ fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
-        let Some(len) = rest[start..].find("%}").map(|len| len + 2) else { break };
+        // The end stands after the beginning: `{%}` is no tag.
+        let Some(len) = rest[start + 2..].find("%}").map(|len| len + 4) else { break };
         let tag = &rest[start..start + len];
         let inner = &tag[2..tag.len() - 2];
         let (open, inner) = split_control(inner, true);
@@ -150,5 +151,12 @@ mod tests {
         let source = "{% if a %}x{%- generation -%}y{% endgeneration %}{% endif %}{% raw";
         let want = "{% if a %}x{%- if true -%}y{% endif %}{% endif %}{% raw";
         assert_eq!(without_generation_tags(source), want);
+    }
+
+    #[test]
+    fn a_tag_that_ends_within_its_beginning_is_no_tag() {
+        for source in ["{%}", "{%}{%", "a {%} b %}", "{%%}"] {
+            assert_eq!(without_generation_tags(source), source);
+        }
     }
 }
