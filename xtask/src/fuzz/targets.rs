@@ -265,8 +265,8 @@ fn template_seeds() -> Vec<Vec<u8>> {
          {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
         "{%- set ns = namespace(x='') -%}{%- for m in messages -%}{%- set ns.x = ns.x ~ m.content \
          -%}{%- endfor -%}{{ ns.x | upper | replace('A', 'b') }}{{ messages | length }}",
-        "{% macro part(text) %}[{{ text.split(' ')[0] }}]{% endmacro %}{{ part(messages[0].content) }}\
-         {% for i in range(3) %}{{ i }}{% endfor %}{{ messages[1:] | tojson }}",
+        "{% macro part(text) %}[{{ text.split(' ')[0] }}]{% endmacro %}\
+         {{ part(messages[0].content) }}{% for i in range(3) %}{{ i }}{% endfor %}{{ messages[1:] | tojson }}",
     ]
     .map(|source| source.as_bytes().to_vec())
     .to_vec()
