@@ -271,6 +271,34 @@ impl Session {
         self.table.copy_prefix(from, to, len)
     }
 
+    /// The cache of positions `64 index..64 (index + 1)` of `seq`, to be kept elsewhere. None if
+    /// the sequence has not that many, or in the plain modes for tests.
+    pub fn export_block(&self, seq: SeqId, index: usize) -> Option<Vec<u8>> {
+        let Engine::Cpu(state) = &self.engine else { return None };
+        let is_whole = self.len(seq) >= (index + 1) * BLOCK;
+        is_whole.then(|| state.store.export_block(self.table.blocks(seq)[index]))
+    }
+
+    /// Lets `seq`, which ends at a multiple of 64, go on with 64 positions that another session of
+    /// the same model and options exported.
+    ///
+    /// # Errors
+    /// If the sequence is missing, ends elsewhere or has no room, or the bytes are no block of
+    /// this cache.
+    pub fn import_block(&mut self, seq: SeqId, bytes: &[u8]) -> Result<(), Error> {
+        let held = self.table.len(seq)?;
+        let Engine::Cpu(state) = &mut self.engine else {
+            return Err(Error::batch("the plain modes take no blocks"));
+        };
+        if !held.is_multiple_of(BLOCK) || bytes.len() != state.store.block_bytes() {
+            return Err(Error::batch("not a block that the sequence could go on with"));
+        }
+        self.table.extend(seq, BLOCK)?;
+        let block = self.table.blocks(seq)[held / BLOCK];
+        state.store.import_block(block, bytes);
+        Ok(())
+    }
+
     /// Runs the batch and returns the logits of its wanted rows, segment by segment.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+use crate::prefix::{BLOCK, PREFIX_MIN, Prefixes};
 use crate::{LogSoftmax, Sampler};
 use slot::{Slot, Work};
 use std::collections::VecDeque;
@@ -99,13 +100,18 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// With `drafts`, an answer that is written alone is tried several tokens at a time.
+    /// With `drafts`, an answer that is written alone is tried several tokens at a time; with
+    /// `prefixes`, prompts begin with what was read before.
     ///
     /// # Errors
     /// If the system does not give another thread.
-    pub fn start(session: Session, drafts: bool) -> std::io::Result<Engine> {
+    pub fn start(
+        session: Session,
+        drafts: bool,
+        prefixes: Option<Prefixes>,
+    ) -> std::io::Result<Engine> {
         let (jobs, inbox) = mpsc::channel();
-        let work = move || Scheduler::new(session, inbox, drafts).run();
+        let work = move || Scheduler::new(session, inbox, drafts, prefixes).run();
         let thread = std::thread::Builder::new().name("wright-engine".into()).spawn(work)?;
         Ok(Engine { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -145,16 +151,24 @@ struct Scheduler {
     turn: u64,
     open: bool,
     drafts: bool,
+    prefixes: Option<Prefixes>,
 }
 
 impl Scheduler {
-    fn new(session: Session, inbox: Receiver<Job>, drafts: bool) -> Self {
+    fn new(
+        session: Session,
+        inbox: Receiver<Job>,
+        drafts: bool,
+        prefixes: Option<Prefixes>,
+    ) -> Self {
         let slots = (0..session.n_seq()).map(|seq| Slot::new(SeqId(seq as u32))).collect();
-        Scheduler { session, inbox, slots, waiting: VecDeque::new(), turn: 0, open: true, drafts }
+        let waiting = VecDeque::new();
+        Scheduler { session, inbox, slots, waiting, turn: 0, open: true, drafts, prefixes }
     }
 
     fn run(mut self) {
         loop {
+            self.keep_prefixes();
             self.receive();
             self.admit();
             if self.slots.iter().all(|slot| slot.work.is_none()) {
@@ -237,13 +251,57 @@ impl Scheduler {
             self.session.clear(target).map_err(model_error)?;
             self.session.copy_prefix(source, target, n_shared).map_err(model_error)?;
         }
+        let writes = matches!(job.goal, Goal::Generate { .. });
+        if writes {
+            self.restore(target, &job.ids[..usable]).map_err(model_error)?;
+        }
+        let n_held = self.session.len(target);
         self.turn += 1;
         let slot = &mut self.slots[target.0 as usize];
         slot.turn = self.turn;
+        slot.n_unkept = if writes { job.ids.len() } else { 0 };
         slot.held.clear();
-        slot.held.extend_from_slice(&job.ids[..n_shared]);
-        let _ = job.steps.send(Step::Cached(n_shared));
+        slot.held.extend_from_slice(&job.ids[..n_held]);
+        let _ = job.steps.send(Step::Cached(n_held));
         Ok(())
+    }
+
+    /// Lets a sequence, which holds the first of `ids`, go on with blocks that were kept.
+    fn restore(&mut self, target: SeqId, ids: &[u32]) -> Result<(), wright_model::Error> {
+        let Some(prefixes) = self.prefixes.as_ref().filter(|_| ids.len() >= PREFIX_MIN) else {
+            return Ok(());
+        };
+        let first = self.session.len(target) / BLOCK;
+        for (index, key) in prefixes.keys(ids).iter().enumerate().skip(first) {
+            let Some(block) = prefixes.store.get(key) else { return Ok(()) };
+            if index == first {
+                self.session.truncate(target, first * BLOCK)?;
+            }
+            if self.session.import_block(target, &block).is_err() {
+                // Not one of ours after all: it is computed again.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the blocks of prompts that have been read to the store, once their answers are done.
+    fn keep_prefixes(&mut self) {
+        let Some(prefixes) = &self.prefixes else { return };
+        for slot in self.slots.iter_mut().filter(|slot| slot.work.is_none()) {
+            let n = std::mem::take(&mut slot.n_unkept).min(slot.held.len());
+            if n < PREFIX_MIN {
+                continue;
+            }
+            for (index, key) in prefixes.keys(&slot.held[..n]).iter().enumerate() {
+                if prefixes.store.has(key) {
+                    continue;
+                }
+                if let Some(block) = self.session.export_block(slot.seq, index) {
+                    prefixes.store.put(key, &block);
+                }
+            }
+        }
     }
 
     /// One forward pass over everything that is in work.

@@ -1,5 +1,6 @@
 //! What a local model is loaded with, and why loading fails.
 
+use crate::prefix::Prefixes;
 use std::ops::Range;
 use std::sync::Arc;
 use thiserror::Error;
@@ -27,6 +28,8 @@ pub struct LoadOptions {
     /// Whether an answer may be tried several tokens at a time where it repeats what was said:
     /// faster there, and the same tokens always.
     pub drafts: bool,
+    /// Beginnings of prompts that were read before, by this process or another.
+    pub prefixes: Option<Prefixes>,
     /// For the times in `Usage`, which are 0 without it.
     pub clock: Option<Clock>,
     /// Told what was repacked, while the model is loaded.
@@ -50,6 +53,7 @@ impl LoadOptions {
             n_seq: 1,
             kv: KvType::F16,
             drafts: true,
+            prefixes: None,
             clock: None,
             release: None,
             now: None,

@@ -69,8 +69,8 @@ impl Local {
         };
         let session = Session::releasing(model, session, &release)?;
         let n_ctx = session.n_ctx();
-        let engine =
-            Engine::start(session, options.drafts).map_err(|e| LoadError::Thread(e.to_string()))?;
+        let engine = Engine::start(session, options.drafts, options.prefixes.clone())
+            .map_err(|e| LoadError::Thread(e.to_string()))?;
         Ok(Local {
             options,
             description,

@@ -68,6 +68,9 @@ pub struct EngineFlags {
     /// Compute one token at a time, even where the answer repeats what was said; the same answer
     #[arg(long)]
     pub no_drafts: bool,
+    /// Neither look for prompts that were read before nor keep what is read
+    #[arg(long)]
+    pub no_prefix_cache: bool,
     /// Run a family of models that no other implementation was there to test
     #[arg(long)]
     pub unverified: bool,

@@ -6,11 +6,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::locate::{self, Located};
 use crate::mmap::Mapped;
+use crate::prefix_cache::{self, PrefixCache};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use wright_model::{Bytes, Error, ErrorKind, Model, Precision, SessionOptions};
-use wright_run::{LoadError, LoadOptions, Local};
+use wright_run::{LoadError, LoadOptions, Local, Prefixes};
 use wright_text::{Now, Tokenizer};
 
 /// A context this long fits small machines; more must be asked for.
@@ -131,12 +132,21 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         now: now(),
         unverified: flags.engine.unverified,
         drafts: !flags.engine.no_drafts,
+        prefixes: prefixes(&flags.engine, &mapped, context),
         ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
     };
     let local = Local::new(Arc::new(model), options).map_err(load_failure)?;
     mapped.check_unchanged()?;
     let is_base = located.entry.is_some_and(|entry| !entry.chat);
     Ok(Loaded { id: located.id, is_base, chat: Box::new(local), mapped })
+}
+
+/// Where prompts that were read before are found, beside the models.
+fn prefixes(flags: &EngineFlags, mapped: &Mapped, context: &Context) -> Option<Prefixes> {
+    let folder = context.home.models.parent().filter(|_| !flags.no_prefix_cache)?;
+    let store = Arc::new(PrefixCache::new(folder.join("prefixes")));
+    let how = format!("{} {:?}", env!("CARGO_PKG_VERSION"), precision(flags));
+    Some(Prefixes { store, model: prefix_cache::model_key(mapped, &how) })
 }
 
 /// The time, for templates that print the date: in UTC, whose offset is the only one that the

@@ -30,6 +30,7 @@ mod mmap;
 mod models;
 mod new_file;
 mod perplexity;
+mod prefix_cache;
 mod progress;
 mod pull;
 mod quantize;

@@ -69,6 +69,12 @@ impl Mapped {
         Ok(Mapped { map, file, path: path.to_owned(), stamp })
     }
 
+    /// When the file was last changed, in nanoseconds since 1970; 0 if nobody knows.
+    pub fn changed_ns(&self) -> u128 {
+        let since = self.stamp.modified.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
+        since.map_or(0, |since| since.as_nanos())
+    }
+
     /// Bytes that will be read soon: the system may fetch them from disk ahead of time.
     pub fn will_need(&self, range: Range<usize>) {
         #[cfg(unix)]

@@ -14,6 +14,8 @@ pub(super) struct Slot {
     pub held: Vec<u32>,
     /// When it was last given a job.
     pub turn: u64,
+    /// Tokens of its last prompt, of which blocks are yet to be kept for other processes.
+    pub n_unkept: usize,
     pub work: Option<Work>,
 }
 
@@ -53,7 +55,7 @@ impl Work {
 
 impl Slot {
     pub fn new(seq: SeqId) -> Self {
-        Slot { seq, held: Vec::new(), turn: 0, work: None }
+        Slot { seq, held: Vec::new(), turn: 0, n_unkept: 0, work: None }
     }
 
     /// Ids at the start that the cache holds already.

@@ -39,10 +39,10 @@ fn company_and_threads_change_nothing() {
     for precision in [Precision::Fast, Precision::Exact] {
         let alone = session(1, 1, precision);
         let n_vocab = alone.model().n_vocab() as u32;
-        let engine = Engine::start(alone, true).unwrap();
+        let engine = Engine::start(alone, true, None).unwrap();
         let expected = tokens(generate(&engine, &[1, 5, 9, 2], 24, n_vocab));
         assert_eq!(expected.len(), 24);
-        let engine = Engine::start(session(2, 3, precision), true).unwrap();
+        let engine = Engine::start(session(2, 3, precision), true, None).unwrap();
         let others = [vec![3, 3, 8], (1..60).map(|i| i % 40).collect(), vec![1, 5, 9, 2, 7]];
         let mut crowd: Vec<_> =
             others.iter().map(|ids| generate(&engine, ids, 30, n_vocab)).collect();
@@ -57,7 +57,7 @@ fn company_and_threads_change_nothing() {
 fn what_the_cache_holds_is_not_read_again_and_changes_nothing() {
     let session = session(1, 2, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     let ids: Vec<u32> = (1..50).collect();
     let first: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
     let second: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
@@ -73,7 +73,7 @@ fn what_the_cache_holds_is_not_read_again_and_changes_nothing() {
 fn the_context_ends_an_answer_and_a_long_prompt_is_refused() {
     let session = session(1, 1, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     let steps: Vec<Step> = generate(&engine, &[1; 120], 1000, n_vocab).into_iter().collect();
     assert_eq!(steps.last(), Some(&Step::End));
     assert_eq!(steps.iter().filter(|s| matches!(s, Step::Token { .. })).count(), 9);
@@ -86,7 +86,7 @@ fn the_context_ends_an_answer_and_a_long_prompt_is_refused() {
 fn scores_are_the_log_probabilities_that_generation_reports() {
     let session = session(1, 1, Precision::Exact);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     let mut ids = vec![1, 5, 9, 2];
     let mut logprobs = Vec::new();
     for step in tokens(generate(&engine, &ids, 12, n_vocab)) {
@@ -111,7 +111,7 @@ fn scores_are_the_log_probabilities_that_generation_reports() {
 fn a_cancelled_job_frees_its_slot() {
     let session = session(1, 1, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     drop(generate(&engine, &[1, 2], 100, n_vocab));
     assert_eq!(tokens(generate(&engine, &[1, 2, 3], 5, n_vocab)).len(), 5);
 }
@@ -127,7 +127,7 @@ fn submit(engine: &Engine, ids: &[u32], goal: Goal) -> Receiver<Step> {
 fn one_bad_request_does_not_harm_those_beside_it() {
     let session = session(1, 3, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     let good = generate(&engine, &[1, 5, 9], 20, n_vocab);
     let bad = generate(&engine, &[2, n_vocab], 20, n_vocab);
     let also_good = generate(&engine, &[1, 5, 9], 20, n_vocab);
@@ -141,7 +141,7 @@ fn one_bad_request_does_not_harm_those_beside_it() {
 fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
     let session = session(1, 2, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     let running = generate(&engine, &[1, 2], 120, n_vocab);
     let fatal = submit(&engine, &[3], Goal::Panic);
     let waiting: Vec<_> = (0..4)
@@ -165,7 +165,7 @@ fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
 fn a_conversation_stays_when_another_begins_alike() {
     let session = session(1, 3, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
-    let engine = Engine::start(session, true).unwrap();
+    let engine = Engine::start(session, true, None).unwrap();
     let a: Vec<u32> = (1..50).collect();
     let b: Vec<u32> = (1..30).chain(1..20).collect();
     let cached = |ids: &[u32]| generate(&engine, ids, 1, n_vocab).into_iter().next();
@@ -193,7 +193,7 @@ fn drafts_change_the_number_of_passes_and_nothing_else() {
             let run = |drafts: bool| -> Vec<Step> {
                 let session = session(1, 1, precision);
                 let n_vocab = session.model().n_vocab() as u32;
-                let engine = Engine::start(session, drafts).unwrap();
+                let engine = Engine::start(session, drafts, None).unwrap();
                 let sampler = Box::new(Sampler::new(sampling.clone(), n_vocab));
                 let goal = Goal::Generate { sampler, max_tokens: 500, top: Some(2) };
                 submit(&engine, &prompt, goal).into_iter().collect()
@@ -215,4 +215,49 @@ fn drafts_change_the_number_of_passes_and_nothing_else() {
         }
     }
     assert!(n_accepted > 20 && n_rejected > 0, "{n_accepted} accepted, {n_rejected} rejected");
+}
+
+/// A store in memory, which counts what it was asked for.
+#[derive(Default)]
+struct Shelf(std::sync::Mutex<std::collections::HashMap<crate::BlockKey, Vec<u8>>>);
+
+impl crate::BlockStore for Shelf {
+    fn get(&self, key: &crate::BlockKey) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(key).cloned()
+    }
+    fn has(&self, key: &crate::BlockKey) -> bool {
+        self.0.lock().unwrap().contains_key(key)
+    }
+    fn put(&self, key: &crate::BlockKey, block: &[u8]) {
+        self.0.lock().unwrap().insert(*key, block.to_vec());
+    }
+}
+
+#[test]
+fn a_prompt_read_by_another_engine_is_not_read_again_and_changes_nothing() {
+    let session = || {
+        let options = SessionOptions { threads: 1, n_ctx: 512, ..Default::default() };
+        Session::new(Arc::clone(session(1, 1, Precision::Fast).model()), options).unwrap()
+    };
+    let n_vocab = session().model().n_vocab() as u32;
+    let shelf = Arc::new(Shelf::default());
+    let prefixes = |model| Some(Prefixes { store: shelf.clone(), model: [model; 32] });
+    let ask = |ids: &[u32], model: u8| -> (usize, Vec<Step>) {
+        let engine = Engine::start(session(), true, prefixes(model)).unwrap();
+        let steps: Vec<Step> = generate(&engine, ids, 20, n_vocab).into_iter().collect();
+        let Some(Step::Cached(n)) = steps.first() else { panic!("no first step") };
+        (*n, steps.into_iter().filter(|s| matches!(s, Step::Token { .. })).collect())
+    };
+    let a: Vec<u32> = (0..330).map(|i| (i * 7 + i / 9) % n_vocab).collect();
+    let mut b = a.clone();
+    b[200..].iter_mut().for_each(|id| *id = (*id + 1) % n_vocab);
+    let (n, first) = ask(&a, 1);
+    assert_eq!((n, first.len()), (0, 20));
+    assert_eq!(ask(&a, 1), (320, first.clone()));
+    assert_eq!(ask(&b, 1).0, 192, "what both begin with");
+    assert_eq!(ask(&a, 2), (0, first.clone()), "another model");
+    // A block that is not one is computed again.
+    let keys = prefixes(1).unwrap().keys(&a);
+    crate::BlockStore::put(&*shelf, &keys[2], b"nonsense");
+    assert_eq!(ask(&a, 1), (128, first));
 }

@@ -52,6 +52,39 @@ impl Values {
             Values::F32(all) => all.copy_within(from, to),
         }
     }
+
+    /// Appends the values of `range`, little-endian.
+    fn write(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        match self {
+            Values::F16(all) => out.extend(all[range].iter().flat_map(|v| v.to_le_bytes())),
+            Values::F32(all) => out.extend(all[range].iter().flat_map(|v| v.to_le_bytes())),
+        }
+    }
+
+    /// Takes the values of `range` from the front of `bytes`, and returns what is left.
+    fn read<'b>(&mut self, range: Range<usize>, bytes: &'b [u8]) -> &'b [u8] {
+        let (mine, rest) = bytes.split_at(range.len() * self.value_bytes());
+        match self {
+            Values::F16(all) => {
+                for (to, from) in all[range].iter_mut().zip(mine.as_chunks().0) {
+                    *to = u16::from_le_bytes(*from);
+                }
+            }
+            Values::F32(all) => {
+                for (to, from) in all[range].iter_mut().zip(mine.as_chunks().0) {
+                    *to = f32::from_le_bytes(*from);
+                }
+            }
+        }
+        rest
+    }
+
+    fn value_bytes(&self) -> usize {
+        match self {
+            Values::F16(_) => 2,
+            Values::F32(_) => 4,
+        }
+    }
 }
 
 /// One layer's part of the cache.
@@ -104,6 +137,35 @@ impl KvStore {
                 let from = copy.from as usize * len;
                 side.copy(from..from + len, copy.to as usize * len);
             }
+        }
+    }
+
+    /// Bytes of one block, in every layer.
+    pub fn block_bytes(&self) -> usize {
+        let sides = self.layers.iter().flat_map(|layer| [&layer.k, &layer.v]);
+        sides.map(|side| side.len() / self.n_blocks * side.value_bytes()).sum()
+    }
+
+    /// A block's contents: layer by layer, keys before values.
+    pub fn export_block(&self, block: u32) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.block_bytes());
+        for side in self.layers.iter().flat_map(|layer| [&layer.k, &layer.v]) {
+            let len = side.len() / self.n_blocks;
+            side.write(block as usize * len..(block as usize + 1) * len, &mut bytes);
+        }
+        bytes
+    }
+
+    /// Fills a block with what [`KvStore::export_block`] gave.
+    ///
+    /// # Panics
+    /// If it is not [`KvStore::block_bytes`] long.
+    pub fn import_block(&mut self, block: u32, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.block_bytes(), "the bytes of one block");
+        let mut rest = bytes;
+        for side in self.layers.iter_mut().flat_map(|layer| [&mut layer.k, &mut layer.v]) {
+            let len = side.len() / self.n_blocks;
+            rest = side.read(block as usize * len..(block as usize + 1) * len, rest);
         }
     }
 }

@@ -1,0 +1,205 @@
+//! Blocks of prompts that were read before, in a folder: a file for each, named by its hash.
+//!
+//! Files are written aside and renamed, so that another process sees all of one or nothing; one
+//! that does not match its checksum is removed. The folder is bounded: what was not used for
+//! longest goes first. Whatever fails here is only slower, so nothing is reported.
+
+use crate::disk;
+use crate::mmap::Mapped;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+use wright_run::{BlockKey, BlockStore};
+
+/// Bytes that the folder may hold.
+const BYTES_MAX: u64 = 2 << 30;
+/// Nothing is kept where less of the disk than this is free.
+const FREE_MIN: u64 = 4 << 30;
+/// Files that a process which died left half-written are removed when they are this old.
+const STALE: Duration = Duration::from_secs(3600);
+/// To be raised when kernels give other bytes or blocks another layout.
+const VERSION: u32 = 1;
+
+const MAGIC: &[u8; 8] = b"wrprefix";
+/// Magic, checksum (u32), zeros to 16.
+const HEADER: usize = 16;
+const EXTENSION: &str = "kv";
+
+/// Parts of a model's file that are hashed, and bytes of each: a file of the same length and time
+/// of change that is equal in all of them is the same model.
+const SAMPLES: usize = 1024;
+const SAMPLE_BYTES: usize = 256;
+
+/// The folder.
+pub struct PrefixCache {
+    folder: PathBuf,
+    /// Bytes written by this process since it last looked at the size of the whole.
+    written: AtomicU64,
+}
+
+impl PrefixCache {
+    /// A cache in `folder`, which need not exist yet.
+    pub fn new(folder: PathBuf) -> PrefixCache {
+        PrefixCache { folder, written: AtomicU64::new(0) }
+    }
+
+    fn path(&self, key: &BlockKey) -> PathBuf {
+        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(name).with_extension(EXTENSION)
+    }
+
+    fn write(&self, key: &BlockKey, block: &[u8]) -> std::io::Result<()> {
+        create_private(&self.folder)?;
+        if disk::free_bytes(&self.folder).is_some_and(|free| free < FREE_MIN) {
+            return Ok(());
+        }
+        let path = self.path(key);
+        let partial = path.with_extension(format!("{}.partial", std::process::id()));
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..12].copy_from_slice(&crc32fast::hash(block).to_le_bytes());
+        let mut file = File::create(&partial)?;
+        let written = file.write_all(&header).and_then(|()| file.write_all(block));
+        let kept = written.and_then(|()| fs::rename(&partial, &path));
+        if kept.is_err() {
+            let _ = fs::remove_file(&partial);
+        }
+        kept?;
+        if self.written.fetch_add(block.len() as u64, Ordering::Relaxed) > BYTES_MAX / 16 {
+            self.shrink();
+        }
+        Ok(())
+    }
+
+    /// Removes what was not used for longest until the folder is within its bounds.
+    fn shrink(&self) {
+        self.written.store(0, Ordering::Relaxed);
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for entry in entries.flatten() {
+            let (Ok(metadata), path) = (entry.metadata(), entry.path()) else { continue };
+            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            if path.extension().is_some_and(|e| e == EXTENSION) {
+                files.push((used, metadata.len(), path));
+            } else if used.elapsed().is_ok_and(|age| age > STALE) {
+                let _ = fs::remove_file(path);
+            }
+        }
+        files.sort();
+        let mut total: u64 = files.iter().map(|(_, len, _)| len).sum();
+        for (_, len, path) in files {
+            if total <= BYTES_MAX {
+                return;
+            }
+            if fs::remove_file(path).is_ok() {
+                total -= len;
+            }
+        }
+    }
+}
+
+impl Drop for PrefixCache {
+    fn drop(&mut self) {
+        if *self.written.get_mut() > 0 {
+            self.shrink();
+        }
+    }
+}
+
+impl BlockStore for PrefixCache {
+    fn get(&self, key: &BlockKey) -> Option<Vec<u8>> {
+        let path = self.path(key);
+        let mut bytes = fs::read(&path).ok()?;
+        let is_whole = bytes.len() > HEADER
+            && &bytes[..8] == MAGIC
+            && bytes[8..12] == crc32fast::hash(&bytes[HEADER..]).to_le_bytes();
+        if !is_whole {
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        // For `shrink`: this one is in use.
+        let _ = File::options().append(true).open(&path).map(|f| f.set_modified(SystemTime::now()));
+        bytes.drain(..HEADER);
+        Some(bytes)
+    }
+
+    fn has(&self, key: &BlockKey) -> bool {
+        self.path(key).is_file()
+    }
+
+    fn put(&self, key: &BlockKey, block: &[u8]) {
+        // A full disk or a folder that may not be written to: the prompt is read again next time.
+        let _ = self.write(key, block);
+    }
+}
+
+/// Prompts can be told from their blocks: the folder is for this user alone.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// What the blocks of the model in `mapped` are known by; `how` is whatever else they depend on.
+pub fn model_key(mapped: &Mapped, how: &str) -> BlockKey {
+    let bytes: &[u8] = (*mapped).as_ref();
+    let mut hash = Sha256::new();
+    hash.update(VERSION.to_le_bytes());
+    hash.update(how.as_bytes());
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(mapped.changed_ns().to_le_bytes());
+    let step = (bytes.len() / SAMPLES).max(1);
+    for sample in bytes.chunks(step) {
+        hash.update(&sample[..sample.len().min(SAMPLE_BYTES)]);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_comes_back_and_a_damaged_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = PrefixCache::new(folder.path().join("prefixes"));
+        let (key, other) = ([7; 32], [8; 32]);
+        assert!(!cache.has(&key) && cache.get(&key).is_none());
+        let block: Vec<u8> = (0..5000u32).map(|i| (i * 31) as u8).collect();
+        cache.put(&key, &block);
+        assert_eq!(cache.get(&key).as_deref(), Some(&block[..]));
+        assert!(cache.has(&key) && !cache.has(&other));
+        for damage in [0, 9, HEADER, HEADER + 4000] {
+            cache.put(&key, &block);
+            let mut bytes = fs::read(cache.path(&key)).unwrap();
+            bytes[damage] ^= 1;
+            fs::write(cache.path(&key), bytes).unwrap();
+            assert!(cache.get(&key).is_none(), "byte {damage}");
+            assert!(!cache.has(&key), "it is gone");
+        }
+        cache.put(&key, &block);
+        fs::write(cache.path(&key), &fs::read(cache.path(&key)).unwrap()[..100]).unwrap();
+        assert!(cache.get(&key).is_none());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_folder_is_private_and_what_cannot_be_written_is_no_failure() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let cache = PrefixCache::new(folder.path().join("prefixes"));
+        cache.put(&[1; 32], &[1, 2, 3]);
+        let mode = fs::metadata(folder.path().join("prefixes")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let file = folder.path().join("file");
+        fs::write(&file, "no folder").unwrap();
+        let cache = PrefixCache::new(file);
+        cache.put(&[1; 32], &[1, 2, 3]);
+        assert!(cache.get(&[1; 32]).is_none());
+    }
+}
