@@ -10,6 +10,7 @@
 mod files;
 mod measure;
 mod report;
+mod seven;
 
 use crate::Failure;
 use crate::peers::Peers;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 const USAGE: &str = "\
 usage: cargo xtask bench-peers [--pairs N] [--threads N] [--write] [CASE…]
 
-cases: models formats depth batch start (all, if none is named)";
+cases: models formats seven depth batch start (all, if none is named)";
 const PAIRS_MIN: usize = 5;
 /// What llama-quantize makes of SmolLM2 to compare formats.
 const FORMATS: &[&str] = &["Q4_0", "Q4_K", "Q5_0", "Q5_K", "Q6_K", "Q8_0", "F16", "BF16"];
@@ -48,7 +49,7 @@ impl Options {
                 "--pairs" => options.pairs = number()?,
                 "--threads" => options.threads = number()?,
                 "--write" => options.write = true,
-                "models" | "formats" | "depth" | "batch" | "start" => {
+                "models" | "formats" | "seven" | "depth" | "batch" | "start" => {
                     options.cases.push(arg.clone());
                 }
                 _ => return Err(format!("`{arg}` is not known\n\n{USAGE}").into()),
@@ -90,6 +91,11 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
         for (name, path) in formats(&peers)? {
             rows.extend(bench.rates(&name, &path, &[Test::Read(512), Test::Write(128)], 0)?);
         }
+    }
+    if options.wants("seven") {
+        let path = seven::model(&peers)?;
+        let tests = [Test::Read(128), Test::Write(16)];
+        rows.extend(bench.rates("7B shape Q4_K_M", &path, &tests, 0)?);
     }
     if options.wants("depth") {
         rows.extend(bench.rates("SmolLM2 Q4_1", &smol, &[Test::Read(4096)], 0)?);
