@@ -21,6 +21,9 @@ const MT: usize = 2;
 const NT: usize = 3;
 /// Outputs in a tile of a single row.
 const NT_ONE: usize = 6;
+/// The same where there are 32 registers.
+const MT_WIDE: usize = 6;
+const NT_ONE_WIDE: usize = 12;
 /// Length of K in which tiles run: 3 rows of weights and 2 of activations fit 32 KiB.
 const K_BLOCK: usize = 1536;
 /// Rows of activations that stay in the second-level cache while weights pass.
@@ -219,31 +222,48 @@ impl Block {
         let mut i = 0;
         // SAFETY: tiles stay within m and n.
         unsafe {
+            if V::REGISTERS >= 32 {
+                while i + MT_WIDE <= m {
+                    let j = self.tiles::<V, S, MT_WIDE, NT>(i, 0, n, sums);
+                    self.tiles::<V, S, MT_WIDE, 1>(i, j, n, sums);
+                    i += MT_WIDE;
+                }
+            }
             while i + MT <= m {
-                let mut j = 0;
-                while j + NT <= n {
-                    self.tile::<V, S, MT, NT>(i, j, n, sums);
-                    j += NT;
-                }
-                while j < n {
-                    self.tile::<V, S, MT, 1>(i, j, n, sums);
-                    j += 1;
-                }
+                let j = self.tiles::<V, S, MT, NT>(i, 0, n, sums);
+                self.tiles::<V, S, MT, 1>(i, j, n, sums);
                 i += MT;
             }
             while i < m {
                 let mut j = 0;
-                while j + NT_ONE <= n {
-                    self.tile::<V, S, 1, NT_ONE>(i, j, n, sums);
-                    j += NT_ONE;
+                if V::REGISTERS >= 32 {
+                    j = self.tiles::<V, S, 1, NT_ONE_WIDE>(i, j, n, sums);
                 }
-                while j < n {
-                    self.tile::<V, S, 1, 1>(i, j, n, sums);
-                    j += 1;
-                }
+                j = self.tiles::<V, S, 1, NT_ONE>(i, j, n, sums);
+                self.tiles::<V, S, 1, 1>(i, j, n, sums);
                 i += 1;
             }
         }
+    }
+
+    /// Tiles of N outputs from `j` on, as many as there are. Gives the first output that is left.
+    ///
+    /// # Safety
+    /// As [`Block::run`], with `i + M <= m`.
+    #[inline(always)]
+    unsafe fn tiles<V: Lanes, S: Stored, const M: usize, const N: usize>(
+        &self,
+        i: usize,
+        mut j: usize,
+        n: usize,
+        sums: *mut f32,
+    ) -> usize {
+        while j + N <= n {
+            // SAFETY: as the caller promises, and these outputs are there.
+            unsafe { self.tile::<V, S, M, N>(i, j, n, sums) };
+            j += N;
+        }
+        j
     }
 
     /// Rows `i..i + M`, outputs `j..j + N`.
@@ -277,6 +297,12 @@ impl Block {
                 let xs: [V; M] = std::array::from_fn(|a| V::load_at(x.add(a * self.x_stride + at)));
                 let ws: [V; N] =
                     std::array::from_fn(|b| S::load(w.add(b * self.w_stride + at * S::BYTES)));
+                if M == 1 {
+                    // The outputs of the next tile: rows are too short for the processor to guess.
+                    for b in N..2 * N {
+                        fetch(w.wrapping_add(b * self.w_stride + at * S::BYTES));
+                    }
+                }
                 for (row, x) in tile.iter_mut().zip(xs) {
                     for (sum, w) in row.iter_mut().zip(ws) {
                         *sum = w.mul_add(x, *sum);
@@ -321,6 +347,18 @@ impl Block {
             }
         }
     }
+}
+
+/// Asks for the bytes at an address; one that is not there is harmless.
+#[inline(always)]
+fn fetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address does nothing but fetch, and every x86-64 has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 #[cfg(test)]

@@ -24,8 +24,9 @@ const STALE: Duration = Duration::from_secs(3600);
 const VERSION: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"wrprefix";
-/// Magic, checksum (u32), zeros to 16.
-const HEADER: usize = 16;
+/// At the end of a file, so that what is before can be used where it lies: magic, checksum (u32),
+/// zeros to 16.
+const TRAILER: usize = 16;
 const EXTENSION: &str = "kv";
 
 /// Parts of a model's file that are hashed, and bytes of each: a file of the same length and time
@@ -58,11 +59,11 @@ impl PrefixCache {
         }
         let path = self.path(key);
         let partial = path.with_extension(format!("{}.partial", std::process::id()));
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(MAGIC);
-        header[8..12].copy_from_slice(&crc32fast::hash(block).to_le_bytes());
+        let mut trailer = [0; TRAILER];
+        trailer[..8].copy_from_slice(MAGIC);
+        trailer[8..12].copy_from_slice(&crc32fast::hash(block).to_le_bytes());
         let mut file = File::create(&partial)?;
-        let written = file.write_all(&header).and_then(|()| file.write_all(block));
+        let written = file.write_all(block).and_then(|()| file.write_all(&trailer));
         let kept = written.and_then(|()| fs::rename(&partial, &path));
         if kept.is_err() {
             let _ = fs::remove_file(&partial);
@@ -113,16 +114,17 @@ impl BlockStore for PrefixCache {
     fn get(&self, key: &BlockKey) -> Option<Vec<u8>> {
         let path = self.path(key);
         let mut bytes = fs::read(&path).ok()?;
-        let is_whole = bytes.len() > HEADER
-            && &bytes[..8] == MAGIC
-            && bytes[8..12] == crc32fast::hash(&bytes[HEADER..]).to_le_bytes();
+        let (block, trailer) = bytes.split_at(bytes.len().saturating_sub(TRAILER));
+        let is_whole = trailer.len() == TRAILER
+            && &trailer[..8] == MAGIC
+            && trailer[8..12] == crc32fast::hash(block).to_le_bytes();
         if !is_whole {
             let _ = fs::remove_file(&path);
             return None;
         }
         // For `shrink`: this one is in use.
         let _ = File::options().append(true).open(&path).map(|f| f.set_modified(SystemTime::now()));
-        bytes.drain(..HEADER);
+        bytes.truncate(bytes.len() - TRAILER);
         Some(bytes)
     }
 
@@ -174,7 +176,7 @@ mod tests {
         cache.put(&key, &block);
         assert_eq!(cache.get(&key).as_deref(), Some(&block[..]));
         assert!(cache.has(&key) && !cache.has(&other));
-        for damage in [0, 9, HEADER, HEADER + 4000] {
+        for damage in [0, 4000, block.len(), block.len() + 9] {
             cache.put(&key, &block);
             let mut bytes = fs::read(cache.path(&key)).unwrap();
             bytes[damage] ^= 1;
