@@ -101,7 +101,8 @@ impl Error {
                 .into(),
             Error::Version { .. } => "convert the model anew with a current converter".into(),
             Error::Split { .. } => {
-                "join the parts into one file first, for instance with llama-gguf-split --merge"
+                "name the first part, with the others beside it under their own names \
+                 (NAME-00001-of-00003.gguf), or merge them into one file"
                     .into()
             }
             Error::TensorType { .. } => {

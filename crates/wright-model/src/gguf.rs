@@ -25,6 +25,8 @@ pub struct TensorInfo {
     pub dtype: DType,
     /// Where its bytes lie in the file; inside it, and of exactly the right length.
     pub at: Range<usize>,
+    /// Which part of a split model that file is; 0 for all others.
+    pub part: usize,
 }
 
 impl TensorInfo {
@@ -119,6 +121,52 @@ impl Gguf {
         }
         Ok(Gguf { version, alignment, metadata, tensors })
     }
+}
+
+impl Gguf {
+    /// Reads the parts of a split model, in order, as if they were one file: the metadata of the
+    /// first, and the tensors of all.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`], and if a part is missing, out of order or of another model.
+    pub fn parse_parts(parts: &[Arc<dyn Bytes>]) -> Result<Gguf, Error> {
+        if let [whole] = parts {
+            return Gguf::parse(whole);
+        }
+        let mut parsed = parts.iter().map(Gguf::parse_part).enumerate();
+        let Some((_, first)) = parsed.next() else {
+            return Err(Error::malformed("the split model", "it has no part"));
+        };
+        let mut all = first?;
+        check_part(&all.metadata, 0, parts.len())?;
+        for (index, part) in parsed {
+            let part = part?;
+            check_part(&part.metadata, index, parts.len())?;
+            all.tensors.extend(part.tensors.into_iter().map(|t| TensorInfo { part: index, ..t }));
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = all.tensors.iter().find(|t| !names.insert(t.name.as_str())) {
+            let what = format!("tensor {}", twice.name);
+            return Err(Error::malformed(what, "it is in two parts"));
+        }
+        let said = all.metadata.u32("split.tensors.count").map(|n| n as usize);
+        if let Some(n) = said.filter(|&n| n != all.tensors.len()) {
+            let why = format!("it has {} tensors, and should have {n}", all.tensors.len());
+            return Err(Error::malformed("the split model", why));
+        }
+        Ok(all)
+    }
+}
+
+/// Whether a file is part `index` of `count`.
+fn check_part(metadata: &Metadata, index: usize, count: usize) -> Result<(), Error> {
+    let number = |key: &str| metadata.u32(key).map(|n| n as usize);
+    let (no, of) = (number("split.no"), number("split.count"));
+    if no == Some(index) && of == Some(count) {
+        return Ok(());
+    }
+    let why = format!("it says that it is {no:?} of {of:?}, counted from 0");
+    Err(Error::malformed(format!("part {} of {count}", index + 1), why))
 }
 
 fn read_version(reader: &mut Reader<'_>) -> Result<u32, Error> {
@@ -339,7 +387,7 @@ impl<'a> Reader<'a> {
         let Some(size) = size else {
             return Err(Error::malformed(what, format!("{} is too large", shape(&dims))));
         };
-        Ok((TensorInfo { name: name.to_owned(), dims, dtype, at: 0..size }, offset))
+        Ok((TensorInfo { name: name.to_owned(), dims, dtype, at: 0..size, part: 0 }, offset))
     }
 }
 

@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     fn tensor(name: &str, dims: &[usize]) -> TensorInfo {
-        TensorInfo { name: name.into(), dims: dims.to_vec(), dtype: DType::F16, at: 0..0 }
+        TensorInfo { name: name.into(), dims: dims.to_vec(), dtype: DType::F16, at: 0..0, part: 0 }
     }
 
     #[test]

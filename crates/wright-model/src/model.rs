@@ -16,7 +16,8 @@ impl<T: AsRef<[u8]> + Send + Sync + ?Sized> Bytes for T {}
 
 /// A model that can be run. Weights are read from the file's bytes, which it keeps alive.
 pub struct Model {
-    bytes: Arc<dyn Bytes>,
+    /// The file, or the parts of a split one.
+    parts: Vec<Arc<dyn Bytes>>,
     gguf: Gguf,
     config: Config,
     network: Network,
@@ -30,19 +31,26 @@ impl Model {
     /// # Errors
     /// If the file is damaged, or is no model that can be run here; see [`Error`].
     pub fn from_gguf(bytes: Arc<dyn Bytes>) -> Result<Model, Error> {
-        let gguf = Gguf::parse(&bytes)?;
-        let file = (*bytes).as_ref();
+        Model::from_parts(vec![bytes])
+    }
+
+    /// As [`Model::from_gguf`], of a model that is split over several files, in their order.
+    ///
+    /// # Errors
+    /// As [`Model::from_gguf`], and if the parts are not those of one model.
+    pub fn from_parts(parts: Vec<Arc<dyn Bytes>>) -> Result<Model, Error> {
+        let gguf = Gguf::parse_parts(&parts)?;
         let config = Config::read(&gguf.metadata, gguf.tensors.len())?;
-        let vector = |id: WeightId| values(&gguf.tensors[id.index()], file);
+        let vector = |id: WeightId| values(&gguf.tensors[id.index()], &parts);
         let network = Network::bind(&config, &gguf.tensors, vector)?;
         // Biases of experts have two dimensions.
         let is_vector = |t: &TensorInfo| {
             let is_affine = [".bias", "_norm.weight"].iter().any(|end| t.name.ends_with(end));
             t.dims.len() == 1 || is_affine
         };
-        let vectors = gguf.tensors.iter().map(|t| is_vector(t).then(|| values(t, file).into()));
+        let vectors = gguf.tensors.iter().map(|t| is_vector(t).then(|| values(t, &parts).into()));
         let vectors = vectors.collect();
-        Ok(Model { bytes, gguf, config, network, vectors })
+        Ok(Model { parts, gguf, config, network, vectors })
     }
 
     pub fn metadata(&self) -> &Metadata {
@@ -85,7 +93,7 @@ impl Model {
     /// A weight as it lies in the file: rows of all outer dimensions together.
     pub fn matrix(&self, id: WeightId) -> Matrix<'_> {
         let info = &self.gguf.tensors[id.index()];
-        let bytes = &(*self.bytes).as_ref()[info.at.clone()];
+        let bytes = &(*self.parts[info.part]).as_ref()[info.at.clone()];
         Matrix { dtype: info.dtype, n: info.n(), k: info.k(), bytes }
     }
 
@@ -121,7 +129,8 @@ impl std::fmt::Debug for Model {
     }
 }
 
-fn values(info: &TensorInfo, file: &[u8]) -> Vec<f32> {
+fn values(info: &TensorInfo, parts: &[Arc<dyn Bytes>]) -> Vec<f32> {
+    let file = (*parts[info.part]).as_ref();
     let mut values = vec![0.0; info.n_values()];
     dequantize(info.dtype, &file[info.at.clone()], &mut values);
     values

@@ -167,7 +167,7 @@ fn versions_byte_orders_and_parts_are_named() {
     refused(with_version(3u32.swap_bytes()), ErrorKind::Unsupported, &["version 3", "big-endian"]);
     let mut split = Writer::new("llama");
     split.u32("split.no", 1).u32("split.count", 3);
-    refused(split.finish(), ErrorKind::Unsupported, &["part 2 of 3", "merge"]);
+    refused(split.finish(), ErrorKind::Unsupported, &["part 2 of 3", "first part"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::locate::{self, Located};
 use crate::mmap::Mapped;
 use crate::prefix_cache::{self, PrefixCache};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use wright_model::{Bytes, Error, ErrorKind, Model, Precision, SessionOptions};
@@ -31,12 +31,32 @@ pub fn located(asked: Option<&str>, context: &Context) -> Result<Located, Failur
 /// If the file cannot be mapped, or is no model that can be run.
 pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
     let mapped = Arc::new(Mapped::open(path)?);
-    let bytes: Arc<dyn Bytes> = Arc::clone(&mapped) as Arc<dyn Bytes>;
-    let model = Model::from_gguf(bytes).map_err(|error| {
+    let mut parts: Vec<Arc<dyn Bytes>> = vec![Arc::clone(&mapped) as Arc<dyn Bytes>];
+    for path in other_parts(path) {
+        parts.push(Arc::new(Mapped::open(&path)?));
+    }
+    let model = Model::from_parts(parts).map_err(|error| {
         let failure = failure(error);
         Failure { what: format!("{}: {}", path.display(), failure.what), ..failure }
     })?;
     Ok((mapped, model))
+}
+
+/// The further parts of a split model whose first part this is, by their names.
+fn other_parts(first: &Path) -> Vec<PathBuf> {
+    let name = first.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let split = name.strip_suffix(".gguf").and_then(|stem| {
+        let (stem, count) = stem.rsplit_once("-of-")?;
+        let (stem, no) = stem.rsplit_once('-')?;
+        let width = no.len();
+        (no.parse() == Ok(1u32)).then_some((stem, width, count.parse::<u32>().ok()?))
+    });
+    // llama.cpp numbers parts with five digits.
+    let Some((stem, width, count)) = split.filter(|&(_, _, n)| n < 100_000) else {
+        return Vec::new();
+    };
+    let of = |no: u32| format!("{stem}-{no:0width$}-of-{count:0width$}.gguf");
+    (2..=count).map(|no| first.with_file_name(of(no))).collect()
 }
 
 /// What a failure of the model's room means here.
@@ -182,5 +202,20 @@ fn text_exit(error: &wright_text::Error) -> Exit {
     match error {
         Error::UnknownAlgorithm(_) | Error::UnknownPretokenizer(_) => Exit::Unsupported,
         _ => Exit::BadModel,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_part_names_the_others() {
+        let others = other_parts(Path::new("a/m-Q4-00001-of-00003.gguf"));
+        let names = ["a/m-Q4-00002-of-00003.gguf", "a/m-Q4-00003-of-00003.gguf"];
+        assert_eq!(others, names.map(PathBuf::from));
+        for whole in ["m.gguf", "m-00002-of-00003.gguf", "m-of-3.gguf", "m-00001-of-x.gguf"] {
+            assert_eq!(other_parts(Path::new(whole)), Vec::<PathBuf>::new(), "{whole}");
+        }
     }
 }

@@ -22,11 +22,16 @@ impl CpuWeights {
     }
 
     /// Repacks each matrix of a linear map whose format has an integer kernel. `release` is told
-    /// the range of the file that each lay in as soon as it is done. Single rows of a tied
-    /// embedding are still read from there.
+    /// the range of the file (of a split model, of its first part) that each lay in as soon as it
+    /// is done. Single rows of a tied embedding are still read from there.
     pub fn repack(model: &Model, pool: &Pool, release: &dyn Fn(Range<usize>)) -> CpuWeights {
         let mut weights = CpuWeights::in_place(model);
-        let done = |weight: WeightId| release(model.tensors()[weight.index()].at.clone());
+        let done = |weight: WeightId| {
+            let tensor = &model.tensors()[weight.index()];
+            if tensor.part == 0 {
+                release(tensor.at.clone());
+            }
+        };
         for linear in linears(model.network()) {
             let slot = &mut weights.packed[linear.weight.index()];
             if slot.is_none() {
