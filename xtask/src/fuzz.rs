@@ -123,8 +123,8 @@ fn run_target(target: &Target, options: &Options) -> Result<bool, Failure> {
     }
     AT_WORK.store(u64::MAX, Ordering::Relaxed);
     println!(
-        "{:12} {} inputs in {:.0} s, {n_sound} of them still sound: no panic, no hang, no more than \
-         16 MiB + 4 × the input",
+        "{:12} {} inputs in {:.0} s, {n_sound} of them still sound: no panic, no hang, no more \
+         than 16 MiB + 4 × the input",
         target.name,
         options.inputs,
         started.elapsed().as_secs_f64()

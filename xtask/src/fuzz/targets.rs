@@ -266,7 +266,8 @@ fn template_seeds() -> Vec<Vec<u8>> {
         "{%- set ns = namespace(x='') -%}{%- for m in messages -%}{%- set ns.x = ns.x ~ m.content \
          -%}{%- endfor -%}{{ ns.x | upper | replace('A', 'b') }}{{ messages | length }}",
         "{% macro part(text) %}[{{ text.split(' ')[0] }}]{% endmacro %}\
-         {{ part(messages[0].content) }}{% for i in range(3) %}{{ i }}{% endfor %}{{ messages[1:] | tojson }}",
+         {{ part(messages[0].content) }}{% for i in range(3) %}{{ i }}{% endfor %}\
+         {{ messages[1:] | tojson }}",
     ]
     .map(|source| source.as_bytes().to_vec())
     .to_vec()
