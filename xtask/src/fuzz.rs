@@ -35,7 +35,7 @@ static AT_WORK: AtomicU64 = AtomicU64::new(u64::MAX);
 struct Options {
     inputs: u64,
     from: u64,
-    /// Say the number of each input before it is tried: for one that ends the program.
+    /// Say the number of each input, and keep it, before it is tried: one may end the program.
     each: bool,
     targets: Vec<&'static Target>,
 }
@@ -99,6 +99,7 @@ fn run_target(target: &Target, options: &Options) -> Result<bool, Failure> {
         let input = mutator.input(&mut random);
         if options.each {
             eprintln!("{} {number}: {} bytes", target.name, input.len());
+            std::fs::write(format!("fuzz-{}.bin", target.name), &input)?;
         }
         AT_WORK.store(number, Ordering::Relaxed);
         let before = ALLOCATOR.allocated();

@@ -1,6 +1,7 @@
 //! The Jinja environment that chat templates run in: what `transformers` gives them, and a budget.
 
 use super::clock::Now;
+use super::namespaces::held_by_itself;
 use super::python;
 use crate::Error;
 use minijinja::syntax::SyntaxConfig;
@@ -58,6 +59,10 @@ impl Engine {
         environment
             .add_template_owned(NAME, source.clone())
             .map_err(|error| Error::TemplateSyntax(describe(&error)))?;
+        if let Some(name) = held_by_itself(&source) {
+            let why = format!("{name} is handed on whole: a namespace could hold itself");
+            return Err(Error::TemplateSyntax(why));
+        }
         Ok(Engine { environment, source })
     }
 

@@ -9,6 +9,7 @@ mod clock;
 mod conversation;
 mod engine;
 mod guard;
+mod namespaces;
 mod python;
 
 pub use clock::Now;
