@@ -20,7 +20,9 @@ pub fn held_by_itself(source: &str) -> Option<&str> {
     for tag in &tags {
         for (at, _) in tag.iter().enumerate().filter(|(_, t)| **t == Word("namespace")) {
             match (&tag[..at], tag.get(at + 1)) {
-                ([.., Sign('.')], _) => {}
+                // An attribute, printed text, or the name of an argument: no namespace is made.
+                ([.., Sign('.' | '~')] | [], next) if next != Some(&Sign('(')) => {}
+                (_, Some(Sign('='))) => {}
                 ([.., Word("set"), Word(name), Sign('=')], Some(Sign('('))) => names.push(*name),
                 _ => return Some("namespace"),
             }
@@ -126,6 +128,7 @@ mod tests {
         for source in [
             "{% set ns = namespace(found=false, n=0) %}{% set ns.n = ns.n + 1 %}{{ ns.found }}",
             "{% if ns is defined %}{% endif %}{% set ns = namespace(x='ns') %}{{ ns['x'] }}",
+            "{% macro f(a, namespace='') %}{{ 'a' + namespace + 'b' }}{% endmacro %}",
             "plain namespace text {# namespace ns #}{{ tool.namespace }} 'ns'",
         ] {
             assert_eq!(held_by_itself(source), None, "{source}");
