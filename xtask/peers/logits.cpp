@@ -72,7 +72,8 @@ int main(int argc, char ** argv) {
     const int n_ctx = std::atoi(argv[3]);
     llama_log_set(silent, nullptr);
     llama_backend_init();
-    llama_context * context = open_model(argv[1], std::atoi(argv[2]), n_ctx, argc == 5 && std::string(argv[4]) == "f32");
+    const bool in_f32 = argc == 5 && std::string(argv[4]) == "f32";
+    llama_context * context = open_model(argv[1], std::atoi(argv[2]), n_ctx, in_f32);
     const llama_vocab * vocab = llama_model_get_vocab(llama_get_model(context));
     const std::int32_t n_vocab = llama_vocab_n_tokens(vocab);
     std::fwrite(&n_vocab, sizeof(n_vocab), 1, stdout);

@@ -2,8 +2,9 @@
 //!
 //! A kernel is written once, generic over [`Lanes`], and compiled for each instruction set by
 //! [`each_isa!`]. [`Plain`] is the scalar form and the truth; [`Avx2`] holds the same sixteen
-//! lanes in two registers, [`Avx512`] in one. Every operation here is exact or rounds once by IEEE 754, so the forms
-//! agree bit for bit (a NaN stays a NaN, but its payload is not promised).
+//! lanes in two registers, [`Avx512`] in one. Every operation here is exact or
+//! rounds once by IEEE 754, so the forms agree bit
+//! for bit (a NaN stays a NaN, but its payload is not promised).
 //!
 //! Lanes are reduced in one order: halves are folded, 16 to 8 to 4 to 2 to 1.
 

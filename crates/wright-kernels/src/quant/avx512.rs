@@ -171,7 +171,8 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
             for r in 0..R {
                 let scales = Zmm::signed(F::half_scales::<Zmm>(&places[r], HALF));
                 for c in 0..C {
-                    total[r][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[r][c]), scales, total[r][c]);
+                    let half = _mm512_cvtepi32_ps(sum[r][c]);
+                    total[r][c] = _mm512_fmadd_ps(half, scales, total[r][c]);
                 }
             }
         });

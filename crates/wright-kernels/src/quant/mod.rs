@@ -13,7 +13,8 @@
 //! ```
 //!
 //! That is all there is, for one row of activations or a thousand, one thread or many, scalar,
-//! AVX2 or AVX-512: the same bytes. Weights keep the file's bits per value; nothing is rounded twice.
+//! AVX2 or AVX-512: the same bytes. Weights keep the file's bits per value; nothing is
+//! rounded twice.
 //!
 //! This room knows no float matrices (`linear_f32` takes those, and every format as a fallback),
 //! and decodes no weight to a float.
