@@ -13,13 +13,17 @@ pub fn compare(setting: &Setting) -> Result<Vec<Check>, Failure> {
     let run = said(
         Command::new(env!("CARGO"))
             .args(["test", "--quiet", "--package", "wright-text", "--test", "tokens"])
-            .args(["--", "--exact", TEST])
+            .args(["--", "--nocapture", "--exact", TEST])
             .env("WRIGHT_FUZZ_LINES", LINES)
             .current_dir(&setting.workspace),
     );
     let name = format!("tokens, {LINES} fuzzed lines");
     Ok(vec![match run {
-        Ok((stdout, _)) if stdout.contains("1 passed") => Check::new(name, true, "all equal"),
+        Ok((stdout, _)) if stdout.contains("1 passed") => {
+            // Characters that one side's Unicode knows and the other's does not.
+            let exceptions = stdout.lines().find(|line| line.starts_with("exceptions: "));
+            Check::new(name, true, format!("equal; {}", exceptions.unwrap_or("none told")))
+        }
         Ok(_) => Check::new(name, false, format!("there is no test `{TEST}` in wright-text")),
         Err(failure) => Check::new(name, false, failure.to_string()),
     }])
