@@ -7,6 +7,7 @@
 
 mod bench_peers;
 mod bench_quantize;
+mod bench_train;
 mod fuzz;
 mod parity;
 mod peers;
@@ -30,6 +31,7 @@ usage: cargo xtask CHORE
   fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N; or
                 only: gguf, safetensors, tokenizer, template)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
+  bench-train   compare training's speed and memory with PyTorch (--pairs N; or only: 2m, 7m, 47m)
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
@@ -56,9 +58,12 @@ fn main() -> ExitCode {
     };
     let done = match chore {
         "tidy" => tidy::run(&workspace_root(), rest),
-        "parity" | "bench-peers" | "bench-quantize" if cfg!(debug_assertions) => in_release(&args),
+        "parity" | "bench-peers" | "bench-train" | "bench-quantize" if cfg!(debug_assertions) => {
+            in_release(&args)
+        }
         "bench-peers" => bench_peers::run(&workspace_root(), rest),
         "fuzz" => fuzz::run(rest),
+        "bench-train" => bench_train::run(&workspace_root(), rest),
         "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "peers" => peers::run(&workspace_root(), rest),

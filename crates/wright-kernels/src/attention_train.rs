@@ -5,7 +5,8 @@
 //! scores only a strip of some queries against the keys that they may see exists at a time
 //! (Dao et al., "FlashAttention", 2022, section 3.1: the backward pass computes it again from
 //! the log-sum-exp of each row). Score scale and sliding window are known; soft caps, sinks and
-//! ALiBi are not. One task is one key/value head of one span.
+//! ALiBi are not. One task is one key/value head of one span; the queries of all heads that share
+//! it go through each product together, so that its keys and values are packed once for them.
 
 use crate::Pool;
 use crate::gemm::{Into, Operand, gemm};
@@ -70,8 +71,8 @@ pub struct Gradients<'a> {
 }
 
 thread_local! {
-    /// Scores and their gradients of one strip.
-    static STRIPS: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+    /// Of one strip: scores and their gradients, and two matrices as wide as a head.
+    static STRIPS: RefCell<[Vec<f32>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
 }
 
 /// Writes attention's `out` (T, n_head * value_dim) and the `lse` (T, n_head) of its scores.
@@ -89,13 +90,10 @@ pub fn attention(
     let rows = check(shape, spans, &inputs);
     assert!(out.len() == rows * shape.widths()[3] && lse.len() == rows * shape.n_head);
     let (out, lse) = (Parts::new(out), Parts::new(lse));
-    let group = shape.n_head / shape.n_kv_head;
     each_head(pool, shape, spans, &|span, kv_head| {
-        for head in kv_head * group..(kv_head + 1) * group {
-            let at = At { shape, span: span.clone(), head, kv_head };
-            for start in (0..span.len()).step_by(STRIP) {
-                forward_strip(pool, &at, start, inputs, &out, &lse);
-            }
+        let at = At { shape, span: span.clone(), kv_head };
+        for start in (0..span.len()).step_by(STRIP) {
+            forward_strip(pool, &at, start, inputs, &out, &lse);
         }
     });
 }
@@ -122,18 +120,15 @@ pub fn attention_backward(
     assert!(dout.len() == rows * o && outputs.out.len() == rows * o);
     assert!(outputs.lse.len() == rows * shape.n_head);
     let grads = [Parts::new(dq), Parts::new(dk), Parts::new(dv)];
-    let group = shape.n_head / shape.n_kv_head;
     each_head(pool, shape, spans, &|span, kv_head| {
         KEYS.with_borrow_mut(|[dk, dv]| {
             let dk = at_least(dk, span.len() * shape.key_dim);
             let dv = at_least(dv, span.len() * shape.value_dim);
             dk.fill(0.0);
             dv.fill(0.0);
-            for head in kv_head * group..(kv_head + 1) * group {
-                let at = At { shape, span: span.clone(), head, kv_head };
-                for start in (0..span.len()).step_by(STRIP) {
-                    backward_strip(pool, &at, start, inputs, outputs, dout, &grads[0], [dk, dv]);
-                }
+            let at = At { shape, span: span.clone(), kv_head };
+            for start in (0..span.len()).step_by(STRIP) {
+                backward_strip(pool, &at, start, inputs, outputs, dout, &grads[0], [dk, dv]);
             }
             scatter(&grads[1], dk, span.start, k, kv_head, shape.key_dim);
             scatter(&grads[2], dv, span.start, v, kv_head, shape.value_dim);
@@ -178,25 +173,50 @@ fn each_head(
     });
 }
 
-/// Where a head of a span lies.
+/// Where a key/value head of a span lies, and the heads that share it.
 struct At<'a> {
     shape: &'a Shape,
     span: Range<usize>,
-    head: usize,
     kv_head: usize,
 }
 
 impl At<'_> {
-    /// Queries (n, key_dim) from `start` of the span, and keys and values from `first`.
-    fn operands<'b>(&self, x: Inputs<'b>, start: usize, first: usize) -> [Operands<'b>; 3] {
-        let [qw, kw, vw, _] = self.shape.widths();
-        let (dk, dv) = (self.shape.key_dim, self.shape.value_dim);
-        let row = self.span.start;
+    /// Heads that share the keys.
+    fn group(&self) -> usize {
+        self.shape.n_head / self.shape.n_kv_head
+    }
+
+    /// The head of row `r` of a strip of `n` queries, and its query in the strip.
+    fn head(&self, r: usize, n: usize) -> (usize, usize) {
+        (self.kv_head * self.group() + r / n, r % n)
+    }
+
+    /// Keys and values (seen, dim) from key `first` on.
+    fn keys<'b>(&self, x: Inputs<'b>, first: usize) -> [Operands<'b>; 2] {
+        let [_, kw, vw, _] = self.shape.widths();
+        let row = self.span.start + first;
         [
-            Operands { data: &x.q[(row + start) * qw + self.head * dk..], stride: qw },
-            Operands { data: &x.k[(row + first) * kw + self.kv_head * dk..], stride: kw },
-            Operands { data: &x.v[(row + first) * vw + self.kv_head * dv..], stride: vw },
+            Operands { data: &x.k[row * kw + self.kv_head * self.shape.key_dim..], stride: kw },
+            Operands { data: &x.v[row * vw + self.kv_head * self.shape.value_dim..], stride: vw },
         ]
+    }
+
+    /// Rows `start .. start + n` of all heads, one head after the other: (group * n, dim).
+    fn gather(&self, from: &[f32], (start, n): (usize, usize), dim: usize, to: &mut [f32]) {
+        let width = self.shape.n_head * dim;
+        for (r, to) in to.chunks_exact_mut(dim).enumerate() {
+            let (head, i) = self.head(r, n);
+            to.copy_from_slice(&from[(self.span.start + start + i) * width + head * dim..][..dim]);
+        }
+    }
+
+    /// The way back of [`At::gather`].
+    fn spread(&self, from: &[f32], (start, n): (usize, usize), dim: usize, to: &Parts<'_, f32>) {
+        let width = self.shape.n_head * dim;
+        for (head, from) in from.chunks_exact(n * dim).enumerate() {
+            let head = self.kv_head * self.group() + head;
+            scatter(to, from, self.span.start + start, width, head, dim);
+        }
     }
 }
 
@@ -236,33 +256,31 @@ fn forward_strip(
     let shape = at.shape;
     let n = STRIP.min(at.span.len() - start);
     let first = shape.first_key(start);
-    let seen = start + n - first;
-    let [q, k, v] = at.operands(inputs, start, first);
-    STRIPS.with_borrow_mut(|[scores, _]| {
-        let scores = at_least(scores, n * seen);
-        let size = (n, seen, shape.key_dim);
-        gemm(pool, size, q.plain(), k.transposed(), scores, seen, Into::Overwrite);
-        for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
+    let (rows, seen) = (at.group() * n, start + n - first);
+    let [k, v] = at.keys(inputs, first);
+    STRIPS.with_borrow_mut(|[scores, _, side, strip]| {
+        let scores = at_least(scores, rows * seen);
+        let q = at_least(side, rows * shape.key_dim);
+        at.gather(inputs.q, (start, n), shape.key_dim, q);
+        let q = Operand::new(q, shape.key_dim);
+        gemm(pool, (rows, seen, shape.key_dim), q, k.transposed(), scores, seen, Into::Overwrite);
+        for (r, row) in scores.chunks_exact_mut(seen).enumerate() {
+            let (head, i) = at.head(r, n);
             let query = start + i;
             let visible = shape.first_key(query) - first..query + 1 - first;
             // SAFETY: a row of a head belongs to one task.
-            let lse = unsafe { lse.slice((at.span.start + query) * shape.n_head + at.head, 1) };
+            let lse = unsafe { lse.slice((at.span.start + query) * shape.n_head + head, 1) };
             lse[0] = softmax(pool.isa(), row, visible.start, visible.end, shape.scale);
         }
-        let size = (n, shape.value_dim, seen);
-        OUT.with_borrow_mut(|buffer| {
-            let strip = at_least(buffer, n * shape.value_dim);
-            let scores = Operand::new(scores, seen);
-            gemm(pool, size, scores, v.plain(), strip, shape.value_dim, Into::Overwrite);
-            let width = shape.widths()[3];
-            scatter(out, strip, at.span.start + start, width, at.head, shape.value_dim);
-        });
+        let strip = at_least(strip, rows * shape.value_dim);
+        let size = (rows, shape.value_dim, seen);
+        let scores = Operand::new(scores, seen);
+        gemm(pool, size, scores, v.plain(), strip, shape.value_dim, Into::Overwrite);
+        at.spread(strip, (start, n), shape.value_dim, out);
     });
 }
 
 thread_local! {
-    /// A strip of one head's outputs or gradients.
-    static OUT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     /// Gradients of the keys and values of one head of one span.
     static KEYS: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
@@ -310,35 +328,39 @@ fn backward_strip(
 ) {
     let shape = at.shape;
     let (key_dim, value_dim) = (shape.key_dim, shape.value_dim);
-    let [q_width, _, _, width] = shape.widths();
+    let width = shape.widths()[3];
     let n = STRIP.min(at.span.len() - start);
     let first = shape.first_key(start);
-    let seen = start + n - first;
-    let [q, k, v] = at.operands(inputs, start, first);
-    let row = at.span.start + start;
-    let d = Operands { data: &dout[row * width + at.head * value_dim..], stride: width };
-    STRIPS.with_borrow_mut(|[p, ds]| {
-        let (p, ds) = (at_least(p, n * seen), at_least(ds, n * seen));
-        gemm(pool, (n, seen, key_dim), q.plain(), k.transposed(), p, seen, Into::Overwrite);
-        gemm(pool, (n, seen, value_dim), d.plain(), v.transposed(), ds, seen, Into::Overwrite);
-        for (i, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).enumerate() {
+    let (rows, seen) = (at.group() * n, start + n - first);
+    let [k, v] = at.keys(inputs, first);
+    STRIPS.with_borrow_mut(|[p, ds, side, strip]| {
+        let (p, ds) = (at_least(p, rows * seen), at_least(ds, rows * seen));
+        let d = at_least(strip, rows * value_dim);
+        at.gather(dout, (start, n), value_dim, d);
+        let d = Operand::new(d, value_dim);
+        gemm(pool, (rows, seen, value_dim), d, v.transposed(), ds, seen, Into::Overwrite);
+        let q = at_least(side, rows * key_dim);
+        at.gather(inputs.q, (start, n), key_dim, q);
+        let q = Operand::new(q, key_dim);
+        gemm(pool, (rows, seen, key_dim), q, k.transposed(), p, seen, Into::Overwrite);
+        for (r, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).enumerate() {
+            let (head, i) = at.head(r, n);
+            let row = at.span.start + start + i;
             let visible = shape.first_key(start + i) - first..start + i + 1 - first;
-            let part = (row + i) * width + at.head * value_dim..;
-            let lse = outputs.lse[(row + i) * shape.n_head + at.head];
+            let part = row * width + head * value_dim..;
+            let lse = outputs.lse[row * shape.n_head + head];
             let (dout, out) = (&dout[part.clone()][..value_dim], &outputs.out[part][..value_dim]);
             slope(pool.isa(), p, ds, visible, shape.scale, lse, (dout, out));
         }
         let (dk, dv) = (&mut dk[first * key_dim..], &mut dv[first * value_dim..]);
-        let ds_t = Operand::transposed(ds, seen);
-        gemm(pool, (seen, key_dim, n), ds_t, q.plain(), dk, key_dim, Into::Add);
         let p_t = Operand::transposed(p, seen);
-        gemm(pool, (seen, value_dim, n), p_t, d.plain(), dv, value_dim, Into::Add);
-        OUT.with_borrow_mut(|buffer| {
-            let strip = at_least(buffer, n * key_dim);
-            let ds = Operand::new(ds, seen);
-            gemm(pool, (n, key_dim, seen), ds, k.plain(), strip, key_dim, Into::Overwrite);
-            scatter(dq, strip, row, q_width, at.head, key_dim);
-        });
+        gemm(pool, (seen, value_dim, rows), p_t, d, dv, value_dim, Into::Add);
+        let ds_t = Operand::transposed(ds, seen);
+        gemm(pool, (seen, key_dim, rows), ds_t, q, dk, key_dim, Into::Add);
+        let strip = at_least(strip, rows * key_dim);
+        let ds = Operand::new(ds, seen);
+        gemm(pool, (rows, key_dim, seen), ds, k.plain(), strip, key_dim, Into::Overwrite);
+        at.spread(strip, (start, n), key_dim, dq);
     });
 }
 

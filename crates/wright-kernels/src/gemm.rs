@@ -5,10 +5,9 @@
 //! on the number of threads nor on the other rows and columns, and the scalar form gives the
 //! same bytes as the vector form. Threads share out rows of C, never a sum.
 //!
-//! The vector forms keep a tile of 6 rows by 16 columns, or 12 by 32, in registers (Goto and
-//! van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). B is
-//! packed into panels of 16
-//! columns; A is packed only where its rows are not contiguous. Weights in block formats are not
+//! The vector forms keep a tile of 6 rows by 16 columns, or 12 by 32, in registers (Goto and van
+//! de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). B is packed into panels of
+//! 16 columns; A is packed only where its rows are not contiguous. Weights in block formats are not
 //! for this file: see the linear kernels.
 
 use crate::Pool;

@@ -87,8 +87,10 @@ pub(crate) trait Lanes: Float {
     /// As many lanes as `dst` has room for.
     #[inline(always)]
     fn store_some(self, dst: &mut [f32]) {
-        let n = dst.len().min(16);
-        dst[..n].copy_from_slice(&self.to_array()[..n]);
+        if dst.len() >= 16 {
+            return self.store(dst);
+        }
+        dst.copy_from_slice(&self.to_array()[..dst.len()]);
     }
 }
 

@@ -42,9 +42,18 @@ fn main() {
     let median = seconds[seconds.len() / 2];
     println!(
         "{{\"preset\":\"{}\",\"parameters\":{},\"tok_s\":{:.1},\
-         \"first_s\":{first:.3},\"loss\":{loss:.4}}}",
+         \"first_s\":{first:.3},\"loss\":{loss:.4},\"peak_bytes\":{}}}",
         args[0],
         shape.n_parameters(),
-        n as f64 / median
+        n as f64 / median,
+        peak_bytes()
     );
+}
+
+/// The most memory that this process ever had, where the system tells; else 0.
+fn peak_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
 }

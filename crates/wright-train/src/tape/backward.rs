@@ -112,7 +112,9 @@ impl Tape<'_> {
             }
             &mut Op::Add { a, b } => {
                 let mut copy = self.arena.take(dy.len());
-                copy.copy_from_slice(&dy);
+                self.pool.for_chunks(&mut copy, 1 << 15, |i, part| {
+                    part.copy_from_slice(&dy[i << 15..][..part.len()]);
+                });
                 self.send(grads, b, copy);
                 self.send(grads, a, dy);
             }
@@ -192,7 +194,7 @@ impl Tape<'_> {
     ) {
         let (mut dx, held) = self.open(grads, x, dy.len());
         if !held {
-            dx.fill(0.0);
+            self.pool.for_chunks(&mut dx, 1 << 15, |_, part| part.fill(0.0));
         }
         let len = norm.group;
         let (mut dw, mut db) = (vec![0.0; len], vec![0.0; len]);
