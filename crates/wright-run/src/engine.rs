@@ -260,6 +260,7 @@ impl Scheduler {
         let slot = &mut self.slots[target.0 as usize];
         slot.turn = self.turn;
         slot.n_unkept = if writes { job.ids.len() } else { 0 };
+        slot.n_found = n_held;
         slot.held.clear();
         slot.held.extend_from_slice(&job.ids[..n_held]);
         let _ = job.steps.send(Step::Cached(n_held));
@@ -294,7 +295,8 @@ impl Scheduler {
                 continue;
             }
             for (index, key) in prefixes.keys(&slot.held[..n]).iter().enumerate() {
-                if prefixes.store.has(key) {
+                // What had to be computed was not in the store, or not whole: it is put anew.
+                if (index + 1) * BLOCK <= slot.n_found && prefixes.store.has(key) {
                     continue;
                 }
                 if let Some(block) = self.session.export_block(slot.seq, index) {

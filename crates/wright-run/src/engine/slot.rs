@@ -16,6 +16,8 @@ pub(super) struct Slot {
     pub turn: u64,
     /// Tokens of its last prompt, of which blocks are yet to be kept for other processes.
     pub n_unkept: usize,
+    /// Tokens of it that were in the cache or the store already.
+    pub n_found: usize,
     pub work: Option<Work>,
 }
 
@@ -55,7 +57,7 @@ impl Work {
 
 impl Slot {
     pub fn new(seq: SeqId) -> Self {
-        Slot { seq, held: Vec::new(), turn: 0, n_unkept: 0, work: None }
+        Slot { seq, held: Vec::new(), turn: 0, n_unkept: 0, n_found: 0, work: None }
     }
 
     /// Ids at the start that the cache holds already.
