@@ -4,7 +4,7 @@
 use super::activations::at;
 use super::formats::{self as f, At, Format, Sum};
 use super::linear::Job;
-use super::microkernel::{Dot, bits, by_format, panel_blocks, tiles, unrolled};
+use super::microkernel::{Dot, bits, by_format, columns, tiles, to_floats, unrolled};
 use super::vector::{Vector, Ymm};
 use crate::DType;
 use std::arch::x86_64::*;
@@ -23,26 +23,22 @@ pub(super) unsafe fn run(job: &Job<'_>) {
 unsafe fn span<F: Format>(job: &Job<'_>) {
     let mut row = job.rows.start;
     while row < job.rows.end {
-        // SAFETY: rows and groups are inside the job's; see `columns`.
+        // SAFETY: the rows are the job's, and the instructions are enabled here.
         row += unsafe {
             match job.rows.end - row {
-                1 => columns::<F, 1>(job, row),
-                2 => columns::<F, 2>(job, row),
-                3 => columns::<F, 3>(job, row),
-                _ => columns::<F, 4>(job, row),
+                1 => columns::<F, Ymm, 1>(job, row),
+                2 => columns::<F, Ymm, 2>(job, row),
+                3 => columns::<F, Ymm, 3>(job, row),
+                _ => columns::<F, Ymm, 4>(job, row),
             }
         };
     }
 }
 
-/// C rows of activations from `row` on against all groups of the job. Gives C.
-#[inline(always)]
-unsafe fn columns<F: Format, const C: usize>(job: &Job<'_>, row: usize) -> usize {
-    let blocks = job.layout.blocks();
-    let mut from = 0;
-    while from < blocks {
-        let to = blocks.min(from.saturating_add(panel_blocks(C)));
-        // SAFETY: group, row and panel are inside the matrix and the activations.
+impl Dot for Ymm {
+    #[inline(always)]
+    unsafe fn groups<F: Format, const C: usize>(job: &Job<'_>, row: usize, from: usize, to: usize) {
+        // SAFETY: the caller's.
         unsafe {
             let mut group = job.groups.start;
             // More streams keep memory busier; formats with more to unpack run out of registers.
@@ -52,12 +48,8 @@ unsafe fn columns<F: Format, const C: usize>(job: &Job<'_>, row: usize) -> usize
             group = tiles::<F, Ymm, 2, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);
         }
-        from = to;
     }
-    C
-}
 
-impl Dot for Ymm {
     #[inline(always)]
     unsafe fn sums<F: Format, const R: usize, const C: usize>(
         places: &[At; R],
@@ -71,13 +63,7 @@ impl Dot for Ymm {
                 Sum::Wide => wide::<F, R, C>(places, a),
                 Sum::WideHalves => wide_halves::<F, R, C>(places, a),
             };
-            let mut floats = [[_mm256_setzero_ps(); C]; R];
-            for r in 0..R {
-                for c in 0..C {
-                    floats[r][c] = _mm256_cvtepi32_ps(sums[r][c]);
-                }
-            }
-            floats
+            to_floats::<Ymm, R, C>(&sums)
         }
     }
 }

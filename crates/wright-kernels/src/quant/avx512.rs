@@ -4,7 +4,7 @@
 use super::activations::at;
 use super::formats::{self as f, At, Format, Sum};
 use super::linear::Job;
-use super::microkernel::{Dot, bits, by_format, panel_blocks, tiles, unrolled};
+use super::microkernel::{Dot, bits, by_format, columns, tiles, to_floats, unrolled};
 use super::vector::{Vector, Ymm, Zmm};
 use crate::DType;
 use std::arch::x86_64::*;
@@ -23,27 +23,23 @@ pub(super) unsafe fn run(job: &Job<'_>) {
 unsafe fn span<F: Format>(job: &Job<'_>) {
     let mut row = job.rows.start;
     while row < job.rows.end {
-        // SAFETY: rows and groups are inside the job's; see `columns`.
+        // SAFETY: the rows are the job's, and the instructions are enabled here.
         row += unsafe {
             match job.rows.end - row {
-                1 => columns::<F, 1>(job, row),
-                2..4 => columns::<F, 2>(job, row),
-                4..8 => columns::<F, 4>(job, row),
-                8..12 => columns::<F, 8>(job, row),
-                _ => columns::<F, 12>(job, row),
+                1 => columns::<F, Zmm, 1>(job, row),
+                2..4 => columns::<F, Zmm, 2>(job, row),
+                4..8 => columns::<F, Zmm, 4>(job, row),
+                8..12 => columns::<F, Zmm, 8>(job, row),
+                _ => columns::<F, Zmm, 12>(job, row),
             }
         };
     }
 }
 
-/// C rows of activations from `row` on against all groups of the job. Gives C.
-#[inline(always)]
-unsafe fn columns<F: Format, const C: usize>(job: &Job<'_>, row: usize) -> usize {
-    let blocks = job.layout.blocks();
-    let mut from = 0;
-    while from < blocks {
-        let to = blocks.min(from.saturating_add(panel_blocks(C)));
-        // SAFETY: group, row and panel are inside the matrix and the activations.
+impl Dot for Zmm {
+    #[inline(always)]
+    unsafe fn groups<F: Format, const C: usize>(job: &Job<'_>, row: usize, from: usize, to: usize) {
+        // SAFETY: the caller's.
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
@@ -52,12 +48,8 @@ unsafe fn columns<F: Format, const C: usize>(job: &Job<'_>, row: usize) -> usize
             group = tiles::<F, Zmm, 1, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);
         }
-        from = to;
     }
-    C
-}
 
-impl Dot for Zmm {
     #[inline(always)]
     unsafe fn sums<F: Format, const R: usize, const C: usize>(
         places: &[At; R],
@@ -127,18 +119,13 @@ unsafe fn whole<F: Format, const R: usize, const C: usize>(
                 }
             }
         });
-        let mut floats = [[_mm512_setzero_ps(); C]; R];
-        for r in 0..R {
-            for c in 0..C {
-                floats[r][c] = _mm512_cvtepi32_ps(sum[r][c]);
-            }
-        }
-        floats
+        to_floats::<Zmm, R, C>(&sum)
     }
 }
 
-/// Formats with a scale for each half of a block. A half's sum is below 2^17 and a scale at most
-/// 2^7 in magnitude, so floats hold their products and the sum of two exactly.
+/// Formats with a scale for each half of a block. A half's sum is below 2^16 and a scale at most
+/// 2^7 in magnitude, or (`WideHalves`) below 2^18 and at most 31: floats hold such products, and the
+/// sum of two, exactly.
 #[inline(always)]
 unsafe fn halves<F: Format, const R: usize, const C: usize>(
     places: &[At; R],

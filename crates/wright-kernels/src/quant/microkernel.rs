@@ -66,11 +66,51 @@ pub(super) trait Dot: Vector {
         places: &[At; R],
         a: &[*const u8; C],
     ) -> [[Self::Float; C]; R];
+
+    /// Blocks `from..to` of all groups of the job, for C rows of activations from `row` on.
+    unsafe fn groups<F: Format, const C: usize>(job: &Job<'_>, row: usize, from: usize, to: usize);
 }
 
-/// Blocks in a panel for C rows of activations. One row streams through all of K.
-pub(super) const fn panel_blocks(c: usize) -> usize {
-    if c == 1 { usize::MAX } else { PANEL / c }
+/// C rows of activations from `row` on against all groups of the job. Gives C.
+///
+/// # Safety
+/// The instructions of `V`; the rows are the job's.
+#[inline(always)]
+pub(super) unsafe fn columns<F: Format, V: Dot, const C: usize>(
+    job: &Job<'_>,
+    row: usize,
+) -> usize {
+    let blocks = job.layout.blocks();
+    // One row streams through all of K.
+    let panel = if C == 1 { blocks } else { PANEL / C };
+    let mut from = 0;
+    while from < blocks {
+        let to = blocks.min(from + panel);
+        // SAFETY: the caller's, and the panel is inside the matrix and the activations.
+        unsafe { V::groups::<F, C>(job, row, from, to) };
+        from = to;
+    }
+    C
+}
+
+/// Sums that floats hold exactly.
+///
+/// # Safety
+/// The instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn to_floats<V: Vector, const R: usize, const C: usize>(
+    sums: &[[V::Int; C]; R],
+) -> [[V::Float; C]; R] {
+    // SAFETY: the caller's. Loops, since a closure would not have the instructions.
+    unsafe {
+        let mut floats = [[V::splat(0.0); C]; R];
+        for r in 0..R {
+            for c in 0..C {
+                floats[r][c] = V::to_float(sums[r][c]);
+            }
+        }
+        floats
+    }
 }
 
 /// Tiles of R vectors from `group` on, as many as there are. Gives the first group that is left.

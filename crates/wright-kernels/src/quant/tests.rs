@@ -5,30 +5,10 @@ use std::sync::Arc;
 
 mod accuracy;
 
-const FORMATS: [DType; 22] = [
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q8_0,
-    DType::Q2K,
-    DType::Q3K,
-    DType::Q4K,
-    DType::Q5K,
-    DType::Q6K,
-    DType::IQ4NL,
-    DType::IQ4XS,
-    DType::IQ2XXS,
-    DType::IQ2XS,
-    DType::IQ2S,
-    DType::IQ3XXS,
-    DType::IQ3S,
-    DType::IQ1S,
-    DType::IQ1M,
-    DType::TQ1_0,
-    DType::TQ2_0,
-    DType::MXFP4,
-];
+/// The formats that have an integer kernel: all but the floats.
+fn formats() -> impl Iterator<Item = DType> {
+    DType::ALL.into_iter().filter(|dtype| !dtype.is_float())
+}
 
 /// Where the f16 numbers of a file's block are.
 fn floats(dtype: DType) -> &'static [usize] {
@@ -111,7 +91,7 @@ fn product(pool: &Pool, packed: &Packed, x: &[f32], m: usize) -> Vec<f32> {
 #[test]
 fn every_form_and_every_split_gives_the_same_bytes() {
     let pools = pools();
-    for dtype in FORMATS {
+    for dtype in formats() {
         let unit = dtype.block_len();
         for (n, k) in
             [(1, unit), (7, 3 * unit), (8, unit), (29, 5 * unit), (40, 9 * 256), (65, unit)]
@@ -144,10 +124,9 @@ fn many_matrices_in_one_call_are_each_as_alone() {
     let (k, m) = (512, 5);
     let x = random_rows(m, k);
     for pool in pools() {
-        let packed: Vec<Packed> = FORMATS
-            .iter()
+        let packed: Vec<Packed> = formats()
             .enumerate()
-            .map(|(i, &dtype)| {
+            .map(|(i, dtype)| {
                 let bytes = random_matrix(dtype, 5 + 8 * i, k);
                 Packed::new(&pool, Matrix::new(dtype, 5 + 8 * i, k, &bytes).unwrap()).unwrap()
             })
@@ -206,7 +185,7 @@ fn activations_are_rounded_alike_by_every_form() {
 fn what_is_not_finite_reaches_its_own_row_and_no_other() {
     let (n, k, m) = (9, 256, 3);
     let pool = Pool::new(1);
-    for dtype in FORMATS {
+    for dtype in formats() {
         let bytes = random_matrix(dtype, n, k);
         let packed = Packed::new(&pool, Matrix::new(dtype, n, k, &bytes).unwrap()).unwrap();
         let mut x = random_rows(m, k);
@@ -241,7 +220,7 @@ fn a_packed_matrix_is_read_back_from_its_bytes() {
     let (n, k, m) = (19, 768, 4);
     let pool = Pool::new(2);
     let x = random_rows(m, k);
-    for dtype in FORMATS {
+    for dtype in formats() {
         let bytes = random_matrix(dtype, n, k);
         let matrix = Matrix::new(dtype, n, k, &bytes).unwrap();
         let packed = Packed::new(&pool, matrix).unwrap();

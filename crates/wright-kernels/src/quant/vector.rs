@@ -87,12 +87,18 @@ pub(super) trait Vector: Copy {
     }
 }
 
+/// The whole of a function below, under the one argument that holds for all of them.
+macro_rules! promised {
+    ($($code:tt)*) => {
+        // SAFETY: the instructions and the bytes are there, as the trait's callers promise.
+        unsafe { $($code)* }
+    };
+}
+
 /// 8 rows: AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
 pub(super) struct Ymm;
 
-// Every block below: the instructions and the bytes are there, as the trait's callers promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Ymm {
     type Int = __m256i;
     type Float = __m256;
@@ -100,89 +106,89 @@ impl Vector for Ymm {
 
     #[inline(always)]
     unsafe fn load(from: Rows) -> __m256i {
-        unsafe { _mm256_loadu_si256(from.at.cast()) }
+        promised!(_mm256_loadu_si256(from.at.cast()))
     }
     #[inline(always)]
     unsafe fn every(bits: i32) -> __m256i {
-        unsafe { _mm256_set1_epi32(bits) }
+        promised!(_mm256_set1_epi32(bits))
     }
     #[inline(always)]
     unsafe fn and(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_and_si256(a, b) }
+        promised!(_mm256_and_si256(a, b))
     }
     #[inline(always)]
     unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_or_si256(a, b) }
+        promised!(_mm256_or_si256(a, b))
     }
     #[inline(always)]
     unsafe fn add_bytes(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_add_epi8(a, b) }
+        promised!(_mm256_add_epi8(a, b))
     }
     #[inline(always)]
     unsafe fn left(x: __m256i, n: usize) -> __m256i {
-        unsafe { _mm256_sll_epi16(x, _mm_cvtsi32_si128(n as i32)) }
+        promised!(_mm256_sll_epi16(x, _mm_cvtsi32_si128(n as i32)))
     }
     #[inline(always)]
     unsafe fn right(x: __m256i, n: usize) -> __m256i {
-        unsafe { _mm256_srl_epi16(x, _mm_cvtsi32_si128(n as i32)) }
+        promised!(_mm256_srl_epi16(x, _mm_cvtsi32_si128(n as i32)))
     }
     #[inline(always)]
     unsafe fn look_up(table: &[i8; 16], x: __m256i) -> __m256i {
-        unsafe {
+        promised! {
             let table = _mm_loadu_si128(table.as_ptr().cast());
             _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), x)
         }
     }
     #[inline(always)]
     unsafe fn row_bytes(from: Rows) -> __m128i {
-        unsafe { _mm_loadl_epi64(from.at.cast()) }
+        promised!(_mm_loadl_epi64(from.at.cast()))
     }
     #[inline(always)]
     unsafe fn pairs(a: __m128i, b: __m128i) -> __m256i {
-        unsafe { _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)) }
+        promised!(_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)))
     }
     #[inline(always)]
     unsafe fn signed(bytes: __m128i) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)) }
+        promised!(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)))
     }
     #[inline(always)]
     unsafe fn unsigned(bytes: __m128i) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)) }
+        promised!(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)))
     }
     #[inline(always)]
     unsafe fn halves(from: Rows) -> __m256 {
-        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.at.cast())) }
+        promised!(_mm256_cvtph_ps(_mm_loadu_si128(from.at.cast())))
     }
     #[inline(always)]
     unsafe fn uppers(from: Rows) -> __m256 {
-        unsafe {
+        promised! {
             let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.at.cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
         }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
-        unsafe { _mm256_set1_ps(x) }
+        promised!(_mm256_set1_ps(x))
     }
     #[inline(always)]
     unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
+        promised!(_mm256_mul_ps(a, b))
     }
     #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe { _mm256_fmadd_ps(a, b, c) }
+        promised!(_mm256_fmadd_ps(a, b, c))
     }
     #[inline(always)]
     unsafe fn to_float(x: __m256i) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(x) }
+        promised!(_mm256_cvtepi32_ps(x))
     }
     #[inline(always)]
     unsafe fn madd(a: __m256i, b: __m256i) -> __m256i {
-        unsafe { _mm256_madd_epi16(a, b) }
+        promised!(_mm256_madd_epi16(a, b))
     }
     #[inline(always)]
     unsafe fn read(from: *const f32, n: usize) -> __m256 {
-        unsafe {
+        promised! {
             if n >= 8 {
                 return _mm256_loadu_ps(from);
             }
@@ -193,7 +199,7 @@ impl Vector for Ymm {
     }
     #[inline(always)]
     unsafe fn write(x: __m256, to: *mut f32, n: usize) {
-        unsafe {
+        promised! {
             if n >= 8 {
                 _mm256_storeu_ps(to, x);
                 return;
@@ -209,8 +215,6 @@ impl Vector for Ymm {
 #[derive(Clone, Copy)]
 pub(super) struct Zmm;
 
-// Every block below: the instructions and the bytes are there, as the trait's callers promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Zmm {
     type Int = __m512i;
     type Float = __m512;
@@ -218,7 +222,7 @@ impl Vector for Zmm {
 
     #[inline(always)]
     unsafe fn load(from: Rows) -> __m512i {
-        unsafe {
+        promised! {
             let low = _mm256_loadu_si256(from.at.cast());
             let high = _mm256_loadu_si256(from.at.add(from.next).cast());
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
@@ -226,60 +230,60 @@ impl Vector for Zmm {
     }
     #[inline(always)]
     unsafe fn every(bits: i32) -> __m512i {
-        unsafe { _mm512_set1_epi32(bits) }
+        promised!(_mm512_set1_epi32(bits))
     }
     #[inline(always)]
     unsafe fn and(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_and_si512(a, b) }
+        promised!(_mm512_and_si512(a, b))
     }
     #[inline(always)]
     unsafe fn or(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_or_si512(a, b) }
+        promised!(_mm512_or_si512(a, b))
     }
     #[inline(always)]
     unsafe fn add_bytes(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_add_epi8(a, b) }
+        promised!(_mm512_add_epi8(a, b))
     }
     #[inline(always)]
     unsafe fn left(x: __m512i, n: usize) -> __m512i {
-        unsafe { _mm512_sll_epi16(x, _mm_cvtsi32_si128(n as i32)) }
+        promised!(_mm512_sll_epi16(x, _mm_cvtsi32_si128(n as i32)))
     }
     #[inline(always)]
     unsafe fn right(x: __m512i, n: usize) -> __m512i {
-        unsafe { _mm512_srl_epi16(x, _mm_cvtsi32_si128(n as i32)) }
+        promised!(_mm512_srl_epi16(x, _mm_cvtsi32_si128(n as i32)))
     }
     #[inline(always)]
     unsafe fn look_up(table: &[i8; 16], x: __m512i) -> __m512i {
-        unsafe {
+        promised! {
             let table = _mm_loadu_si128(table.as_ptr().cast());
             _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), x)
         }
     }
     #[inline(always)]
     unsafe fn row_bytes(from: Rows) -> __m128i {
-        unsafe {
+        promised! {
             let low = _mm_loadl_epi64(from.at.cast());
             _mm_unpacklo_epi64(low, _mm_loadl_epi64(from.at.add(from.next).cast()))
         }
     }
     #[inline(always)]
     unsafe fn pairs(a: __m128i, b: __m128i) -> __m512i {
-        unsafe {
+        promised! {
             let both = _mm256_set_m128i(_mm_unpackhi_epi8(a, b), _mm_unpacklo_epi8(a, b));
             _mm512_cvtepi8_epi16(both)
         }
     }
     #[inline(always)]
     unsafe fn signed(bytes: __m128i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)) }
+        promised!(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)))
     }
     #[inline(always)]
     unsafe fn unsigned(bytes: __m128i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)) }
+        promised!(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)))
     }
     #[inline(always)]
     unsafe fn halves(from: Rows) -> __m512 {
-        unsafe {
+        promised! {
             let low = _mm_loadu_si128(from.at.cast());
             let high = _mm_loadu_si128(from.at.add(from.next).cast());
             _mm512_cvtph_ps(_mm256_set_m128i(high, low))
@@ -287,7 +291,7 @@ impl Vector for Zmm {
     }
     #[inline(always)]
     unsafe fn uppers(from: Rows) -> __m512 {
-        unsafe {
+        promised! {
             let low = _mm_loadu_si128(from.at.cast());
             let high = _mm_loadu_si128(from.at.add(from.next).cast());
             let wide = _mm512_cvtepu16_epi32(_mm256_set_m128i(high, low));
@@ -296,31 +300,31 @@ impl Vector for Zmm {
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(x) }
+        promised!(_mm512_set1_ps(x))
     }
     #[inline(always)]
     unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
+        promised!(_mm512_mul_ps(a, b))
     }
     #[inline(always)]
     unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(a, b, c) }
+        promised!(_mm512_fmadd_ps(a, b, c))
     }
     #[inline(always)]
     unsafe fn to_float(x: __m512i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(x) }
+        promised!(_mm512_cvtepi32_ps(x))
     }
     #[inline(always)]
     unsafe fn madd(a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_madd_epi16(a, b) }
+        promised!(_mm512_madd_epi16(a, b))
     }
     #[inline(always)]
     unsafe fn read(from: *const f32, n: usize) -> __m512 {
-        unsafe { _mm512_maskz_loadu_ps(first_lanes(n), from) }
+        promised!(_mm512_maskz_loadu_ps(first_lanes(n), from))
     }
     #[inline(always)]
     unsafe fn write(x: __m512, to: *mut f32, n: usize) {
-        unsafe { _mm512_mask_storeu_ps(to, first_lanes(n), x) }
+        promised!(_mm512_mask_storeu_ps(to, first_lanes(n), x))
     }
 }
 

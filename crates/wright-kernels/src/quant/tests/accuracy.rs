@@ -20,7 +20,7 @@ fn exact_product(matrix: Matrix<'_>, x: &[f32], m: usize) -> Vec<f64> {
 #[test]
 fn sums_of_extremes_are_exact() {
     let (n, k) = (16, 512);
-    for dtype in FORMATS {
+    for dtype in formats() {
         for byte in [0x00, 0xff, 0x80, 0x7f, 0xf0, 0x0f] {
             let bytes = matrix_bytes(dtype, n, k, || byte);
             let matrix = Matrix::new(dtype, n, k, &bytes).unwrap();
@@ -51,7 +51,7 @@ fn sums_of_extremes_are_exact() {
 fn products_are_as_near_as_activations_of_8_bits_allow() {
     let (n, k, m) = (24, 1024, 6);
     let pool = Pool::new(1);
-    for dtype in FORMATS {
+    for dtype in formats() {
         let bytes = random_matrix(dtype, n, k);
         let matrix = Matrix::new(dtype, n, k, &bytes).unwrap();
         let x = random_rows(m, k);
