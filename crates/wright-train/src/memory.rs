@@ -36,7 +36,7 @@ impl Memory {
 const HEAD_VALUES: u64 = 3 << 20;
 
 /// Values a token that each layer keeps, and that one layer works with on the way back.
-fn floats_a_token(shape: &ModelShape) -> (u64, u64) {
+pub(crate) fn floats_a_token(shape: &ModelShape) -> (u64, u64) {
     let ModelShape { n_embd, n_head, n_kv_head, head_dim, n_ff, .. } = *shape;
     let (q, kv) = (n_head * head_dim, n_kv_head * head_dim);
     if shape.family == Family::Gpt2 {

@@ -6,6 +6,7 @@
 
 use crate::batches::{Batches, TokenRows};
 use crate::checkpoint::Checkpoint;
+use crate::held_out::HeldOut;
 use crate::parameters::Parameters;
 use crate::shape::ModelShape;
 use crate::shard::Shard;
@@ -13,8 +14,8 @@ use crate::trainer::{Skip, Trainer};
 use crate::{Error, RunConfig, Schedule};
 use std::sync::Arc;
 
-/// Rows of validation data that are scored at a time, and at most in all.
-const VALIDATION_ROWS: (usize, u64) = (8, 64);
+/// Rows of held-out data that tell how a run is going; all of them are scored at its end.
+const HELD_OUT_ROWS: u64 = 64;
 /// A run that went wrong so often is given up.
 const ROLLBACKS_MAX: u32 = 3;
 /// What the rate is multiplied with when a run is rolled back.
@@ -122,6 +123,10 @@ impl Run {
         &self.train
     }
 
+    pub fn validation(&self) -> Option<&Batches> {
+        self.validation.as_ref()
+    }
+
     /// Rows that are in memory at a time.
     pub fn micro_batch(&self) -> usize {
         self.micro_batch
@@ -196,17 +201,40 @@ impl Run {
         Ok(Rollback { from, to, rate_scale })
     }
 
-    /// Mean loss over the first rows of the validation data, if there are any.
-    pub fn validate(&mut self) -> Option<f64> {
+    /// How well the first rows of the held-out data are foretold, if there are any.
+    /// `token_bytes` says how many bytes of text each id stands for.
+    pub fn validate(&mut self, token_bytes: &[u32]) -> Option<HeldOut> {
+        self.score(HELD_OUT_ROWS, token_bytes, &mut |_, _| true)
+    }
+
+    /// The same of all held-out data. `go_on` is told the rows done and to do; where it says no,
+    /// None comes back.
+    pub fn validate_all(
+        &mut self,
+        token_bytes: &[u32],
+        go_on: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Option<HeldOut> {
+        self.score(u64::MAX, token_bytes, go_on)
+    }
+
+    fn score(
+        &mut self,
+        most: u64,
+        token_bytes: &[u32],
+        go_on: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Option<HeldOut> {
         let data = self.validation.as_ref()?;
-        let (step, most) = VALIDATION_ROWS;
-        let (mut sum, mut n) = (0.0, 0);
-        for first in (0..data.n_rows().min(most)).step_by(step) {
-            let part = data.in_order(first, step);
+        let n_rows = data.n_rows().min(most);
+        let mut held_out = HeldOut::default();
+        // As many rows as in training, whose buffers fit.
+        for first in (0..n_rows).step_by(self.micro_batch) {
+            if !go_on(first, n_rows) {
+                return None;
+            }
+            let part = data.in_order(first, self.micro_batch.min((n_rows - first) as usize));
             let losses = self.trainer.losses(&part.rows, &part.targets);
-            n += losses.len();
-            sum += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
+            held_out.add(&part.targets, &losses, token_bytes);
         }
-        Some(sum / n as f64)
+        Some(held_out)
     }
 }

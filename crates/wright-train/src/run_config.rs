@@ -4,7 +4,9 @@ use crate::Error;
 use crate::schedule::{Decay, Schedule};
 use crate::shape::{Family, ModelShape, PRESETS, preset};
 use crate::trainer::{OptimizerKind, OptimizerOptions};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+mod text;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -13,6 +15,24 @@ pub struct RunConfig {
     pub model: ModelConfig,
     pub data: DataConfig,
     pub train: TrainConfig,
+    /// What a plan promised; the run is compared with it and does not depend on it.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
+}
+
+/// What a run is expected to take and to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+pub struct Forecast {
+    /// Seconds of all steps, without checkpoints and validation.
+    pub seconds: f64,
+    /// Memory of the process at its peak.
+    pub memory_bytes: u64,
+    /// Operations of all steps.
+    pub flops: f64,
+    /// Of held-out text, at the end.
+    pub bits_per_byte: Option<f64>,
+    /// The same in nats a token.
+    pub validation_loss: Option<f64>,
 }
 
 /// The model: a preset, and numbers that differ from it.
@@ -65,6 +85,12 @@ pub struct TrainConfig {
     pub weight_decay: f32,
     pub clip: f32,
     pub momentum: f32,
+    pub momentum_warmup: u64,
+    /// Rates of the embedding, of a head of its own, and of norms and biases, as multiples of
+    /// that of the matrices.
+    pub embedding_rate: f32,
+    pub head_rate: f32,
+    pub vector_rate: f32,
     pub checkpoint_every: u64,
     pub validate_every: u64,
     /// 0 is one a core.
@@ -93,6 +119,10 @@ impl Default for TrainConfig {
             weight_decay: plain.weight_decay,
             clip: plain.clip,
             momentum: plain.momentum,
+            momentum_warmup: plain.momentum_warmup,
+            embedding_rate: plain.embedding_rate,
+            head_rate: plain.head_rate,
+            vector_rate: plain.vector_rate,
             checkpoint_every: 200,
             validate_every: 200,
             threads: 0,
@@ -102,7 +132,7 @@ impl Default for TrainConfig {
 }
 
 /// Every name that may stand in a section.
-const NAMES: [(&str, &[&str]); 3] = [
+const NAMES: [(&str, &[&str]); 4] = [
     (
         "model",
         &[
@@ -140,12 +170,17 @@ const NAMES: [(&str, &[&str]); 3] = [
             "weight_decay",
             "clip",
             "momentum",
+            "momentum_warmup",
+            "embedding_rate",
+            "head_rate",
+            "vector_rate",
             "checkpoint_every",
             "validate_every",
             "threads",
             "recompute",
         ],
     ),
+    ("forecast", &["seconds", "memory_bytes", "flops", "bits_per_byte", "validation_loss"]),
 ];
 
 /// Settings of `[train]` that do not change the result, so that a run may go on with others.
@@ -162,7 +197,7 @@ pub fn differences(a: &str, b: &str) -> Result<Vec<String>, Error> {
     };
     let (a, b) = (table(a)?, table(b)?);
     let mut all = Vec::new();
-    for (section, names) in NAMES {
+    for (section, names) in NAMES.into_iter().filter(|s| s.0 != "forecast") {
         for name in names.iter().filter(|name| section != "train" || !FREE.contains(name)) {
             let value = |t: &toml::Table| t.get(section).and_then(|s| s.get(*name)).cloned();
             if value(&a) != value(&b) {
@@ -171,6 +206,27 @@ pub fn differences(a: &str, b: &str) -> Result<Vec<String>, Error> {
         }
     }
     Ok(all)
+}
+
+impl ModelConfig {
+    /// Every number of `shape`, spelt out.
+    pub fn of(shape: &ModelShape) -> ModelConfig {
+        ModelConfig {
+            preset: None,
+            family: Some(shape.family.name().to_owned()),
+            n_layer: Some(shape.n_layer),
+            n_embd: Some(shape.n_embd),
+            n_head: Some(shape.n_head),
+            n_kv_head: Some(shape.n_kv_head),
+            head_dim: Some(shape.head_dim),
+            n_ff: Some(shape.n_ff),
+            n_vocab: Some(shape.n_vocab),
+            n_ctx: Some(shape.n_ctx),
+            tied: Some(shape.tied),
+            rope_base: Some(shape.rope_base),
+            norm_eps: Some(shape.norm_eps),
+        }
+    }
 }
 
 impl RunConfig {
@@ -199,6 +255,7 @@ impl RunConfig {
 
     fn check(&self) -> Result<(), Error> {
         let t = &self.train;
+        let is_scale = |x: f32| (0.0..=1000.0).contains(&x);
         let parts = [
             (t.steps == 0, "steps is 0"),
             (t.batch == 0, "batch is 0"),
@@ -211,6 +268,9 @@ impl RunConfig {
             (!(0.0..=1.0).contains(&t.end_rate), "end_rate is not in [0, 1]"),
             (!(t.weight_decay >= 0.0 && t.weight_decay.is_finite()), "weight_decay is negative"),
             (!(t.clip >= 0.0 && t.clip.is_finite()), "clip is negative"),
+            (!is_scale(t.embedding_rate), "embedding_rate is not in [0, 1000]"),
+            (!is_scale(t.head_rate), "head_rate is not in [0, 1000]"),
+            (!is_scale(t.vector_rate), "vector_rate is not in [0, 1000]"),
             (t.warmup > t.steps, "warmup is longer than steps"),
             (t.checkpoint_every == 0, "checkpoint_every is 0"),
             (t.validate_every == 0, "validate_every is 0"),
@@ -282,6 +342,10 @@ impl RunConfig {
             weight_decay: t.weight_decay,
             clip: t.clip,
             momentum: t.momentum,
+            momentum_warmup: t.momentum_warmup,
+            embedding_rate: t.embedding_rate,
+            head_rate: t.head_rate,
+            vector_rate: t.vector_rate,
             ..OptimizerOptions::default()
         }
     }

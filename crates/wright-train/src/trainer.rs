@@ -1,7 +1,7 @@
 //! One model being trained: gradients of micro-batches, and the step that uses them.
 
 use crate::Error;
-use crate::muon::{Scratch, orthogonal};
+use crate::muon::{MatrixStep, Scratch, even_rows, orthogonal};
 use crate::parameters::Parameters;
 use crate::tape::{Arena, Tape, check_trainable, rope_tables};
 use std::sync::Arc;
@@ -29,9 +29,18 @@ pub struct OptimizerOptions {
     pub weight_decay: f32,
     /// Gradients longer than this are shortened to it; 0 leaves them.
     pub clip: f32,
-    /// Muon's momentum.
+    /// Muon's momentum, and the steps over which it rises to that from [`FIRST_MOMENTUM`].
     pub momentum: f32,
+    pub momentum_warmup: u64,
+    /// Rates of the embedding, of a head of its own, and of norms and biases, as multiples of
+    /// that of the matrices.
+    pub embedding_rate: f32,
+    pub head_rate: f32,
+    pub vector_rate: f32,
 }
+
+/// Where Muon's momentum begins.
+const FIRST_MOMENTUM: f32 = 0.85;
 
 impl Default for OptimizerOptions {
     fn default() -> Self {
@@ -43,7 +52,30 @@ impl Default for OptimizerOptions {
             weight_decay: 0.1,
             clip: 1.0,
             momentum: 0.95,
+            momentum_warmup: 0,
+            embedding_rate: 1.0,
+            head_rate: 1.0,
+            vector_rate: 1.0,
         }
+    }
+}
+
+impl OptimizerOptions {
+    /// What the rate of a tensor is multiplied with.
+    fn rate_scale(&self, name: &str, n_dims: usize) -> f32 {
+        match name {
+            _ if n_dims == 1 => self.vector_rate,
+            "token_embd.weight" | "position_embd.weight" => self.embedding_rate,
+            "output.weight" => self.head_rate,
+            _ => 1.0,
+        }
+    }
+
+    /// Muon's momentum at a step, which counts from 1.
+    fn momentum_at(&self, step: u64) -> f32 {
+        let part = (step - 1) as f32 / self.momentum_warmup.max(1) as f32;
+        let first = FIRST_MOMENTUM.min(self.momentum);
+        first + (self.momentum - first) * part.min(1.0)
     }
 }
 
@@ -81,6 +113,8 @@ pub struct Trainer {
     options: OptimizerOptions,
     /// Which tensors Muon steps.
     is_hidden: Vec<bool>,
+    /// What the rate is multiplied with, by tensor.
+    rate_scales: Vec<f32>,
     pub(crate) step: u64,
     /// Running mean of the gradient's length, for the guard.
     pub(crate) usual_norm: f32,
@@ -112,11 +146,13 @@ impl Trainer {
         let pool = Pool::new(n_threads);
         let tensors = model.tensors();
         let is_hidden = tensors.iter().map(|t| t.dims.len() == 2 && t.name.starts_with("blk."));
+        let rate_scales = tensors.iter().map(|t| options.rate_scale(&t.name, t.dims.len()));
         let zeros = vec![0.0; parameters.values.len()];
         Ok(Trainer {
             gradients: Parameters::zeros(&model),
             moments: [zeros.clone(), zeros],
             is_hidden: is_hidden.collect(),
+            rate_scales: rate_scales.collect(),
             step: 0,
             usual_norm: 0.0,
             usual_loss: 0.0,
@@ -281,7 +317,8 @@ impl Trainer {
             }
             let range = self.parameters.range(index);
             let decay = if self.parameters.rows(index) > 1 { o.weight_decay } else { 0.0 };
-            let step = AdamW { weight_decay: decay, ..plain };
+            let rate = rate * self.rate_scales[index];
+            let step = AdamW { rate, weight_decay: decay, ..plain };
             let [m, v] = &mut self.moments;
             let w = &mut self.parameters.values[range.clone()];
             let g = &self.gradients.values[range.clone()];
@@ -296,17 +333,21 @@ impl Trainer {
         let range = self.parameters.range(index);
         let rows = self.parameters.rows(index);
         let cols = range.len() / rows;
+        let momentum = o.momentum_at(self.step);
         let g = &mut self.gradients.values[range.clone()];
-        let m = &mut self.moments[0][range.clone()];
+        let [m, v] = &mut self.moments;
+        let (m, v) = (&mut m[range.clone()], &mut v[range.clone()][..rows]);
         scale(pool, gradient_scale, g);
-        scale(pool, o.momentum, m);
-        axpy(pool, 1.0 - o.momentum, g, m);
-        scale(pool, 1.0 - o.momentum, g);
-        axpy(pool, o.momentum, m, g);
-        let step = orthogonal(pool, g, rows, cols, &mut self.scratch);
-        let w = &mut self.parameters.values[range];
-        scale(pool, 1.0 - rate * o.weight_decay, w);
-        axpy(pool, -rate * 0.2 * (rows.max(cols) as f32).sqrt(), step, w);
+        scale(pool, momentum, m);
+        axpy(pool, 1.0 - momentum, g, m);
+        scale(pool, 1.0 - momentum, g);
+        axpy(pool, momentum, m, g);
+        let x = orthogonal(pool, g, rows, cols, &mut self.scratch);
+        let lengths = even_rows(pool, x, cols, o.beta2, v);
+        let rate_of_all = rate * 0.2 * (rows.max(cols) as f32).sqrt();
+        let step =
+            MatrixStep { x, lengths: &lengths, rate: rate_of_all, decay: rate * o.weight_decay };
+        step.take(pool, &mut self.parameters.values[range]);
     }
 }
 

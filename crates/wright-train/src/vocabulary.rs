@@ -90,6 +90,34 @@ impl Vocabulary {
         tokens.iter().map(|t| t.0 as usize + 1).max().unwrap_or(0)
     }
 
+    /// Bytes of text that each of `n_vocab` ids stands for: none for control tokens and ids
+    /// without a text. Empty if nobody said what ids mean.
+    pub fn token_bytes(&self, n_vocab: usize) -> Vec<u32> {
+        if *self == Vocabulary::None {
+            return Vec::new();
+        }
+        let mut all = vec![0; n_vocab];
+        for (id, text, control) in self.tokens() {
+            // Byte-level tokens write each byte as a character of its own.
+            let n = if control { 0 } else { text.chars().count() as u32 };
+            if let Some(bytes) = all.get_mut(id as usize) {
+                *bytes = n;
+            }
+        }
+        // Added tokens stand for themselves.
+        let Vocabulary::Json(json) = self else { return all };
+        for added in json["added_tokens"].as_array().into_iter().flatten() {
+            let (Some(id), Some(text)) = (added["id"].as_u64(), added["content"].as_str()) else {
+                continue;
+            };
+            let bytes = usize::try_from(id).ok().and_then(|id| all.get_mut(id));
+            if let Some(bytes) = bytes.filter(|_| added["special"] != true) {
+                *bytes = text.len() as u32;
+            }
+        }
+        all
+    }
+
     /// What shards remember of the vocabulary that made their ids: equal for equal tokens, kinds
     /// and merges. Never 0, but for no vocabulary.
     pub fn hash(&self) -> u64 {
@@ -300,6 +328,10 @@ mod tests {
         assert_eq!(find("eos_token_id"), &Entry::U32(3));
         assert_eq!(vocabulary.encoder().unwrap().document("abba"), [2, 1, 0, 3]);
         assert_eq!(Vocabulary::Bytes.encoder().unwrap().document("a"), [97, 256]);
+        assert_eq!(vocabulary.token_bytes(5), [1, 1, 2, 0, 0]);
+        let more = text.replace("[{", r#"[{"id":4,"content":"né","special":false},{"#);
+        assert_eq!(Vocabulary::from_json(&more, 5).unwrap().token_bytes(5), [1, 1, 2, 0, 3]);
+        assert_eq!(Vocabulary::Bytes.token_bytes(257)[255..], [1, 0]);
         assert!(Vocabulary::from_json(text, 3).is_err());
         assert!(Vocabulary::from_json("{}", 3).is_err());
         let other = text.replace("ByteLevel", "Metaspace");

@@ -57,13 +57,70 @@ fn saved(run: &Run) -> Vec<u8> {
 fn a_run_learns() {
     for optimizer in ["adamw", "muon"] {
         let mut run = run(&format!("optimizer = \"{optimizer}\"\nlearning_rate = 0.01"), 2);
-        let before = run.validate().unwrap();
+        let before = run.validate(&[]).unwrap().loss();
         assert!((before - 50f64.ln()).abs() < 0.1, "at first every token is as likely: {before}");
         steps(&mut run, 40);
-        let after = run.validate().unwrap();
+        let after = run.validate(&[]).unwrap().loss();
         assert!(after < before - 0.8, "{optimizer}: {before} to {after}");
         assert!(run.is_done());
     }
+}
+
+#[test]
+fn all_held_out_tokens_are_scored_once_and_scoring_changes_nothing() {
+    let mut run = run("micro_batch = 3", 2);
+    steps(&mut run, 3);
+    let before = (bits(&run), saved(&run));
+    let mut told = Vec::new();
+    // Token 0 ends documents, say; every other one stands for two bytes.
+    let mut token_bytes = vec![2; 50];
+    token_bytes[0] = 0;
+    let all = run.validate_all(&token_bytes, &mut |done, total| {
+        told.push((done, total));
+        true
+    });
+    let all = all.unwrap();
+    let shard = shard();
+    let ids = (0..shard.n_docs()).flat_map(|doc| shard.doc(doc).skip(1)).map(|at| shard.id(at));
+    let n_bytes: u64 = ids.map(|id| if id == 0 { 0 } else { 2 }).sum();
+    assert_eq!(all.n_tokens, run.train().n_pairs());
+    assert_eq!(all.n_bytes, n_bytes);
+    let n_rows = run.train().n_rows();
+    assert_eq!((told[1], told.len() as u64), ((3, n_rows), n_rows.div_ceil(3)));
+    assert!(run.validate_all(&token_bytes, &mut |done, _| done < 6).is_none(), "stopped");
+    let first = run.validate(&token_bytes).unwrap();
+    assert!(first.n_tokens <= all.n_tokens);
+    assert!(before == (bits(&run), saved(&run)));
+}
+
+#[test]
+fn embedding_matrices_and_vectors_have_rates_of_their_own() {
+    for optimizer in ["adamw", "muon"] {
+        let moved = |more: &str| {
+            let mut run = run(&format!("optimizer = \"{optimizer}\"\n{more}"), 1);
+            let before = bits(&run);
+            steps(&mut run, 2);
+            let after = bits(&run);
+            let p = &run.trainer.parameters;
+            // The embedding, the first norm and the first matrix.
+            [0, 1, 2].map(|i| before[p.range(i)] != after[p.range(i)])
+        };
+        assert_eq!(moved(""), [true; 3], "{optimizer}");
+        assert_eq!(moved("embedding_rate = 0\nvector_rate = 0"), [false, false, true]);
+        assert_eq!(moved("head_rate = 0"), [true; 3], "a tied head is the embedding");
+    }
+}
+
+#[test]
+fn momentum_rises_over_its_warmup() {
+    let losses = |more: &str| {
+        let mut run = run(&format!("optimizer = \"muon\"\n{more}"), 1);
+        (0..6).map(|_| steps(&mut run, 1)).collect::<Vec<f64>>()
+    };
+    let (plain, rising) = (losses(""), losses("momentum_warmup = 30"));
+    assert_eq!(plain[..2], rising[..2], "the first step is the same at any momentum");
+    assert!(plain[5] != rising[5]);
+    assert_eq!(losses("momentum = 0.5"), losses("momentum = 0.5\nmomentum_warmup = 30"));
 }
 
 #[test]

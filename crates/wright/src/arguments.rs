@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::{
-    bench, chat, convert, doctor, embed, help, imatrix, inspect, models, perplexity, pull,
+    bench, chat, convert, doctor, embed, help, imatrix, inspect, models, perplexity, plan, pull,
     quantize, run, shard, spelling, tokenize, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
@@ -35,6 +35,7 @@ pub enum Verb {
     Perplexity(perplexity::Args),
     Bench(bench::Args),
     Shard(shard::Args),
+    Plan(plan::Args),
     Train(train::Args),
     Convert(convert::Args),
     Quantize(quantize::Args),

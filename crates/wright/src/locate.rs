@@ -87,7 +87,7 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
     let as_path = Path::new(name);
     let is_path = name.contains(['/', '\\']) || is_gguf(as_path);
     if is_path && as_path.is_dir() {
-        return Ok(Meaning::Folder(as_path.to_owned()));
+        return Ok(folder(as_path));
     }
     if is_path && as_path.exists() {
         return here(as_path.to_owned());
@@ -113,6 +113,9 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
     if as_path.is_file() {
         return here(as_path.to_owned());
     }
+    if as_path.join(TRAINED).is_file() {
+        return Ok(folder(as_path));
+    }
     if is_path {
         return Err(no_file(as_path));
     }
@@ -121,6 +124,23 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
 
 fn here(path: PathBuf) -> Result<Meaning, Failure> {
     Ok(Meaning::Here(Located::at(path)))
+}
+
+/// A folder that `wright train` made stands for the model in it, called by the folder's name.
+fn folder(path: &Path) -> Meaning {
+    let model = path.join(TRAINED);
+    match model.is_file() {
+        true => Meaning::Here(Located { id: stem(path), path: model, ..Located::default() }),
+        false => Meaning::Folder(path.to_owned()),
+    }
+}
+
+/// The result of a training in its folder.
+const TRAINED: &str = "model.gguf";
+
+/// Whether `name` is the folder of a training that is done.
+pub fn is_training(name: &str) -> bool {
+    Path::new(name).join(TRAINED).is_file()
 }
 
 /// A file of another program, used where it lies.
@@ -256,6 +276,9 @@ mod tests {
         let folder = models.join("sub");
         fs::create_dir(&folder).unwrap();
         assert!(matches!(find(folder.to_str().unwrap()).unwrap(), Meaning::Folder(_)));
+        fs::write(folder.join(TRAINED), "x").unwrap();
+        let trained = file_of(find(folder.to_str().unwrap()).unwrap());
+        assert_eq!((trained.id.as_str(), trained.path), ("sub", folder.join(TRAINED)));
     }
 
     #[test]

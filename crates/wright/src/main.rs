@@ -30,6 +30,7 @@ mod mmap;
 mod models;
 mod new_file;
 mod perplexity;
+mod plan;
 mod prefix_cache;
 mod progress;
 mod pull;
@@ -91,6 +92,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Perplexity(args) => perplexity::main(args, &context),
         Verb::Bench(args) => bench::main(args, &context),
         Verb::Shard(args) => shard::main(args),
+        Verb::Plan(args) => plan::main(args, &context),
         Verb::Train(args) => train::main(args, &context),
         Verb::Convert(args) => convert::main(args, &context),
         Verb::Quantize(args) => quantize::main(args, &context),

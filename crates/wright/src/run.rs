@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::sampler_options::SamplerFlags;
-use crate::{help, load, stdin, terminal};
+use crate::{help, load, locate, stdin, terminal};
 use serde_json::json;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -95,6 +95,13 @@ fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit, Fa
     }
 }
 
+/// Whether the model goes on from the text as it stands: because it is asked to, or because it was
+/// trained from scratch here and nobody taught it to answer.
+fn goes_on(args: &Args) -> bool {
+    let is_training = args.model.model.as_deref().is_some_and(locate::is_training);
+    args.raw || is_training && args.system.is_none() && !args.fim
+}
+
 /// The prompt out of the pipe and the arguments.
 fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
     let said = args.prompt.join(" ");
@@ -103,7 +110,7 @@ fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
         return Err(Failure::usage("there is nothing to answer")
             .hint("wright \"a question\", or text through a pipe; `wright chat` to talk"));
     }
-    if args.raw {
+    if goes_on(args) {
         // Text to go on from ends where it ends: nothing is added between the two.
         let origin = if nothing_said { Origin::File } else { Origin::User };
         return Ok(Prompt::Raw(Text::new(origin, piped.unwrap_or_default() + &said)));

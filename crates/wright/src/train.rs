@@ -6,7 +6,9 @@
 mod export;
 mod folder;
 mod live;
+pub mod packed;
 mod plan;
+mod stages;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -15,7 +17,9 @@ use crate::{load, terminal, units};
 use folder::Folder;
 use live::Live;
 use plan::Plan;
+pub use plan::available_bytes;
 use serde_json::json;
+pub use stages::minutes;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wright_train::{Error, Run, run_config};
@@ -24,13 +28,22 @@ use wright_train::{Error, Run, run_config};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = CONFIGURATION)]
 pub struct Args {
-    /// The run's configuration, in TOML
-    #[arg(value_name = "CONFIG")]
-    config: PathBuf,
+    /// A configuration in TOML, a folder of `wright pack`, or files and folders of text
+    #[arg(value_name = "CONFIG.toml|DATA|TEXT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Choose size and steps to fit this time, as `wright plan` does [default: 10]
+    #[arg(long, value_name = "N", value_parser = stages::minutes, conflicts_with = "plan")]
+    minutes: Option<f64>,
+    /// The configuration that `wright plan` wrote
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Where initial weights and the order of rows come from, when a plan is made
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "minutes")]
+    seed: u64,
     /// Go on where the last checkpoint was made
     #[arg(long)]
     resume: bool,
-    /// The run's folder [default: the configuration's path without its ending]
+    /// The run's folder [default: a configuration's path without its ending]
     #[arg(short, long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Threads to compute with; they change no byte [default: the configuration's, or one a core]
@@ -64,14 +77,16 @@ The configuration:
   learning_rate = 0.003
   warmup = 50               # steps
   decay = \"cosine\"          # or linear (over the last decay_part), none; down to end_rate
-  optimizer = \"adamw\"       # or muon; beta1 beta2 weight_decay clip momentum
+  optimizer = \"adamw\"       # or muon; beta1 beta2 weight_decay clip momentum momentum_warmup
+  # embedding_rate head_rate vector_rate: of those tensors, as multiples of learning_rate
   seed = 1
   checkpoint_every = 200    # steps; as validate_every
   # threads, recompute";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let plan = Plan::read(&args.config, args.threads.map(usize::from))?;
-    let path = args.out.clone().unwrap_or_else(|| plan.default_folder());
+    let (config, out) = stages::prepare(args, context)?;
+    let plan = Plan::read(&config, args.threads.map(usize::from))?;
+    let path = out.unwrap_or_else(|| plan.default_folder());
     if args.dry_run {
         terminal::print(&plan.costs(&path))?;
         return Ok(Exit::Done);
@@ -194,7 +209,7 @@ impl Job<'_> {
             live.pause();
         }
         if step.is_multiple_of(t.validate_every) || self.run.is_done() {
-            self.validated = self.run.validate();
+            self.validated = self.run.validate(&[]).map(|h| h.loss());
             if let Some(loss) = self.validated {
                 let object = json!({ "step": step, "validation_loss": loss });
                 self.folder.log(&object);
@@ -235,8 +250,13 @@ impl Job<'_> {
             Some(out) => format!(" --out {}", out.display()),
             None => String::new(),
         };
-        let config = self.args.config.display();
-        let again = format!("wright train {config}{out} --resume");
+        let plan = match &self.args.plan {
+            Some(plan) => format!(" --plan {}", plan.display()),
+            None => String::new(),
+        };
+        let inputs: Vec<String> =
+            self.args.inputs.iter().map(|input| input.display().to_string()).collect();
+        let again = format!("wright train {}{plan}{out} --resume", inputs.join(" "));
         terminal::note(&format!("stopped after step {step}; it is saved. Go on with: {again}"));
         Ok(Exit::Interrupted)
     }
@@ -249,7 +269,7 @@ impl Job<'_> {
         );
         let mut outcome = format!("It learnt from {tokens} tokens");
         if self.validated.is_none() {
-            self.validated = self.run.validate();
+            self.validated = self.run.validate(&[]).map(|h| h.loss());
         }
         if let Some(loss) = self.validated {
             outcome.push_str(&format!("; its loss on validation data is {loss:.4} nats a token"));

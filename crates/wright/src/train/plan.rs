@@ -165,7 +165,7 @@ impl Plan {
 }
 
 /// A shard of which every byte was read once.
-fn open_shard(path: &Path) -> Result<Shard, Failure> {
+pub fn open_shard(path: &Path) -> Result<Shard, Failure> {
     let bytes: Arc<dyn Bytes> = Arc::new(Mapped::open(path)?);
     let shard = Shard::open(bytes).and_then(|shard| shard.verify().map(|()| shard));
     shard.map_err(|error| {
@@ -241,7 +241,7 @@ fn memory(config: &RunConfig, shape: &ModelShape) -> Result<(Memory, bool), Fail
 }
 
 /// Memory that the system can still give, where it tells.
-fn available_bytes() -> Option<u64> {
+pub fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

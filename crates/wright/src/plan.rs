@@ -1,0 +1,320 @@
+//! `wright plan`: what this machine can learn from these data in the time given, and what that
+//! takes and promises, as a configuration that `wright train` runs.
+//!
+//! The sums are those of `wright_train::plan`; here are the clock, the files and the words.
+
+mod measure;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::train::{self, packed::Packed};
+use crate::{disk, terminal, units};
+use measure::{Data, Measured};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use wright_train::hardware::{Hardware, USUAL_UTILISATION};
+use wright_train::plan::law::PRIOR;
+use wright_train::plan::pace::{Pace, weights_in_products};
+use wright_train::plan::{Choice, Wish, choose, promise};
+use wright_train::run_config::{Forecast, ModelConfig};
+use wright_train::{RunConfig, Shard, recipe};
+
+/// Plan a training: measure this machine, choose a size, foretell time, memory and loss
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Packed data, from `wright pack`; not needed with --hardware
+    #[arg(value_name = "DATA", required_unless_present = "hardware")]
+    data: Option<PathBuf>,
+    /// Minutes that the training may take
+    #[arg(long, value_name = "N", default_value = "10", value_parser = train::minutes)]
+    minutes: f64,
+    /// The configuration to write [default: plan.toml]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Threads to train with [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Where initial weights and the order of rows come from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Energy and money on this hardware: 96xA100, 8xH100
+    #[arg(long, value_name = "NxDEVICE")]
+    hardware: Option<String>,
+    /// Watts of one device [default: its maker's]
+    #[arg(long, value_name = "W", requires = "hardware")]
+    watts: Option<f64>,
+    /// Dollars for an hour of one device [default: what somebody took]
+    #[arg(long, value_name = "DOLLARS", requires = "hardware")]
+    price: Option<f64>,
+    /// Part of its peak that a device reaches
+    #[arg(long, value_name = "PART", default_value_t = USUAL_UTILISATION, requires = "hardware")]
+    utilisation: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let hardware = args.hardware.as_deref().map(|text| {
+        Hardware::parse(text, args.watts, args.price).map_err(|error| {
+            let hint = "give what is missing by --watts and --price (dollars an hour)";
+            Failure::usage(error).hint(hint)
+        })
+    });
+    let hardware = hardware.transpose()?;
+    let mut said = String::new();
+    let mut object = json!({});
+    if let Some(data) = &args.data {
+        let out = args.out.clone().unwrap_or_else(|| PathBuf::from("plan.toml"));
+        let folder = out.parent().unwrap_or(Path::new(""));
+        let wanted = Wanted {
+            seconds: args.minutes * 60.0,
+            threads: args.threads.map(usize::from),
+            seed: args.seed,
+        };
+        let data = Packed::open(data)?;
+        let made = make(&data, &wanted, folder, &context.interrupt)?;
+        made.write(&out)?;
+        let _ = write!(said, "{}\nwritten to {}\n", made.words(), out.display());
+        object = made.object();
+        object["file"] = json!(out);
+    }
+    if let Some(hardware) = hardware {
+        let flops = object["flops"].as_f64();
+        let bill = Billed { hardware: &hardware, minutes: args.minutes, part: args.utilisation };
+        said.push_str(&bill.words(flops));
+        object["hardware"] = bill.object(flops);
+    }
+    terminal::print(&if args.json { format!("{object}\n") } else { said })?;
+    Ok(Exit::Done)
+}
+
+/// What a plan is made for.
+pub struct Wanted {
+    /// Seconds of training.
+    pub seconds: f64,
+    pub threads: Option<usize>,
+    pub seed: u64,
+}
+
+/// A plan, and what it rests on.
+pub struct Made {
+    pub config: RunConfig,
+    choice: Choice,
+    measured: Measured,
+    tokens: f64,
+}
+
+/// Part of the time that measuring may take, with its least and most in seconds.
+const MEASURING: (f64, f64, f64) = (0.03, 3.0, 60.0);
+/// Memory that the process has beside what training needs: its code and its files' pages.
+const BASE_BYTES: u64 = 16 << 20;
+
+/// Measures and chooses. Paths in the configuration start at `folder`.
+///
+/// # Errors
+/// If the data cannot be learnt from, or the person stops it.
+pub fn make(
+    data: &Packed,
+    wanted: &Wanted,
+    folder: &Path,
+    interrupt: &Interrupt,
+) -> Result<Made, Failure> {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = wanted.threads.unwrap_or_else(all);
+    let (train, validation) = data.shards()?;
+    let token_bytes = data.token_bytes();
+    let material = Data {
+        train: &train,
+        validation: &validation,
+        token_bytes: &token_bytes,
+        threads,
+        seed: wanted.seed,
+    };
+    let (part, least, most) = MEASURING;
+    let seconds = (wanted.seconds * part).clamp(least, most);
+    let tell = |what: &str| terminal::note(&format!("measuring: {what}"));
+    let measured = measure::small_runs(&material, seconds, interrupt, &mut { tell })?;
+    let pace = Pace::fit(&measured.steps).unwrap_or(FALLBACK);
+    let law = PRIOR.fitted(&measured.runs);
+    let wish = Wish {
+        seconds: wanted.seconds * STEPS_PART,
+        tokens: material.n_tokens(),
+        n_vocab: material.n_vocab(),
+        memory_bytes: train::available_bytes().unwrap_or(u64::MAX) / 2,
+    };
+    let first = choose(&wish, &pace, &law).ok_or_else(|| {
+        Failure::new(Exit::Failed, "not even the smallest model fits this machine's memory")
+            .hint("end other programs and try again")
+    })?;
+    tell(&format!(
+        "steps of the model to be, {} layers of {}",
+        first.shape.n_layer, first.shape.n_embd
+    ));
+    let pace = measure::settle(&material, &first.shape, first.batch, pace, interrupt)?;
+    let choice = promise(&wish, &first.shape, &pace, &law);
+    let bytes_a_token = bytes_a_token(&validation, &token_bytes);
+    let config = RunConfig {
+        model: ModelConfig::of(&choice.shape),
+        data: data.config(folder)?,
+        train: recipe::train(&choice.shape, choice.steps, choice.batch, wanted.seed),
+        forecast: Some(forecast(&choice, bytes_a_token)),
+    };
+    Ok(Made { config, choice, measured, tokens: wish.tokens })
+}
+
+/// Part of the time that steps take; the rest is for held-out losses, samples and checkpoints.
+const STEPS_PART: f64 = 0.97;
+/// A slow core's, where nothing could be timed.
+const FALLBACK: Pace = Pace { seconds_a_flop: 2e-11, seconds_a_value: 1e-9 };
+
+/// `bytes_a_token`: of held-out text, if there is any.
+fn forecast(choice: &Choice, bytes_a_token: Option<f64>) -> Forecast {
+    let bits = bytes_a_token.map(|_| choice.bits_per_byte);
+    let nats = std::f64::consts::LN_2;
+    Forecast {
+        seconds: round(choice.seconds, 1.0),
+        memory_bytes: choice.memory.bytes() + BASE_BYTES,
+        flops: round(choice.flops(), 1e-9),
+        bits_per_byte: bits.map(|bits| round(bits, 1e3)),
+        validation_loss: bytes_a_token.map(|n| round(choice.bits_per_byte * n * nats, 1e3)),
+    }
+}
+
+/// Of the tokens that are foretold in `shards`, if there are any.
+fn bytes_a_token(shards: &[Shard], token_bytes: &[u32]) -> Option<f64> {
+    let docs = shards.iter().flat_map(|shard| (0..shard.n_docs()).map(move |doc| (shard, doc)));
+    let (mut n, mut bytes) = (0u64, 0u64);
+    for (shard, doc) in docs {
+        for at in shard.doc(doc).skip(1) {
+            n += 1;
+            bytes += u64::from(token_bytes[shard.id(at) as usize]);
+        }
+    }
+    (n > 0 && bytes > 0).then(|| bytes as f64 / n as f64)
+}
+
+fn round(x: f64, by: f64) -> f64 {
+    (x * by).round() / by
+}
+
+impl Made {
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, out: &Path) -> Result<(), Failure> {
+        let text = self.config.to_toml().map_err(train::failure)?;
+        let text = format!("# Made by `wright plan`; every number may be changed.\n\n{text}");
+        disk::replace(out, |to| to.write_all(text.as_bytes()))
+            .map_err(|error| Failure::io("write", out, &error))
+    }
+
+    /// What the person reads.
+    pub fn words(&self) -> String {
+        let (c, s) = (&self.choice, &self.choice.shape);
+        let mut said = format!(
+            "model    {} parameters: {}, {} layers of {}, {} tokens in the vocabulary\n\
+             steps    {} of {} rows of {}: {} tokens, {:.2} times the data\n\
+             time     {}\n\
+             memory   {}\n",
+            units::count(s.n_parameters() as u64),
+            s.family.name(),
+            s.n_layer,
+            s.n_embd,
+            s.n_vocab,
+            c.steps,
+            c.batch,
+            s.n_ctx,
+            units::count(c.tokens() as u64),
+            c.tokens() / self.tokens,
+            units::seconds(c.seconds),
+            units::bytes(c.memory.bytes() + BASE_BYTES),
+        );
+        let forecast = self.config.forecast;
+        match forecast.and_then(|f| Some((f.bits_per_byte?, f.validation_loss?))) {
+            Some((bits, loss)) => {
+                let _ = write!(said, "loss     {bits:.3} bits per byte of held-out text");
+                let _ = writeln!(said, " ({loss:.3} nats a token)");
+            }
+            None => said.push_str("loss     not foretold: there is no held-out text\n"),
+        }
+        said
+    }
+
+    pub fn object(&self) -> Value {
+        let (c, s) = (&self.choice, &self.choice.shape);
+        let runs = self.measured.runs.iter().map(|run| {
+            json!({
+                "weights": run.weights, "tokens": run.tokens, "bits_per_byte": run.bits_per_byte,
+            })
+        });
+        let forecast = self.config.forecast;
+        json!({
+            "parameters": s.n_parameters(), "weights_in_products": weights_in_products(s),
+            "family": s.family.name(), "n_layer": s.n_layer, "n_embd": s.n_embd,
+            "n_vocab": s.n_vocab, "n_ctx": s.n_ctx, "steps": c.steps, "batch": c.batch,
+            "tokens": c.tokens(), "epochs": c.tokens() / self.tokens, "seconds": c.seconds,
+            "memory_bytes": forecast.map(|f| f.memory_bytes), "flops": c.flops(),
+            "bits_per_byte": forecast.and_then(|f| f.bits_per_byte),
+            "validation_loss": forecast.and_then(|f| f.validation_loss),
+            "small_runs": runs.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A time on hardware that was named.
+struct Billed<'a> {
+    hardware: &'a Hardware,
+    minutes: f64,
+    /// Of the peak.
+    part: f64,
+}
+
+impl Billed<'_> {
+    /// `flops`: of the run that was planned, if one was.
+    fn words(&self, flops: Option<f64>) -> String {
+        let (h, bill) = (self.hardware, self.hardware.bill(self.minutes / 60.0));
+        let mut said = format!(
+            "{} x {} for {}: {:.0} device hours, {:.1} kWh, about ${:.0}\n",
+            h.n_devices,
+            h.device.name,
+            units::seconds(self.minutes * 60.0),
+            bill.device_hours,
+            bill.kwh,
+            bill.dollars,
+        );
+        if let Some(most) = h.flops(self.minutes * 60.0, self.part) {
+            let part = self.part * 100.0;
+            let _ = writeln!(said, "  {most:.1e} operations at {part:.0} % of its peak");
+            if let Some(flops) = flops {
+                let seconds = flops / most * self.minutes * 60.0;
+                let bill = h.bill(seconds / 3600.0);
+                let time = units::seconds(seconds);
+                let (kwh, dollars) = (bill.kwh, bill.dollars);
+                let _ = writeln!(said, "  this run there: {time}, {kwh:.4} kWh, ${dollars:.4}");
+            }
+        }
+        let _ = writeln!(
+            said,
+            "  {} W and ${} an hour each: {}",
+            h.device.watts, h.device.price_hour, h.device.source
+        );
+        said
+    }
+
+    fn object(&self, flops: Option<f64>) -> Value {
+        let (h, bill) = (self.hardware, self.hardware.bill(self.minutes / 60.0));
+        let most = h.flops(self.minutes * 60.0, self.part);
+        let seconds = flops.zip(most).map(|(flops, most)| flops / most * self.minutes * 60.0);
+        json!({
+            "device": h.device.name, "devices": h.n_devices, "minutes": self.minutes,
+            "device_hours": bill.device_hours, "kwh": bill.kwh, "dollars": bill.dollars,
+            "flops": most, "this_run_seconds": seconds, "watts": h.device.watts,
+            "price_hour": h.device.price_hour, "source": h.device.source,
+        })
+    }
+}
