@@ -9,7 +9,7 @@
 
 mod files;
 mod measure;
-mod report;
+pub mod report;
 mod seven;
 
 use crate::Failure;

@@ -7,6 +7,7 @@
 
 mod bench_peers;
 mod bench_quantize;
+mod bench_story;
 mod bench_train;
 mod fuzz;
 mod parity;
@@ -32,6 +33,8 @@ usage: cargo xtask CHORE
                 only: gguf, safetensors, tokenizer, template)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   bench-train   compare training's speed and memory with PyTorch (--pairs N; or only: 2m, 7m, 47m)
+  bench-story   train on the same text for the same time as PyTorch, and compare held-out loss
+                (--minutes N, --text FILE, --threads N, --fresh, --write)
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
@@ -58,12 +61,15 @@ fn main() -> ExitCode {
     };
     let done = match chore {
         "tidy" => tidy::run(&workspace_root(), rest),
-        "parity" | "bench-peers" | "bench-train" | "bench-quantize" if cfg!(debug_assertions) => {
+        "parity" | "bench-peers" | "bench-train" | "bench-story" | "bench-quantize"
+            if cfg!(debug_assertions) =>
+        {
             in_release(&args)
         }
         "bench-peers" => bench_peers::run(&workspace_root(), rest),
         "fuzz" => fuzz::run(rest),
         "bench-train" => bench_train::run(&workspace_root(), rest),
+        "bench-story" => bench_story::run(&workspace_root(), rest),
         "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "peers" => peers::run(&workspace_root(), rest),

@@ -78,7 +78,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         let data = Packed::open(data)?;
         let made = make(&data, &wanted, folder, &context.interrupt)?;
         made.write(&out)?;
-        let _ = write!(said, "{}\nwritten to {}\n", made.words(), out.display());
+        let _ = writeln!(said, "{}written to {}", made.words(), out.display());
         object = made.object();
         object["file"] = json!(out);
     }

@@ -59,20 +59,28 @@ fn spread(values: &[f64]) -> String {
 /// # Errors
 /// If `date` does not run.
 pub fn page(table: &str, threads: usize, pairs: usize) -> Result<String, Failure> {
-    let (date, _) = said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
     Ok(format!(
         "# Wright beside llama.cpp\n\n\
          {}, {}, {threads} threads.\n\
          Medians (least to greatest) of {pairs} interleaved pairs on the same files; llama.cpp as\n\
          in `llama-cpp-python` 0.3.36, built for this processor. Written by\n\
          `cargo xtask bench-peers --write`.\n\n{table}",
-        date.trim(),
+        date()?,
         processor()
     ))
 }
 
+/// Today, as `2026-11-24`.
+///
+/// # Errors
+/// If `date` does not run.
+pub fn date() -> Result<String, Failure> {
+    let (date, _) = said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
+    Ok(date.trim().to_owned())
+}
+
 /// The processor's name where Linux tells it.
-fn processor() -> String {
+pub fn processor() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
     name.map_or_else(
