@@ -8,6 +8,7 @@
 //! the allocator counts, and refuses what goes beyond, which ends the program. Runs unoptimised
 //! code with overflow checks on.
 
+mod files;
 mod mutate;
 mod targets;
 

@@ -154,6 +154,7 @@ impl Shard {
 pub struct ShardBuilder {
     n_vocab: usize,
     vocab_hash: u64,
+    /// Room for the header, then ids.
     ids: Vec<u8>,
     ends: Vec<u64>,
     n_ids: u64,
@@ -166,7 +167,14 @@ impl ShardBuilder {
         if n_vocab == 0 || n_vocab as u64 > 1 << 32 {
             return Err(Error::Shard(format!("a vocabulary of {n_vocab}")));
         }
-        Ok(ShardBuilder { n_vocab, vocab_hash, ids: Vec::new(), ends: Vec::new(), n_ids: 0 })
+        // The header goes before the ids when they are all there.
+        let ids = vec![0; HEADER];
+        Ok(ShardBuilder { n_vocab, vocab_hash, ids, ends: Vec::new(), n_ids: 0 })
+    }
+
+    /// Bytes that the ids take.
+    pub fn id_bytes(&self) -> usize {
+        self.ids.len() - HEADER
     }
 
     /// Adds a document; an empty one is left out.
@@ -194,22 +202,23 @@ impl ShardBuilder {
 
     /// The shard's bytes.
     pub fn finish(self) -> Vec<u8> {
-        let mut body = self.ids;
-        body.resize(body.len().next_multiple_of(8), 0);
-        self.ends.iter().for_each(|end| body.extend(end.to_le_bytes()));
-        let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
-        out.extend((if self.n_vocab > 1 << 16 { 4u32 } else { 2 }).to_le_bytes());
+        let mut out = self.ids;
+        out.resize(out.len().next_multiple_of(8), 0);
+        out.reserve_exact(self.ends.len() * 8);
+        self.ends.iter().for_each(|end| out.extend(end.to_le_bytes()));
+        let mut header = MAGIC.to_vec();
+        header.extend(VERSION.to_le_bytes());
+        header.extend((if self.n_vocab > 1 << 16 { 4u32 } else { 2 }).to_le_bytes());
         let words = [
             self.n_vocab as u64,
             self.ends.len() as u64,
             self.n_ids,
-            checksum(0, &body),
+            checksum(0, &out[HEADER..]),
             self.vocab_hash,
             0,
         ];
-        words.iter().for_each(|word| out.extend(word.to_le_bytes()));
-        out.extend(body);
+        words.iter().for_each(|word| header.extend(word.to_le_bytes()));
+        out[..HEADER].copy_from_slice(&header);
         out
     }
 }

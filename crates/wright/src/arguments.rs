@@ -3,8 +3,8 @@
 
 use crate::failure::Failure;
 use crate::{
-    bench, chat, convert, doctor, embed, help, imatrix, inspect, models, perplexity, plan, pull,
-    quantize, run, shard, spelling, tokenize, train,
+    bench, chat, convert, doctor, embed, help, imatrix, inspect, models, pack, perplexity, plan,
+    pull, quantize, run, shard, spelling, tokenize, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -34,6 +34,7 @@ pub enum Verb {
     Tokenize(tokenize::Args),
     Perplexity(perplexity::Args),
     Bench(bench::Args),
+    Pack(pack::Args),
     Shard(shard::Args),
     Plan(plan::Args),
     Train(train::Args),

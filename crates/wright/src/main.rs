@@ -13,6 +13,7 @@ mod chat;
 mod check;
 mod context;
 mod convert;
+mod data_folder;
 mod disk;
 mod doctor;
 mod embed;
@@ -29,6 +30,7 @@ mod locate;
 mod mmap;
 mod models;
 mod new_file;
+mod pack;
 mod perplexity;
 mod plan;
 mod prefix_cache;
@@ -91,6 +93,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Tokenize(args) => tokenize::main(args, &context),
         Verb::Perplexity(args) => perplexity::main(args, &context),
         Verb::Bench(args) => bench::main(args, &context),
+        Verb::Pack(args) => pack::main(args, &context),
         Verb::Shard(args) => shard::main(args),
         Verb::Plan(args) => plan::main(args, &context),
         Verb::Train(args) => train::main(args, &context),

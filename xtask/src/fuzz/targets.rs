@@ -1,5 +1,6 @@
 //! The readers of files from strangers, each with sound files to begin with.
 
+use super::files;
 use serde_json::json;
 use std::sync::Arc;
 use wright_chat::{Message, Role};
@@ -10,7 +11,7 @@ use wright_model::{Bytes, DType, Gguf, Importance, Model, Value, convert, join, 
 use wright_text::{Algorithm, Pieces, RenderOptions, Spec, Template, TokenKind, Tokenizer};
 
 /// Tries an input; says whether it was taken for sound.
-type Try = Box<dyn Fn(&[u8]) -> bool>;
+pub type Try = Box<dyn Fn(&[u8]) -> bool>;
 
 /// A reader.
 pub struct Target {
@@ -35,6 +36,30 @@ pub const TARGETS: &[Target] = &[
         make: || Box::new(try_tokenizer),
     },
     Target { name: "template", seeds: template_seeds, words: TEMPLATE_WORDS, make: make_template },
+    Target {
+        name: "html",
+        seeds: files::html_seeds,
+        words: files::HTML_WORDS,
+        make: || files::reading("x.html"),
+    },
+    Target {
+        name: "jsonl",
+        seeds: files::jsonl_seeds,
+        words: files::JSONL_WORDS,
+        make: || files::reading("x"),
+    },
+    Target {
+        name: "pdf",
+        seeds: files::pdf_seeds,
+        words: files::PDF_WORDS,
+        make: || files::reading("x.pdf"),
+    },
+    Target {
+        name: "archive",
+        seeds: files::archive_seeds,
+        words: files::ARCHIVE_WORDS,
+        make: || files::reading("x"),
+    },
 ];
 
 const GGUF_WORDS: &[&str] = &[

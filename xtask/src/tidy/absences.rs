@@ -7,6 +7,7 @@ use super::source::Source;
 /// Rooms that hold to it.
 const ROOMS: &[&str] = &[
     "crates/wright-chat/",
+    "crates/wright-data/",
     "crates/wright-kernels/",
     "crates/wright-model/",
     "crates/wright-run/",

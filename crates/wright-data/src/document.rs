@@ -1,0 +1,112 @@
+//! What reading gives: documents, and what was passed over and why. Nothing vanishes unsaid.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Text that belongs together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The file that it came from, as the caller named it, and the member if that is an archive.
+    pub path: Arc<str>,
+    /// Which document of that file, from 0.
+    pub number: u64,
+    pub text: String,
+    pub title: Option<String>,
+    /// What the document itself says of its licence.
+    pub licence: Option<String>,
+    /// What the document itself says of where it came from.
+    pub source: Option<String>,
+    pub encoding: Encoding,
+}
+
+/// How the bytes of a document were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Encoding {
+    #[serde(rename = "utf-8")]
+    Utf8,
+    #[serde(rename = "utf-16")]
+    Utf16,
+    /// Not UTF-8, and taken for Windows-1252, of which Latin-1 is nearly a part.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
+    /// Some lines in UTF-8, others not.
+    #[serde(rename = "mixed")]
+    Mixed,
+}
+
+impl Encoding {
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Utf8 => "utf-8",
+            Encoding::Utf16 => "utf-16",
+            Encoding::Windows1252 => "windows-1252",
+            Encoding::Mixed => "mixed",
+        }
+    }
+}
+
+/// Why a file, a member or a line was passed over, in whole or from some place on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    Empty,
+    Binary,
+    /// A kind of file that is known and not read.
+    Unsupported,
+    /// Cut off, or not what it says it is; what came before the damage is kept.
+    Damaged,
+    /// Compressed data that grow beyond all measure.
+    Bomb,
+    TooLarge,
+    /// A PDF without text, as a scan is, or one that is encrypted.
+    NoText,
+    /// A line of JSONL that is no object, or lacks the field.
+    BadLine,
+    Unreadable,
+    Hidden,
+    /// A link, or a device, a socket, a pipe.
+    NoFile,
+}
+
+impl SkipReason {
+    pub fn name(self) -> &'static str {
+        match self {
+            SkipReason::Empty => "empty",
+            SkipReason::Binary => "binary",
+            SkipReason::Unsupported => "unsupported",
+            SkipReason::Damaged => "damaged",
+            SkipReason::Bomb => "bomb",
+            SkipReason::TooLarge => "too-large",
+            SkipReason::NoText => "no-text",
+            SkipReason::BadLine => "bad-line",
+            SkipReason::Unreadable => "unreadable",
+            SkipReason::Hidden => "hidden",
+            SkipReason::NoFile => "no-file",
+        }
+    }
+}
+
+/// What reading a file gives, in the order of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    Document(Document),
+    Skipped {
+        path: Arc<str>,
+        reason: SkipReason,
+        /// More about it, for people.
+        detail: String,
+    },
+    /// A file that states the licence of what is in its folder and below.
+    Licence {
+        folder: String,
+        licence: String,
+    },
+    /// How a file was taken, where that was a choice.
+    Note {
+        path: Arc<str>,
+        text: String,
+    },
+}
+
+/// Takes items; false ends the reading.
+pub type Sink<'a> = dyn FnMut(Item) -> bool + 'a;

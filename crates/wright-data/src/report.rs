@@ -1,0 +1,198 @@
+//! What a packed folder says of itself: a manifest with a line for each document, and a report.
+//!
+//! Both are data for programs that come later, so their fields only grow.
+
+use crate::document::SkipReason;
+use crate::quality::Reason;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The `format` and `version` of a report.
+pub const FORMAT: &str = "wright-data";
+pub const VERSION: u32 = 1;
+
+/// The half of the data that a document belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    Train,
+    Validation,
+}
+
+/// A line of the manifest: a document as it was packed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// From 0, in the order of the input.
+    pub id: u64,
+    /// The file, and the member of the archive.
+    pub source: String,
+    /// Which document of that file, from 0.
+    pub number: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What the document said of where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// An SPDX expression or the words of the source; `unknown` if nobody said.
+    pub licence: String,
+    /// Where the licence was stated.
+    pub licence_from: LicenceFrom,
+    /// Bytes of its text in UTF-8.
+    pub bytes: u64,
+    /// SHA-256 of its text.
+    pub sha256: String,
+    /// Where it is a part of a larger document: its first byte there, and that document's hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<PartOf>,
+    pub split: Split,
+    /// The shard's file, and the document's number there.
+    pub shard: String,
+    pub index: u64,
+    /// With the one that ends it.
+    pub tokens: u64,
+}
+
+/// A part's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    pub sha256: String,
+    pub from_byte: u64,
+}
+
+/// Who stated a licence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LicenceFrom {
+    /// The document: a field, front matter, an SPDX line, a link.
+    Document,
+    /// A licence file in its folder or above.
+    Folder,
+    /// The command line.
+    Option,
+    Nobody,
+}
+
+/// Documents, and what they come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    pub documents: u64,
+    pub bytes: u64,
+    #[serde(default)]
+    pub tokens: u64,
+}
+
+impl Amount {
+    pub fn add(&mut self, bytes: u64, tokens: u64) {
+        self.documents += 1;
+        self.bytes += bytes;
+        self.tokens += tokens;
+    }
+}
+
+/// Documents that were dropped for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    pub reason: Reason,
+    pub meaning: String,
+    pub documents: u64,
+    pub bytes: u64,
+    pub examples: Vec<Example>,
+}
+
+/// A dropped document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    pub source: String,
+    pub number: u64,
+    pub bytes: u64,
+    /// How it begins.
+    pub text: String,
+    /// The document that it repeats, and how much of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<String>,
+}
+
+/// Files, members and lines that were passed over for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub reason: SkipReason,
+    pub files: u64,
+    /// The first of them, with what is known.
+    pub examples: Vec<String>,
+}
+
+/// One half of the data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Half {
+    #[serde(flatten)]
+    pub amount: Amount,
+    /// Files, in order.
+    pub shards: Vec<String>,
+}
+
+/// How the data was divided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Divided {
+    /// The part that was to be held out.
+    pub holdout: f64,
+    /// In words.
+    pub how: String,
+    /// Sections of larger documents among what is held out.
+    pub sections: u64,
+    /// Units that were not held out since they also stand elsewhere.
+    pub passed_over: u64,
+}
+
+/// What text was turned into ids by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokenizer {
+    pub n_vocab: usize,
+    /// What shards know it by, in hexadecimal digits.
+    pub hash: String,
+    /// `trained`, `bytes`, or the file that was given.
+    pub from: String,
+    /// Bytes of text that it was trained on; 0 if it was not trained here.
+    pub trained_on_bytes: u64,
+}
+
+/// What was asked for, as far as it changes the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub paths: Vec<String>,
+    pub tokenizer: Option<String>,
+    pub vocab: Option<usize>,
+    pub holdout: f64,
+    pub licence: Option<String>,
+    pub split: Option<String>,
+    pub fields: Vec<String>,
+    pub filters: bool,
+    pub keep_duplicates: bool,
+}
+
+/// `report.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub format: String,
+    pub version: u32,
+    /// The program that wrote it.
+    pub program: String,
+    pub settings: Settings,
+    /// Files that were looked at, and their bytes as they are on disk.
+    pub files: u64,
+    pub file_bytes: u64,
+    /// Documents that were found, before anything was dropped.
+    pub found: Amount,
+    pub dropped: Vec<Dropped>,
+    pub skipped: Vec<Skipped>,
+    /// How documents were encoded.
+    pub encodings: BTreeMap<String, u64>,
+    /// How files were taken, where that was a choice.
+    pub notes: Vec<String>,
+    pub split: Divided,
+    pub train: Half,
+    pub validation: Half,
+    pub tokenizer: Tokenizer,
+    /// By licence and by file; beyond a hundred files, the smaller ones together as `others`.
+    pub licences: BTreeMap<String, Amount>,
+    pub sources: BTreeMap<String, Amount>,
+}

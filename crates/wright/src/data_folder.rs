@@ -1,0 +1,101 @@
+//! The folder that `wright pack` makes and `wright train` reads.
+//!
+//! ```text
+//! tokenizer.json       what turned text into ids
+//! train-00000.shard    ids by document, as many files as it takes
+//! validation.shard     what is held out
+//! manifest.jsonl       a line for each document: source, licence, hash, where it lies
+//! report.json          what went in, what was dropped and why, how it was divided
+//! ```
+//!
+//! A folder with this content is whole: it gets its name when all of it is written.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::stdin;
+use std::path::{Path, PathBuf};
+use wright_data::report::{self, Report};
+
+pub const REPORT: &str = "report.json";
+pub const MANIFEST: &str = "manifest.jsonl";
+pub const TOKENIZER: &str = "tokenizer.json";
+
+/// A packed folder that is whole, as far as names and the report tell. Shards are not opened.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    pub path: PathBuf,
+    pub report: Report,
+    pub tokenizer: PathBuf,
+    pub manifest: PathBuf,
+    /// Shards to learn from, in order.
+    pub train: Vec<PathBuf>,
+    /// Shards to measure by.
+    pub validation: Vec<PathBuf>,
+}
+
+impl DataFolder {
+    /// Whether a folder looks like one that `wright pack` made.
+    pub fn is_one(path: &Path) -> bool {
+        [REPORT, MANIFEST, TOKENIZER].iter().all(|name| path.join(name).is_file())
+    }
+
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// If it is not there, no packed data, of another version, or lacks a file.
+    pub fn open(path: &Path) -> Result<DataFolder, Failure> {
+        let at = path.display();
+        if !path.is_dir() {
+            let exit = if path.exists() { Exit::BadInput } else { Exit::NotFound };
+            return Err(Failure::new(exit, format!("{at} is no folder of packed data"))
+                .hint(format!("make one: wright pack TEXT… -o {at}")));
+        }
+        let file = path.join(REPORT);
+        if !file.is_file() {
+            return Err(Failure::new(Exit::BadInput, format!("{at} holds no {REPORT}")).hint(
+                format!("it is no packed data; make some of its text: wright pack {at} -o data"),
+            ));
+        }
+        let report = read_report(&file)?;
+        let within = |names: &[String]| -> Result<Vec<PathBuf>, Failure> {
+            names.iter().map(|name| member(path, name)).collect()
+        };
+        Ok(DataFolder {
+            tokenizer: member(path, TOKENIZER)?,
+            manifest: member(path, MANIFEST)?,
+            train: within(&report.train.shards)?,
+            validation: within(&report.validation.shards)?,
+            path: path.to_owned(),
+            report,
+        })
+    }
+}
+
+fn read_report(file: &Path) -> Result<Report, Failure> {
+    let again = "make it anew with `wright pack … --force`";
+    let bad = |why: String| {
+        Failure::new(Exit::BadInput, format!("{}: {why}", file.display())).hint(again)
+    };
+    let text = stdin::file(file)?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    if value["format"] != report::FORMAT {
+        return Err(bad("it is not the report of packed data".into()));
+    }
+    if value["version"] != report::VERSION {
+        let (theirs, ours) = (&value["version"], report::VERSION);
+        return Err(bad(format!("it has version {theirs}; this program reads version {ours}")));
+    }
+    serde_json::from_value(value).map_err(|error| bad(error.to_string()))
+}
+
+/// A file of the folder, which the report may not make another's.
+fn member(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let is_plain = !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
+    let path = folder.join(name);
+    if is_plain && path.is_file() {
+        return Ok(path);
+    }
+    let what = format!("{} lacks its file `{name}`", folder.display());
+    Err(Failure::new(Exit::BadInput, what).hint("make it anew with `wright pack … --force`"))
+}

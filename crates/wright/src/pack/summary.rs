@@ -1,0 +1,100 @@
+//! What a person reads when packing is done: what went in, what was dropped, what came out.
+
+use crate::data_folder::{DataFolder, REPORT};
+use crate::units;
+use std::fmt::Write;
+use wright_data::report::{Amount, Half};
+
+/// Licences and kinds of dropped documents that are listed.
+const LINES_MAX: usize = 6;
+
+/// What went in and came out, in lines.
+pub fn text(data: &DataFolder) -> String {
+    let mut said = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut said, data);
+    said
+}
+
+fn write(to: &mut String, data: &DataFolder) -> std::fmt::Result {
+    let report = &data.report;
+    let found = report.found;
+    writeln!(
+        to,
+        "read       {} in {} file{}: {} of text in {}",
+        units::bytes(report.file_bytes),
+        report.files,
+        plural(report.files),
+        units::bytes(found.bytes),
+        documents(found.documents)
+    )?;
+    for note in report.notes.iter().take(LINES_MAX) {
+        writeln!(to, "           {note}")?;
+    }
+    let odd = report.encodings.iter().filter(|(name, _)| *name != "utf-8");
+    for (name, n) in odd {
+        writeln!(to, "           {} taken for {name}", documents(*n))?;
+    }
+    for skipped in &report.skipped {
+        writeln!(to, "skipped    {} {}", skipped.files, skipped.reason.name())?;
+        for example in &skipped.examples {
+            writeln!(to, "           {example}")?;
+        }
+    }
+    for dropped in &report.dropped {
+        writeln!(
+            to,
+            "dropped    {} ({}), {}: {}",
+            documents(dropped.documents),
+            units::bytes(dropped.bytes),
+            dropped.reason.name(),
+            dropped.meaning
+        )?;
+        for example in &dropped.examples {
+            let repeats = example.repeats.as_ref().map(|of| format!(" repeats {of}"));
+            let (source, repeats) = (&example.source, repeats.unwrap_or_default());
+            writeln!(to, "           {source} {}{repeats}: {}", example.number, example.text)?;
+        }
+    }
+    let mut licences: Vec<(&String, &Amount)> = report.licences.iter().collect();
+    licences.sort_by_key(|(name, amount)| (std::cmp::Reverse(amount.bytes), (*name).clone()));
+    for (name, amount) in licences.iter().take(LINES_MAX) {
+        let bytes = units::bytes(amount.bytes);
+        writeln!(to, "licence    {name}: {bytes} in {}", documents(amount.documents))?;
+    }
+    if licences.len() > LINES_MAX {
+        writeln!(to, "           and {} more", licences.len() - LINES_MAX)?;
+    }
+    let tokenizer = &report.tokenizer;
+    writeln!(to, "tokenizer  {} tokens, {}", tokenizer.n_vocab, tokenizer.from)?;
+    writeln!(to, "train      {}", half(&report.train))?;
+    let split = &report.split;
+    writeln!(to, "held out   {}: {}", half(&report.validation), split.how)?;
+    if split.passed_over > 0 {
+        let n = split.passed_over;
+        writeln!(to, "           {n} more stand elsewhere, too, and were not held out")?;
+    }
+    let shards = data.train.len() + data.validation.len();
+    writeln!(to, "written    {} with {shards} shards and {REPORT}", data.path.display())?;
+    let (tokenizer, manifest) = (data.tokenizer.display(), data.manifest.display());
+    writeln!(to, "           {tokenizer}, and {manifest} with each document's source")
+}
+
+fn half(half: &Half) -> String {
+    let amount = half.amount;
+    format!(
+        "{} tokens, {} in {}, {:.2} bytes a token",
+        units::count(amount.tokens),
+        units::bytes(amount.bytes),
+        documents(amount.documents),
+        amount.bytes as f64 / amount.tokens.max(1) as f64
+    )
+}
+
+fn plural(n: u64) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+fn documents(n: u64) -> String {
+    format!("{n} document{}", plural(n))
+}
