@@ -70,7 +70,7 @@ impl Reading<'_> {
         let most = self.options.file_bytes;
         match self.whole(path, from, most) {
             Ok(bytes) => self.zip(path, &mut Cursor::new(bytes), depth, sink),
-            Err(skipped) => sink(skipped),
+            Err(skipped) => sink(*skipped),
         }
     }
 

@@ -123,8 +123,8 @@ impl<'h> Walk<'h> {
     fn markup(&mut self) {
         let rest = &self.html[self.at..];
         let next = rest.as_bytes().get(1).copied().unwrap_or(0);
-        if rest.starts_with("<!--") {
-            self.at += rest[4..].find("-->").map_or(rest.len(), |at| at + 7);
+        if let Some(comment) = rest.strip_prefix("<!--") {
+            self.at += comment.find("-->").map_or(rest.len(), |at| at + 7);
         } else if next == b'!' || next == b'?' {
             self.at += rest.find('>').map_or(rest.len(), |at| at + 1);
         } else if next.is_ascii_alphabetic() || next == b'/' {

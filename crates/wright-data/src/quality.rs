@@ -188,7 +188,7 @@ fn repeated_lines(text: &str) -> f64 {
     let (mut all, mut repeated) = (0, 0);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         all += line.len();
-        let hash = line.bytes().fold(line.len() as u64, |sum, b| mix_byte(sum, b));
+        let hash = line.bytes().fold(line.len() as u64, mix_byte);
         if !seen.insert(hash) {
             repeated += line.len();
         }
@@ -206,7 +206,8 @@ fn repeated_phrases(text: &str) -> f64 {
     let stride = if text.len() > 1 << 18 { 16 } else { 1 };
     let mut seen = HashSet::new();
     let (mut all, mut repeated) = (0usize, 0usize);
-    for phrase in shingles(text, PHRASE_WORDS).filter(|phrase| mix(*phrase) % stride == 0) {
+    for phrase in shingles(text, PHRASE_WORDS).filter(|phrase| mix(*phrase).is_multiple_of(stride))
+    {
         all += 1;
         repeated += usize::from(!seen.insert(phrase));
     }

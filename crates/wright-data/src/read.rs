@@ -199,7 +199,7 @@ impl Reading<'_> {
             Kind::Json | Kind::Html | Kind::Pdf | Kind::Licence => {
                 match self.whole(path, &mut all, self.options.file_bytes) {
                     Ok(bytes) => self.file(path, kind, &bytes, sink),
-                    Err(skipped) => sink(skipped),
+                    Err(skipped) => sink(*skipped),
                 }
             }
         }
@@ -211,14 +211,14 @@ impl Reading<'_> {
         path: &Arc<str>,
         from: &mut dyn Read,
         most: u64,
-    ) -> Result<Vec<u8>, Item> {
+    ) -> Result<Vec<u8>, Box<Item>> {
         let mut bytes = Vec::new();
         match from.take(most.saturating_add(1)).read_to_end(&mut bytes) {
-            Err(error) => Err(text::skipped(path, &error, false)),
+            Err(error) => Err(Box::new(text::skipped(path, &error, false))),
             Ok(n) if n as u64 > most => {
                 let detail = format!("more than {} MB, which one such file may have", most >> 20);
                 let path = Arc::clone(path);
-                Err(Item::Skipped { path, reason: SkipReason::TooLarge, detail })
+                Err(Box::new(Item::Skipped { path, reason: SkipReason::TooLarge, detail }))
             }
             Ok(_) => Ok(bytes),
         }

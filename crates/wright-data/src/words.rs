@@ -29,8 +29,9 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = u64> + '_ {
         }
         let mut hash = 0u64;
         for c in chars.by_ref() {
-            let in_word = c.is_ascii_alphanumeric() || (!c.is_ascii() && c.is_alphanumeric());
-            if in_word && !(!c.is_ascii() && stands_alone(c)) {
+            let in_word =
+                if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() };
+            if in_word && !stands_alone(c) {
                 let folded = match c.is_ascii() {
                     true => c.to_ascii_lowercase(),
                     false => c.to_lowercase().next().unwrap_or(c),

@@ -248,7 +248,10 @@ impl<'a> Lexer<'a> {
 
     fn array(&mut self, depth: usize) -> Object {
         let mut all = Vec::new();
-        while depth < DEPTH_MAX {
+        if depth >= DEPTH_MAX {
+            return Object::Array(all);
+        }
+        loop {
             match self.object(depth + 1) {
                 None => break,
                 Some(Object::Word(word)) if word == b"]" => break,
@@ -262,7 +265,10 @@ impl<'a> Lexer<'a> {
 
     fn dict(&mut self, depth: usize) -> Object {
         let mut all = Vec::new();
-        while depth < DEPTH_MAX {
+        if depth >= DEPTH_MAX {
+            return Object::Dict(Dict(all));
+        }
+        loop {
             match self.object(depth + 1) {
                 None => break,
                 Some(Object::Name(key)) => {

@@ -329,7 +329,7 @@ fn unpredict(bytes: Vec<u8>, parameters: &Dict) -> Vec<u8> {
     for line in bytes.chunks(row.saturating_add(1)) {
         let (kind, line) = (line[0], &line[1..]);
         let mut now = vec![0u8; row];
-        for at in 0..line.len() {
+        for (at, &byte) in line.iter().enumerate() {
             let left = if at >= pixel { now[at - pixel] } else { 0 };
             let corner = if at >= pixel { above[at - pixel] } else { 0 };
             let guess = match kind {
@@ -339,7 +339,7 @@ fn unpredict(bytes: Vec<u8>, parameters: &Dict) -> Vec<u8> {
                 4 => paeth(left, above[at], corner),
                 _ => 0,
             };
-            now[at] = line[at].wrapping_add(guess);
+            now[at] = byte.wrapping_add(guess);
         }
         content.extend(&now[..line.len()]);
         above = now;
