@@ -42,13 +42,16 @@ pub(crate) enum ByteOrder {
 }
 
 /// Whether the beginning of a file is of bytes that no text has: a NUL, or one control character
-/// in ten.
+/// in ten; in what is not UTF-8, one in a hundred.
 pub(crate) fn is_binary(head: &[u8]) -> bool {
     if utf16_mark(head).is_some() {
         return false;
     }
     let odd = |b: &u8| (*b < 32 && !matches!(b, b'\t'..=b'\r' | 0x1b)) || *b == 127;
-    head.contains(&0) || head.iter().filter(|b| odd(b)).count() * 10 > head.len()
+    // A character may be cut at the end of what is looked at.
+    let is_utf8 = std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    let one_in = if is_utf8 { 10 } else { 100 };
+    head.contains(&0) || head.iter().filter(|b| odd(b)).count() * one_in > head.len()
 }
 
 /// UTF-16 as UTF-8; what is no character becomes U+FFFD.
@@ -212,6 +215,8 @@ mod tests {
     fn binary_is_told_from_text() {
         assert!(is_binary(b"\x7fELF\x02\x01\0"));
         assert!(!is_binary("plain\n\x1b[1mbold é".as_bytes()));
+        assert!(is_binary(b"\xe9\x01\xb3\x1d of bytes \xff that are no text"));
+        assert!(!is_binary(b"caf\xe9 \x93au lait\x94"));
         assert!(!is_binary(b""));
     }
 }

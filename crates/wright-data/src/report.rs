@@ -160,7 +160,6 @@ pub struct Tokenizer {
 pub struct Settings {
     pub paths: Vec<String>,
     pub tokenizer: Option<String>,
-    pub vocab: Option<usize>,
     pub holdout: f64,
     pub licence: Option<String>,
     pub split: Option<String>,
