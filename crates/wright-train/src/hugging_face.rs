@@ -215,15 +215,3 @@ fn write_values(
     }
     Ok(())
 }
-
-/// README.md of the model: what it is and how it came to be, with nothing claimed beyond that.
-pub fn card(title: &str, shape: &ModelShape, config: &str, outcome: &str) -> String {
-    format!(
-        "# {title}\n\nA {} model of {} parameters, trained from scratch with Wright.\n\n\
-         {outcome}\n\n\
-         ## Configuration\n\n```toml\n{}\n```\n",
-        shape.family.name(),
-        shape.n_parameters(),
-        config.trim()
-    )
-}

@@ -18,6 +18,7 @@ pub mod hugging_face;
 pub mod memory;
 mod muon;
 mod parameters;
+mod peak;
 pub mod plan;
 mod random;
 pub mod recipe;

@@ -93,6 +93,12 @@ pub struct TrainConfig {
     pub vector_rate: f32,
     pub checkpoint_every: u64,
     pub validate_every: u64,
+    /// Steps between samples of what the model writes; 0 is never. Unsaid, ten in a run.
+    pub sample_every: Option<u64>,
+    /// What samples go on from. Unsaid, from the beginnings of held-out documents.
+    pub sample_prompts: Vec<String>,
+    /// Tokens in a sample at most.
+    pub sample_tokens: u32,
     /// 0 is one a core.
     pub threads: usize,
     /// Compute activations again on the way back, which takes a third more time and far less
@@ -125,6 +131,9 @@ impl Default for TrainConfig {
             vector_rate: plain.vector_rate,
             checkpoint_every: 200,
             validate_every: 200,
+            sample_every: None,
+            sample_prompts: Vec::new(),
+            sample_tokens: 80,
             threads: 0,
             recompute: None,
         }
@@ -176,6 +185,9 @@ const NAMES: [(&str, &[&str]); 4] = [
             "vector_rate",
             "checkpoint_every",
             "validate_every",
+            "sample_every",
+            "sample_prompts",
+            "sample_tokens",
             "threads",
             "recompute",
         ],
@@ -184,7 +196,8 @@ const NAMES: [(&str, &[&str]); 4] = [
 ];
 
 /// Settings of `[train]` that do not change the result, so that a run may go on with others.
-const FREE: [&str; 3] = ["validate_every", "threads", "recompute"];
+const FREE: [&str; 6] =
+    ["validate_every", "sample_every", "sample_prompts", "sample_tokens", "threads", "recompute"];
 
 /// Settings that change the result and differ between two configurations, as `section.name`.
 ///
@@ -274,6 +287,8 @@ impl RunConfig {
             (t.warmup > t.steps, "warmup is longer than steps"),
             (t.checkpoint_every == 0, "checkpoint_every is 0"),
             (t.validate_every == 0, "validate_every is 0"),
+            (t.sample_tokens == 0, "sample_tokens is 0; to have no samples, set sample_every = 0"),
+            (t.sample_prompts.len() > 16, "sample_prompts has more than 16 prompts"),
             (t.threads > 1024, "threads is more than 1024"),
         ];
         match parts.into_iter().find(|(wrong, _)| *wrong) {
@@ -319,6 +334,12 @@ impl RunConfig {
         shape.rope_base = m.rope_base.unwrap_or(shape.rope_base);
         shape.norm_eps = m.norm_eps.unwrap_or(shape.norm_eps);
         Ok(shape)
+    }
+
+    /// Steps between samples, if there are to be any.
+    pub fn sample_every(&self) -> Option<u64> {
+        let every = self.train.sample_every.unwrap_or(self.train.steps.div_ceil(10));
+        (every > 0).then_some(every)
     }
 
     pub fn schedule(&self) -> Schedule {
@@ -390,6 +411,9 @@ mod tests {
         assert_eq!((shape.n_layer, shape.n_embd, shape.n_vocab), (2, 96, 1024));
         assert_eq!(config.optimizer().kind, OptimizerKind::Muon);
         assert_eq!(config.schedule().n_steps, 10);
+        assert_eq!(config.sample_every(), Some(1), "ten in a run");
+        let never = RunConfig::parse(&format!("{GOOD}sample_every = 0")).unwrap();
+        assert_eq!(never.sample_every(), None);
     }
 
     #[test]

@@ -174,6 +174,10 @@ impl Trainer {
         self.recompute = recompute;
     }
 
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Steps done so far.
     pub fn steps_done(&self) -> u64 {
         self.step

@@ -5,7 +5,7 @@
 //! and models in [`folders`].
 
 mod folders;
-mod machine;
+pub mod machine;
 
 use crate::context::Context;
 use crate::exit::Exit;

@@ -184,7 +184,8 @@ pub fn tokenizer(model: &Model) -> Result<Tokenizer, Failure> {
     wright_run::tokenizer(model).map_err(load_failure)
 }
 
-fn load_failure(error: LoadError) -> Failure {
+/// What a failure to make a model answer means here.
+pub fn load_failure(error: LoadError) -> Failure {
     let hint = error.hint();
     let exit = match error {
         LoadError::Model(error) => return failure(error),

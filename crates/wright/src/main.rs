@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 mod bench;
 mod catalogue;
+mod chart;
 mod chat;
 mod check;
 mod context;

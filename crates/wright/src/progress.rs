@@ -135,12 +135,12 @@ fn draw(label: &str, total: u64, count: Count) -> ProgressBar {
 
 /// Columns of the terminal on stderr.
 #[cfg(unix)]
-fn bar_width() -> u16 {
+pub fn bar_width() -> u16 {
     rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| size.ws_col)
 }
 
 #[cfg(not(unix))]
-fn bar_width() -> u16 {
+pub fn bar_width() -> u16 {
     80
 }
 

@@ -3,25 +3,34 @@
 //! The weights that come out are a function of the configuration and the data: threads, Ctrl-C,
 //! `kill -9` and `--resume` change no byte of them.
 
+mod card;
 mod export;
 mod folder;
+mod history;
 mod live;
 pub mod packed;
 mod plan;
+mod report;
+mod results;
+mod sample;
 mod stages;
+mod watch;
 
 use crate::context::Context;
+use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{load, terminal, units};
+use crate::{load, terminal};
 use folder::Folder;
-use live::Live;
+use live::{Course, Live};
 use plan::Plan;
 pub use plan::available_bytes;
-use serde_json::json;
+use report::{Machine, State};
+use serde_json::{Value, json};
 pub use stages::minutes;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 use wright_train::{Error, Run, run_config};
 
 /// Train a model from scratch on shards of tokens
@@ -81,7 +90,9 @@ The configuration:
   # embedding_rate head_rate vector_rate: of those tensors, as multiples of learning_rate
   seed = 1
   checkpoint_every = 200    # steps; as validate_every
-  # threads, recompute";
+  sample_every = 100        # steps; default: ten times in a run; 0 is never
+  sample_prompts = []       # default: from the beginnings of held-out documents
+  # sample_tokens, threads, recompute";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (config, out) = stages::prepare(args, context)?;
@@ -105,7 +116,27 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         }
     }
     folder.open_log(from.unwrap_or(0))?;
-    let mut job = Job { args, context, plan: &plan, folder, run, validated: None };
+    let token_bytes = plan.vocabulary.token_bytes(plan.shape.n_vocab);
+    let start = Instant::now();
+    let machine = Machine {
+        processor: machine::processor_name(),
+        threads: plan.threads,
+        memory_bytes: machine::total_memory(),
+        peak_flops: run.trainer.peak_flops(&|| start.elapsed().as_secs_f64()),
+    };
+    let flops_a_token = plan.flops_a_token(run.trainer.model());
+    let data_report = plan.data_report();
+    let mut job = Job {
+        args,
+        context,
+        plan: &plan,
+        folder,
+        run,
+        token_bytes,
+        machine,
+        flops_a_token,
+        data_report,
+    };
     job.train()
 }
 
@@ -156,27 +187,34 @@ struct Job<'a> {
     plan: &'a Plan,
     folder: Folder,
     run: Run,
-    /// The last loss on the validation data.
-    validated: Option<f64>,
+    /// Bytes of text that each id stands for.
+    token_bytes: Vec<u32>,
+    machine: Machine,
+    flops_a_token: f64,
+    /// What `wright pack` said of the data, if it did.
+    data_report: Option<Value>,
 }
 
 impl Job<'_> {
     fn train(&mut self) -> Result<Exit, Failure> {
-        let flops = self.plan.flops_a_token(self.run.trainer.model());
-        let steps = self.plan.config.train.steps;
-        let done = self.run.trainer.steps_done();
-        let mut live = Live::start(done, steps, flops, self.args.json);
+        let course = Course {
+            done: self.run.trainer.steps_done(),
+            elapsed_s: self.folder.history().elapsed_s,
+            steps_s: self.folder.history().steps_s,
+            total: self.plan.config.train.steps,
+            flops_a_token: self.flops_a_token,
+            peak_flops: self.machine.peak_flops,
+        };
+        let mut live = Live::start(course, self.args.json);
         let interrupt = self.context.interrupt.clone();
-        let mut last_loss = None;
         while !self.run.is_done() {
             if interrupt.is_set() {
                 live.finish();
-                return self.stop();
+                return self.stop(&live);
             }
             match self.run.step(&|| interrupt.is_set()) {
                 Ok(None) => {}
                 Ok(Some(report)) => {
-                    last_loss = Some(report.loss);
                     let object = live.step(&report)?;
                     self.folder.log(&object);
                     self.between_steps(&mut live)?;
@@ -186,39 +224,48 @@ impl Job<'_> {
             }
         }
         live.finish();
-        self.end(last_loss)
+        self.end(&live)
     }
 
-    /// Saves and validates where the configuration asks for it.
+    /// Saves, validates and samples where the configuration asks for it.
     fn between_steps(&mut self, live: &mut Live) -> Result<(), Failure> {
         let t = &self.plan.config.train;
-        let step = self.run.trainer.steps_done();
+        let (step, done) = (self.run.trainer.steps_done(), self.run.is_done());
         // A state in the middle of trouble is no place to go back to.
-        let due = step.is_multiple_of(t.checkpoint_every) && !self.run.trainer.is_skipping();
-        if due || self.run.is_done() {
-            match self.folder.save(&self.run, self.plan, false) {
-                Err(error) if self.run.is_done() => return Err(error),
-                Err(error) => live.say(&format!(
-                    "step {step} was not saved: {}; training goes on, and the next checkpoint \
-                     is tried at step {}",
-                    error.what,
-                    step + t.checkpoint_every
-                )),
-                Ok(()) => {}
-            }
+        let save = step.is_multiple_of(t.checkpoint_every) && !self.run.trainer.is_skipping();
+        if save || done {
+            self.save(live)?;
+        }
+        let validate = step.is_multiple_of(t.validate_every) || done;
+        if validate {
+            self.validate(live)?;
+        }
+        let every = self.plan.config.sample_every().filter(|_| sample::possible(self.plan));
+        let sample = every.is_some_and(|every| step.is_multiple_of(every) || done);
+        if sample {
+            self.sample(live)?;
+        }
+        if save && !done {
+            self.report(live, State::Running, &[]);
+        }
+        if save || validate || sample {
             live.pause();
         }
-        if step.is_multiple_of(t.validate_every) || self.run.is_done() {
-            self.validated = self.run.validate(&[]).map(|h| h.loss());
-            if let Some(loss) = self.validated {
-                let object = json!({ "step": step, "validation_loss": loss });
-                self.folder.log(&object);
-                match self.args.json {
-                    true => drop(terminal::print(&format!("{object}\n"))?),
-                    false => live.say(&format!("step {step}: validation loss {loss:.4}")),
-                }
-                live.pause();
-            }
+        Ok(())
+    }
+
+    /// A checkpoint. That it cannot be written is no reason to stop before the end.
+    fn save(&self, live: &Live) -> Result<(), Failure> {
+        let step = self.run.trainer.steps_done();
+        match self.folder.save(&self.run, self.plan, false) {
+            Err(error) if self.run.is_done() => return Err(error),
+            Err(error) => live.say(&format!(
+                "step {step} was not saved: {}; training goes on, and the next checkpoint is \
+                 tried at step {}",
+                error.what,
+                step + self.plan.config.train.checkpoint_every
+            )),
+            Ok(()) => {}
         }
         Ok(())
     }
@@ -243,9 +290,10 @@ impl Job<'_> {
     }
 
     /// Ctrl-C: saves, and says how to go on.
-    fn stop(&mut self) -> Result<Exit, Failure> {
+    fn stop(&mut self, live: &Live) -> Result<Exit, Failure> {
         let step = self.run.trainer.steps_done();
         self.folder.save(&self.run, self.plan, true)?;
+        self.report(live, State::Stopped, &[]);
         let out = match &self.args.out {
             Some(out) => format!(" --out {}", out.display()),
             None => String::new(),
@@ -259,36 +307,6 @@ impl Job<'_> {
         let again = format!("wright train {}{plan}{out} --resume", inputs.join(" "));
         terminal::note(&format!("stopped after step {step}; it is saved. Go on with: {again}"));
         Ok(Exit::Interrupted)
-    }
-
-    /// The results.
-    fn end(&mut self, last_loss: Option<f64>) -> Result<Exit, Failure> {
-        let tokens = units::count(
-            self.plan.config.train.steps
-                * (self.plan.config.train.batch * self.plan.shape.n_ctx) as u64,
-        );
-        let mut outcome = format!("It learnt from {tokens} tokens");
-        if self.validated.is_none() {
-            self.validated = self.run.validate(&[]).map(|h| h.loss());
-        }
-        if let Some(loss) = self.validated {
-            outcome.push_str(&format!("; its loss on validation data is {loss:.4} nats a token"));
-        }
-        outcome.push('.');
-        let gguf = export::write(&self.folder, self.plan, &self.run, &outcome)?;
-        if self.args.json {
-            let object = json!({
-                "done": true, "step": self.run.trainer.steps_done(), "loss": last_loss,
-                "validation_loss": self.validated, "gguf": gguf,
-                "hugging_face": self.folder.file("model"),
-            });
-            terminal::print(&format!("{object}\n"))?;
-            return Ok(Exit::Done);
-        }
-        let model = self.folder.file("model");
-        terminal::note(&format!("done. {outcome} {} is for transformers", model.display()));
-        terminal::print(&format!("{}\n", gguf.display()))?;
-        Ok(Exit::Done)
     }
 }
 

@@ -98,7 +98,7 @@ fn stderr(output: &Output) -> String {
 fn losses(bytes: &[u8]) -> Vec<(u64, String)> {
     let text = String::from_utf8_lossy(bytes);
     let objects = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let steps = objects.filter(|object| object.get("loss").is_some());
+    let steps = objects.filter(|object| object.get("rate").is_some());
     steps.map(|object| (object["step"].as_u64().unwrap(), object["loss"].to_string())).collect()
 }
 
@@ -269,12 +269,27 @@ fn the_costs_are_said_the_steps_are_told_and_the_result_answers() {
     let objects: Vec<serde_json::Value> =
         told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let first = &objects[0];
-    for name in ["step", "loss", "rate", "gradient_norm", "tok_s", "gflop_s", "left_s"] {
+    let names = ["step", "loss", "rate", "gradient_norm", "tok_s", "gflop_s", "peak_share"];
+    for name in names.into_iter().chain(["elapsed_s", "left_s"]) {
         assert!(first[name].is_number(), "{name} in {first}");
     }
     let last = objects.last().unwrap();
     assert_eq!((&last["done"], &last["step"]), (&true.into(), &60.into()));
-    assert!(last["validation_loss"].as_f64().unwrap() < 5.0);
+    let loss = last["validation_loss"].as_f64().unwrap();
+    assert!(loss < 5.0);
+    // Each token is a byte but for those that end documents, of which this text has one.
+    let bits = last["bits_per_byte"].as_f64().unwrap();
+    let all = objects.iter().find(|object| object["all"] == true).unwrap();
+    let [tokens, bytes] =
+        ["validation_tokens", "validation_bytes"].map(|n| all[n].as_f64().unwrap());
+    assert_eq!(tokens, bytes + 1.0);
+    assert!((bits - loss * tokens / bytes / std::f64::consts::LN_2).abs() < 1e-9);
+    if cfg!(target_os = "linux") {
+        assert!(last["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+    let log = String::from_utf8(bench.bytes("run/log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), objects.len(), "the log has what --json tells");
+    assert_eq!(log.lines().last(), told.lines().last());
     assert!(bench.train(&["run.toml", "--resume"]).stdout.ends_with(b"model.gguf\n"), "again");
     let arguments = ["-m", "run/model.gguf", "--raw", "--max-tokens", "4", "The cat"];
     let answer = bench.wright(&arguments);
@@ -282,4 +297,67 @@ fn the_costs_are_said_the_steps_are_told_and_the_result_answers() {
     let tokens = bench.wright(&["tokenize", "-m", "run/model.gguf", "--ids", "cat"]);
     assert_eq!(String::from_utf8_lossy(&tokens.stdout).trim(), "99 97 116");
     assert!(Path::new(&bench.path("run/model/tokenizer.json")).is_file());
+}
+
+#[test]
+fn samples_show_what_is_learnt_and_change_nothing() {
+    let bench = Bench::new();
+    let often = CONFIG.replace("threads = 1", "sample_every = 5\nsample_prompts = [\"The \"]");
+    bench.file("often.toml", often.as_bytes());
+    bench.file("never.toml", CONFIG.replace("threads = 1", "sample_every = 0").as_bytes());
+    let samples = |run: &str, more: &[&str]| {
+        let told = bench.train(&[&[run, "--json"], more].concat()).stdout;
+        let told = String::from_utf8(told).unwrap();
+        let objects = told.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        let samples = objects.filter(|object| object["samples"].is_array());
+        samples.collect::<Vec<_>>()
+    };
+    let seen = samples("often.toml", &["--threads", "2"]);
+    assert_eq!(seen.len(), 12);
+    assert_eq!((&seen[1]["step"], &seen[1]["samples"][0]["prompt"]), (&10.into(), &"The ".into()));
+    assert_ne!(seen[0]["samples"], seen[11]["samples"], "the model learns");
+    let again = samples("often.toml", &["--threads", "1", "--out", "again"]);
+    assert_eq!(seen, again, "the seed is always the same");
+    assert!(samples("never.toml", &[]).is_empty());
+    assert!(
+        bench.bytes("often/model/model.safetensors")
+            == bench.bytes("never/model/model.safetensors")
+    );
+    // What it wrote last is what the result writes.
+    let arguments =
+        ["-m", "often/model.gguf", "--raw", "--max-tokens", "80", "--seed", "1", "The "];
+    let answer = bench.wright(&arguments);
+    let last = seen[11]["samples"][0]["text"].as_str().unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer.stdout).trim_end(), last.trim_end());
+    // Without a prompt, the beginning of a held-out document serves.
+    bench.file("run.toml", CONFIG.as_bytes());
+    let own = samples("run.toml", &[]);
+    assert_eq!(own[9]["samples"][0]["prompt"], "The cat sat");
+}
+
+#[test]
+fn the_report_stands_alone_and_is_there_while_the_run_lasts() {
+    let bench = Bench::new();
+    let evil = "sample_prompts = [\"<script>alert(1)</script>\"]\nsample_tokens = 4";
+    bench.file("run.toml", CONFIG.replace("threads = 1", evil).as_bytes());
+    bench.train(&["run.toml"]);
+    let page = String::from_utf8(bench.bytes("run/report.html")).unwrap();
+    for word in ["finished after 60 steps", "What went in", "GFLOP/s", "SHA-256", "n_layer = 2"] {
+        assert!(page.contains(word), "{word}");
+    }
+    for outside in ["<script", "<link", "<img", "src=", "href=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)"), "it says what the prompt was");
+    assert!(String::from_utf8(bench.bytes("run/curve.svg")).unwrap().starts_with("<svg"));
+    let long = CONFIG.replace("steps = 60", "steps = 100000");
+    bench.file("long.toml", long.as_bytes());
+    let mut child = bench.command(&["train", "long.toml"]).spawn().unwrap();
+    while !bench.path("long/report.html").is_file() {
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let page = String::from_utf8(bench.bytes("long/report.html")).unwrap();
+    assert!(page.contains("in progress: step 7 of 100000"));
 }

@@ -90,6 +90,12 @@ impl RunConfig {
         line(text, "momentum_warmup", t.momentum_warmup.to_string());
         line(text, "checkpoint_every", t.checkpoint_every.to_string());
         line(text, "validate_every", t.validate_every.to_string());
+        if let Some(every) = t.sample_every {
+            line(text, "sample_every", every.to_string());
+        }
+        let prompts: Vec<String> = t.sample_prompts.iter().map(|prompt| quoted(prompt)).collect();
+        line(text, "sample_prompts", format!("[{}]", prompts.join(", ")));
+        line(text, "sample_tokens", t.sample_tokens.to_string());
         line(text, "threads", t.threads.to_string());
         if let Some(recompute) = t.recompute {
             line(text, "recompute", recompute.to_string());

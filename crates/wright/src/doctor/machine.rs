@@ -47,8 +47,13 @@ fn features() -> Vec<&'static str> {
     Vec::new()
 }
 
+/// What the processor calls itself.
+pub fn processor_name() -> String {
+    cpu_info("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
+
 fn processor() -> Check {
-    let name = cpu_info("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let name = processor_name();
     let used = Pool::new(1).isa().name();
     let seen = format!("{name}; has {}; uses {used}", features().join(", "));
     match used == "scalar" {
@@ -112,6 +117,18 @@ fn memory_info(key: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
+/// Bytes of memory that the machine has.
+pub fn total_memory() -> Option<u64> {
+    memory_info("MemTotal:")
+}
+
+/// The most memory that this process ever held, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 /// Bytes that may be used without pushing others out, with a container's limit in mind.
 pub fn available_memory() -> Option<u64> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
@@ -122,7 +139,7 @@ pub fn available_memory() -> Option<u64> {
 }
 
 fn memory() -> Check {
-    let (Some(total), Some(free)) = (memory_info("MemTotal:"), available_memory()) else {
+    let (Some(total), Some(free)) = (total_memory(), available_memory()) else {
         return Check::good("memory", "this system does not tell");
     };
     let seen = format!("{} of {} free", units::bytes(free), units::bytes(total));

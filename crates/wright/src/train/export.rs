@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use wright_train::gguf_file::{self, FloatType};
 use wright_train::{Error, Run, hugging_face};
 
-/// Writes `model.gguf` and the folder `model`; returns the path of the first.
+/// Writes `model.gguf`; returns its path.
 ///
 /// # Errors
-/// If one of them cannot be written.
-pub fn write(folder: &Folder, plan: &Plan, run: &Run, outcome: &str) -> Result<PathBuf, Failure> {
+/// If it cannot be written.
+pub fn write_gguf(folder: &Folder, plan: &Plan, run: &Run) -> Result<PathBuf, Failure> {
     let gguf = folder.file("model.gguf");
     let weights = &run.trainer.parameters;
     let mut metadata = plan.shape.metadata(&plan.name());
@@ -22,13 +22,26 @@ pub fn write(folder: &Folder, plan: &Plan, run: &Run, outcome: &str) -> Result<P
     let specs = plan.shape.tensors();
     let values = |index: usize| weights.values[weights.range(index)].to_vec();
     put(&gguf, |to| gguf_file::write(to, &metadata, &specs, FloatType::F32, &values))?;
+    Ok(gguf)
+}
+
+/// Writes the folder `model`, with `card` as its README; returns its path.
+///
+/// # Errors
+/// If one of its files cannot be written.
+pub fn write_hugging_face(
+    folder: &Folder,
+    plan: &Plan,
+    run: &Run,
+    card: String,
+) -> Result<PathBuf, Failure> {
+    let weights = &run.trainer.parameters;
     let model = folder.file("model");
     fs::create_dir_all(&model).map_err(|error| Failure::io("make", &model, &error))?;
     put(&model.join("model.safetensors"), |to| {
         hugging_face::write_safetensors(to, &plan.shape, weights)
     })?;
     let end = plan.vocabulary.end();
-    let card = hugging_face::card(&plan.name(), &plan.shape, &plan.text, outcome);
     let mut texts = vec![
         ("config.json", pretty(&hugging_face::config(&plan.shape, end, end))),
         ("generation_config.json", pretty(&hugging_face::generation_config(end, end))),
@@ -42,7 +55,7 @@ pub fn write(folder: &Folder, plan: &Plan, run: &Run, outcome: &str) -> Result<P
     for (name, text) in texts {
         put(&model.join(name), |to| Ok(to.write_all(text.as_bytes())?))?;
     }
-    Ok(gguf)
+    Ok(model)
 }
 
 fn put(

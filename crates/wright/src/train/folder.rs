@@ -3,14 +3,16 @@
 //! ```text
 //! checkpoint      the state at the last step that `checkpoint_every` divides
 //! interrupted     a later state, where Ctrl-C ended the run
-//! log.jsonl       an object for each step
-//! model.gguf      the result, for Wright and llama.cpp
+//! log.jsonl       an object for each step, validation and sample
+//! report.html     what a person wants to know of the run; curve.svg is its picture
+//! model.gguf      the result, for Wright and llama.cpp; during the run the model so far
 //! model/          the same in the layout of Hugging Face
 //! ```
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::mmap::Mapped;
+use crate::train::history::History;
 use crate::train::plan::Plan;
 use crate::{disk, terminal};
 use serde_json::Value;
@@ -27,6 +29,7 @@ const INTERRUPTED: &str = "interrupted";
 pub struct Folder {
     path: PathBuf,
     log: Option<File>,
+    history: History,
     _lock: File,
 }
 
@@ -59,7 +62,7 @@ impl Folder {
             // What a killed run had half written.
             let _ = fs::remove_file(path.join(format!("{name}.partial")));
         }
-        Ok(Folder { path: path.to_owned(), log: None, _lock: lock })
+        Ok(Folder { path: path.to_owned(), log: None, history: History::default(), _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -112,14 +115,22 @@ impl Folder {
         let path = self.file("log.jsonl");
         let failed = |error: io::Error| Failure::io("write", &path, &error);
         let kept = kept_lines(&path, step).unwrap_or_default();
-        disk::replace(&path, |to| to.write_all(&kept)).map_err(failed)?;
+        kept.iter().for_each(|(_, object)| self.history.note(object));
+        let kept: String = kept.into_iter().map(|(line, _)| line + "\n").collect();
+        disk::replace(&path, |to| to.write_all(kept.as_bytes())).map_err(failed)?;
         self.log = Some(File::options().append(true).open(&path).map_err(failed)?);
         Ok(())
+    }
+
+    /// What the log tells, what it told before this process included.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Adds an object to the log. A log that cannot be written is said once and given up: it is
     /// no reason to stop a training.
     pub fn log(&mut self, object: &Value) {
+        self.history.note(object);
         let Some(log) = &mut self.log else { return };
         if let Err(error) = log.write_all(format!("{object}\n").as_bytes()) {
             terminal::note(&format!("log.jsonl ends here: {error}"));
@@ -128,8 +139,8 @@ impl Folder {
     }
 }
 
-/// The lines of a log up to `step`.
-fn kept_lines(path: &Path, step: u64) -> io::Result<Vec<u8>> {
+/// The lines of a log up to `step`, but for those that the end of a run writes anew.
+fn kept_lines(path: &Path, step: u64) -> io::Result<Vec<(String, Value)>> {
     let mut kept = Vec::new();
     for line in BufReader::new(File::open(path)?).lines() {
         let line = line?;
@@ -137,8 +148,9 @@ fn kept_lines(path: &Path, step: u64) -> io::Result<Vec<u8>> {
         if object["step"].as_u64().is_none_or(|at| at > step) {
             break;
         }
-        kept.extend_from_slice(line.as_bytes());
-        kept.push(b'\n');
+        if object["done"].is_null() && object["all"].is_null() {
+            kept.push((line, object));
+        }
     }
     Ok(kept)
 }

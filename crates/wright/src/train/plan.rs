@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::mmap::Mapped;
 use crate::train::failure;
 use crate::{disk, shard, stdin, units};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wright_model::exec::cost::Cost;
@@ -80,14 +81,29 @@ impl Plan {
         if folder == self.path { self.path.with_extension("run") } else { folder }
     }
 
+    /// What the model is called: as its configuration, or as the folder of a `plan.toml`.
     pub fn name(&self) -> String {
+        let folder = self.path.parent().and_then(Path::file_name);
         let stem = self.path.file_stem().unwrap_or_default();
-        stem.to_string_lossy().into_owned()
+        let name = folder.filter(|_| stem == "plan").unwrap_or(stem);
+        name.to_string_lossy().into_owned()
     }
 
     /// Checksums of the training data, in order.
     pub fn data(&self) -> Vec<u64> {
         self.train.iter().map(Shard::checksum).collect()
+    }
+
+    /// The report of packed data, where the shards lie in such a folder.
+    pub fn data_report(&self) -> Option<Value> {
+        let text = stdin::file(&self.beside_data("report.json")?).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// A file of the folder that the shards lie in.
+    pub fn beside_data(&self, name: &str) -> Option<PathBuf> {
+        let shard = self.path.parent()?.join(self.config.data.train.first()?);
+        Some(shard.with_file_name(name))
     }
 
     /// Operations for one token of a step: three times those of the forward pass.
