@@ -8,7 +8,7 @@ mod gather;
 mod in_order;
 mod spool;
 mod staging;
-mod summary;
+pub mod summary;
 mod vocabulary;
 mod walk;
 mod write;

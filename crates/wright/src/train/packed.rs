@@ -1,44 +1,27 @@
-//! Packed data, as `wright pack` leaves them in a folder: the tokenizer, shards to learn from, and
-//! a shard of held-out text.
+//! Packed data as a training takes them: shards, the vocabulary, and what a configuration says of
+//! them.
 
-use crate::exit::Exit;
+use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::shard;
 use crate::train::plan;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 use wright_train::run_config::DataConfig;
 use wright_train::{Shard, Vocabulary};
 
-const TOKENIZER: &str = "tokenizer.json";
-const VALIDATION: &str = "validation.shard";
-
-/// A folder of packed data.
+/// A folder of packed data, and its vocabulary.
 pub struct Packed {
-    folder: PathBuf,
-    train: Vec<PathBuf>,
-    validation: Option<PathBuf>,
+    folder: DataFolder,
     vocabulary: Vocabulary,
 }
 
 impl Packed {
-    /// Whether `folder` looks like packed data.
-    pub fn is(folder: &Path) -> bool {
-        folder.join(TOKENIZER).is_file() && !train_shards(folder).is_empty()
-    }
-
     /// # Errors
     /// If it holds no packed data, or a tokenizer that cannot be used.
     pub fn open(folder: &Path) -> Result<Packed, Failure> {
-        let train = train_shards(folder);
-        if !Packed::is(folder) {
-            let what = format!("{} holds no packed data", folder.display());
-            let hint = "`wright pack` makes such a folder of text";
-            return Err(Failure::new(Exit::BadInput, what).hint(hint));
-        }
-        let validation = Some(folder.join(VALIDATION)).filter(|path| path.is_file());
-        let vocabulary = shard::vocabulary(&folder.join(TOKENIZER), None)?;
-        Ok(Packed { folder: folder.to_owned(), train, validation, vocabulary })
+        let folder = DataFolder::open(folder)?;
+        let vocabulary = shard::vocabulary(&folder.tokenizer, None)?;
+        Ok(Packed { folder, vocabulary })
     }
 
     /// The shards to learn from, and those held out.
@@ -46,15 +29,10 @@ impl Packed {
     /// # Errors
     /// If one of them is damaged.
     pub fn shards(&self) -> Result<(Vec<Shard>, Vec<Shard>), Failure> {
-        let open = |path: &PathBuf| plan::open_shard(path);
-        let train = self.train.iter().map(open).collect::<Result<_, _>>()?;
-        let validation = self.validation.iter().map(open).collect::<Result<_, _>>()?;
-        Ok((train, validation))
-    }
-
-    /// Whether packing into `folder` was finished.
-    pub fn is_whole(folder: &Path) -> bool {
-        Packed::is(folder)
+        let open = |paths: &[PathBuf]| -> Result<Vec<Shard>, Failure> {
+            paths.iter().map(|path| plan::open_shard(path)).collect()
+        };
+        Ok((open(&self.folder.train)?, open(&self.folder.validation)?))
     }
 
     /// Bytes of text of each id.
@@ -75,23 +53,15 @@ impl Packed {
                 Failure::usage(what).hint("rename that file or its folder")
             })
         };
+        let names = |paths: &[PathBuf]| -> Result<Vec<String>, Failure> {
+            paths.iter().map(|path| name(path)).collect()
+        };
         Ok(DataConfig {
-            train: self.train.iter().map(|path| name(path)).collect::<Result<_, _>>()?,
-            validation: self.validation.iter().map(|path| name(path)).collect::<Result<_, _>>()?,
-            tokenizer: Some(name(&self.folder.join(TOKENIZER))?),
+            train: names(&self.folder.train)?,
+            validation: names(&self.folder.validation)?,
+            tokenizer: Some(name(&self.folder.tokenizer)?),
         })
     }
-}
-
-fn train_shards(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_train = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("train") && name.ends_with(".shard")
-    };
-    let mut all: Vec<PathBuf> = entries.filter(is_train).collect();
-    all.sort();
-    all
 }
 
 /// `path` as it is found from `folder`: both exist.
@@ -111,6 +81,7 @@ fn from(folder: &Path, path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn paths_start_at_the_folder_of_the_configuration() {
@@ -121,12 +92,5 @@ mod tests {
         fs::write(at("data/a.shard"), "").unwrap();
         assert_eq!(from(folder.path(), &at("data/a.shard")), Path::new("data/a.shard"));
         assert_eq!(from(&at("run/x"), &at("data/a.shard")), Path::new("../../data/a.shard"));
-    }
-
-    #[test]
-    fn a_folder_without_packed_data_is_refused_with_a_hint() {
-        let folder = tempfile::tempdir().unwrap();
-        let failure = Packed::open(folder.path()).err().unwrap();
-        assert!(failure.hint.unwrap().contains("wright pack"));
     }
 }

@@ -1,5 +1,6 @@
 //! From what the person named to a configuration that can be trained: text is packed, packed data
-//! are planned for. Each stage leaves its result in the run's folder and is not done again.
+//! are planned for. Each stage leaves its result in the run's folder, whole or not at all, and
+//! `--resume` does not do it again.
 //!
 //! ```text
 //! OUT/data/        text as tokens: what `wright pack` makes
@@ -7,12 +8,18 @@
 //! ```
 
 use crate::context::Context;
+use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::train::Args;
 use crate::train::packed::Packed;
-use crate::{plan, terminal};
+use crate::{pack, plan, terminal};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+const DATA: &str = "data";
+const PLAN: &str = "plan.toml";
+/// How long to train if nobody says.
+const MINUTES: f64 = 10.0;
 
 /// What was named on the command line.
 enum Named<'a> {
@@ -24,7 +31,7 @@ enum Named<'a> {
 
 fn named(inputs: &[PathBuf]) -> Named<'_> {
     match inputs {
-        [one] if one.is_dir() && Packed::is(one) => Named::Packed(one),
+        [one] if one.is_dir() && DataFolder::is_one(one) => Named::Packed(one),
         [one] if one.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) => {
             Named::Configuration(one)
         }
@@ -38,79 +45,81 @@ fn named(inputs: &[PathBuf]) -> Named<'_> {
 /// If flags contradict each other, or a stage fails.
 pub fn prepare(args: &Args, context: &Context) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     let out = args.out.clone();
-    match named(&args.inputs) {
-        Named::Configuration(_) if args.plan.is_some() || args.minutes.is_some() => {
+    match (named(&args.inputs), &args.plan) {
+        (Named::Configuration(_), plan) if plan.is_some() || args.minutes.is_some() => {
             let what = "a configuration says itself how long it trains";
             Err(Failure::usage(what).hint("leave out --plan and --minutes, or name data instead"))
         }
-        Named::Configuration(path) => Ok((path.to_owned(), out)),
-        Named::Packed(folder) => {
-            if let Some(plan) = &args.plan {
-                return Ok((plan.clone(), out));
-            }
-            let out = needed(out)?;
+        (Named::Configuration(path), _) => Ok((path.to_owned(), out)),
+        (Named::Packed(_), Some(plan)) => Ok((plan.clone(), out)),
+        (Named::Packed(folder), None) => {
+            let out = settled(args, out)?;
             let path = planned(args, context, &out, folder)?;
             Ok((path, Some(out)))
         }
-        Named::Text => {
-            let out = needed(out)?;
-            let data = out.join("data");
+        (Named::Text, Some(_)) => {
+            let what = "a plan is for packed data, and text was named";
+            Err(Failure::usage(what).hint("name the data that the plan was made for"))
+        }
+        (Named::Text, None) => {
+            let out = settled(args, out)?;
+            let data = out.join(DATA);
             packed(args, context, &data)?;
-            let path = match &args.plan {
-                Some(plan) => plan.clone(),
-                None => planned(args, context, &out, &data)?,
-            };
+            let path = planned(args, context, &out, &data)?;
             Ok((path, Some(out)))
         }
     }
 }
 
-fn needed(out: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    out.ok_or_else(|| {
+/// The run's folder, in which nothing was begun, or is to be gone on with.
+fn settled(args: &Args, out: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let out = out.ok_or_else(|| {
         Failure::usage("where the model goes is not said")
             .hint("name a folder for it: --out storyteller")
-    })
+    })?;
+    if !args.resume && out.join(PLAN).exists() {
+        let what = format!("{} holds a training already", out.display());
+        return Err(Failure::usage(what)
+            .hint("go on with --resume, name another folder with --out, or remove that one"));
+    }
+    Ok(out)
 }
 
 /// Packs the text into `data`, unless that was done before.
 fn packed(args: &Args, context: &Context, data: &Path) -> Result<(), Failure> {
-    if Packed::is_whole(data) {
-        if !args.resume {
-            let what = format!("{} holds packed data already", data.display());
-            return Err(Failure::usage(what).hint(
-                "go on with --resume, or name another folder with --out; to train on these data: \
-                 wright train DATA",
-            ));
-        }
+    if DataFolder::is_one(data) {
         terminal::note(&format!("the text is packed already, in {}", data.display()));
         return Ok(());
     }
-    let _ = context;
-    Err(Failure::usage("pack the text first").hint("wright pack"))
+    let out = data.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(out).map_err(|error| Failure::io("make", out, &error))?;
+    let options = pack::Options::new(args.inputs.clone(), data.to_owned());
+    let packed = pack::pack(&options, &context.interrupt)?;
+    if !args.json {
+        let said = pack::summary::text(&packed);
+        terminal::note(&format!("packed:\n{}", said.trim_end()));
+    }
+    Ok(())
 }
 
 /// The plan for `data` in the run's folder, made if there is none.
 fn planned(args: &Args, context: &Context, out: &Path, data: &Path) -> Result<PathBuf, Failure> {
-    let path = out.join("plan.toml");
+    let path = out.join(PLAN);
     if path.is_file() {
-        // What it plans may have begun: `--resume` decides.
         return Ok(path);
     }
-    let Some(minutes) = args.minutes else {
-        return Err(Failure::usage("how long to train is not said").hint(
-            "give the time by --minutes 10, or a plan of `wright plan` by --plan plan.toml",
-        ));
-    };
     fs::create_dir_all(out).map_err(|error| Failure::io("make", out, &error))?;
     let packed = Packed::open(data)?;
     let wanted = plan::Wanted {
-        seconds: minutes * 60.0,
+        seconds: args.minutes.unwrap_or(MINUTES) * 60.0,
         threads: args.threads.map(usize::from),
         seed: args.seed,
     };
     let made = plan::make(&packed, &wanted, out, &context.interrupt)?;
     made.write(&path)?;
-    terminal::note(&format!("planned, in {}:\n{}", path.display(), made.words().trim_end()));
+    if !args.json {
+        terminal::note(&format!("planned, in {}:\n{}", path.display(), made.words().trim_end()));
+    }
     Ok(path)
 }
 
