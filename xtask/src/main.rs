@@ -8,6 +8,7 @@
 mod bench_peers;
 mod bench_quantize;
 mod bench_story;
+mod bench_tokenizer;
 mod bench_train;
 mod fuzz;
 mod parity;
@@ -32,6 +33,8 @@ usage: cargo xtask CHORE
   fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N; or
                 only: gguf, safetensors, tokenizer, template)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
+  bench-tokenizer  compare a tokenizer's training with Hugging Face's: merges, tokens, time
+                (--pairs N, --threads N, --vocab N, --pre NAME; or only: stories, packages)
   bench-train   compare training's speed and memory with PyTorch (--pairs N; or only: 2m, 7m, 47m)
   bench-story   train on the same text for the same time as PyTorch, and compare held-out loss
                 (--minutes N, --text FILE, --threads N, --fresh, --write)
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
     let done = match chore {
         "tidy" => tidy::run(&workspace_root(), rest),
         "parity" | "bench-peers" | "bench-train" | "bench-story" | "bench-quantize"
+        | "bench-tokenizer"
             if cfg!(debug_assertions) =>
         {
             in_release(&args)
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         "bench-train" => bench_train::run(&workspace_root(), rest),
         "bench-story" => bench_story::run(&workspace_root(), rest),
         "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
+        "bench-tokenizer" => bench_tokenizer::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "peers" => peers::run(&workspace_root(), rest),
         "help" | "--help" | "-h" => {

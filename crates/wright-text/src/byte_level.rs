@@ -56,14 +56,43 @@ pub(crate) fn decode(text: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// The character that stands for `byte`.
-#[cfg(test)]
-pub(crate) fn character(byte: u8) -> char {
-    if is_visible(byte as usize) {
-        return byte as char;
+/// All bytes in the order of their letters: the order in which vocabularies begin.
+pub(crate) const ALPHABET: [u8; 256] = alphabet();
+
+const fn alphabet() -> [u8; 256] {
+    let mut all = [0; 256];
+    let (mut n, mut letter) = (0, 0);
+    while letter < END {
+        if BYTES[letter] >= 0 {
+            all[n] = BYTES[letter] as u8;
+            n += 1;
+        }
+        letter += 1;
     }
-    let before = (0..byte).filter(|&b| !is_visible(b as usize)).count();
-    char::from_u32(0x100 + before as u32).expect("below U+0144")
+    all
+}
+
+/// The letters of the 256 bytes.
+const LETTERS: [char; 256] = letters();
+
+const fn letters() -> [char; 256] {
+    let mut all = ['\0'; 256];
+    let mut letter = 0;
+    while letter < END {
+        if BYTES[letter] >= 0 {
+            // Below U+0144 every number is a character.
+            if let Some(c) = char::from_u32(letter as u32) {
+                all[BYTES[letter] as usize] = c;
+            }
+        }
+        letter += 1;
+    }
+    all
+}
+
+/// `bytes` in the alphabet.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| LETTERS[usize::from(byte)]).collect()
 }
 
 #[cfg(test)]
@@ -72,12 +101,11 @@ mod tests {
 
     #[test]
     fn alphabet_is_a_bijection_with_known_landmarks() {
-        assert_eq!(character(b' '), 'Ġ');
-        assert_eq!(character(b'\n'), 'Ċ');
-        assert_eq!(character(0xad), 'Ń');
+        assert_eq!(encode(b"! \n\xad"), "!ĠĊŃ");
+        assert_eq!((ALPHABET[0], ALPHABET[255]), (b'!', 0xad));
         for byte in 0..=255 {
             let mut out = vec![7];
-            assert!(decode(character(byte).to_string().as_bytes(), &mut out));
+            assert!(decode(encode(&[byte]).as_bytes(), &mut out));
             assert_eq!(out, [7, byte]);
         }
     }

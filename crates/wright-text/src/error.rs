@@ -22,6 +22,12 @@ pub enum Error {
     Charsmap,
     #[error("the tokens' texts are {0} bytes together, which is too much")]
     VocabularyBytes(usize),
+    #[error("a vocabulary of {n_vocab} tokens has no room for the {least} that it begins with")]
+    VocabularyTooSmall { n_vocab: usize, least: usize },
+    #[error("`{0}` cannot be a special token: it is empty, one letter, or there twice")]
+    SpecialToken(String),
+    #[error("the training of the tokenizer was stopped")]
+    Stopped,
     /// The template's source does not parse.
     #[error("the chat template does not parse: {0}")]
     TemplateSyntax(String),
@@ -68,6 +74,11 @@ impl Error {
             | Error::VocabularyBytes(_) => {
                 "the file is damaged or was converted badly: fetch or convert it again".to_owned()
             }
+            Error::VocabularyTooSmall { least, .. } => format!(
+                "ask for more than {least}: the 256 bytes and the special tokens are always there"
+            ),
+            Error::SpecialToken(_) => "special tokens look like `<|endoftext|>`".to_owned(),
+            Error::Stopped => return None,
             Error::TemplateSyntax(_) | Error::TemplateFailed(_) | Error::TemplateTooMuch(_) => {
                 format!(
                     "use a built-in template instead: {}",

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod bpe;
+pub mod bpe_trainer;
 mod byte_level;
 mod error;
 mod merge;
@@ -31,5 +32,5 @@ pub use error::Error;
 pub use spec::{Algorithm, Spec, TokenKind};
 pub use template::{Now, RenderOptions, Rendered, Span, Template};
 pub use tokenizer::{Encoded, Tokenizer};
-pub use tokenizer_json::{Pieces, TokenizerJsonError};
+pub use tokenizer_json::{Pieces, TokenizerJsonError, pretokenizer_of};
 pub use unicode_properties::UNICODE_VERSION;

@@ -7,6 +7,11 @@
 
 use crate::Error;
 use crate::pattern::{Matcher, Pattern};
+use serde_json::{Value, json};
+
+mod threes;
+
+use threes::Threes;
 
 /// One way to cut, under the names that `tokenizer.ggml.pre` gives it.
 struct Rule {
@@ -16,6 +21,8 @@ struct Rule {
     ignore_merges: bool,
     /// Texts begin with the beginning-of-text token unless the metadata say otherwise.
     add_bos: bool,
+    /// A word may go on after a space between letters.
+    joins_words: bool,
 }
 
 /// One cut.
@@ -24,12 +31,14 @@ enum Stage {
     Split(&'static str),
     /// At white space that ends the piece (`\s+$`, which would be quadratic as an expression).
     TrailingSpace,
+    /// Digits in threes, counted from the right.
+    ByThrees(Threes),
 }
 
-use Stage::{Split, TrailingSpace};
+use Stage::{ByThrees, Split, TrailingSpace};
 
 const fn rule(names: &'static [&'static str], stages: &'static [Stage]) -> Rule {
-    Rule { names, stages, ignore_merges: false, add_bos: false }
+    Rule { names, stages, ignore_merges: false, add_bos: false, joins_words: false }
 }
 
 impl Rule {
@@ -39,6 +48,10 @@ impl Rule {
 
     const fn adding_bos(self) -> Self {
         Rule { add_bos: true, ..self }
+    }
+
+    const fn joining_words(self) -> Self {
+        Rule { joins_words: true, ..self }
     }
 }
 
@@ -99,6 +112,9 @@ const RULES: &[Rule] = &[
             "jais",
             "trillion",
             "granite-docling",
+            "roberta-bpe",
+            "jina-v1-en",
+            "jina-v2-code",
         ],
         &[GPT2],
     ),
@@ -196,6 +212,68 @@ const RULES: &[Rule] = &[
     rule(&["tekken"], &[TEKKEN]).ignoring_merges().adding_bos(),
     rule(&["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], &[O200K]),
     rule(&["granite-embed-multi-97m"], &[O200K]).ignoring_merges(),
+    rule(
+        &["kimi-k2"],
+        &[Split(
+            // tidy: wide: the expression as it is published
+            r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        )],
+    ),
+    rule(
+        &["youtu"],
+        &[
+            // tidy: wide: the expression as it is published
+            Split("[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+"),
+            Split(
+                // tidy: wide: the expression as it is published
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+        ],
+    )
+    .ignoring_merges(),
+    rule(
+        &["spark2_5"],
+        &[
+            THREE_DIGITS,
+            CJK,
+            Split(
+                // tidy: wide: the expression as it is published
+                r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+"##,
+            ),
+            DIGIT,
+        ],
+    ),
+    rule(
+        &["exaone-moe"],
+        &[Split(
+            // tidy: wide: the expression as it is published
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
+        )],
+    )
+    .joining_words(),
+    rule(&["tiny_aya", "cohere2moe"], &[ByThrees(Threes::AtWordEnd), O200K]),
+    rule(&["superbpe"], &[DIGITS, ByThrees(Threes::Between)]).joining_words(),
+    rule(
+        &["afmoe"],
+        &[
+            ByThrees(Threes::Numbers),
+            // tidy: wide: the expression as it is published
+            Split("[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+"),
+            DEEPSEEK3,
+        ],
+    ),
+    rule(
+        &["chameleon"],
+        &[
+            Split("<sentinel:[0-9]+>"),
+            Split("IMGIMG[A-I]{1,4}Z"),
+            Split(r"[\t\n]|    |  "),
+            DIGIT,
+            Split(r"[\p{P}!-/:-@\[-`{-~]"),
+            GPT2,
+        ],
+    )
+    .adding_bos(),
     rule(&["poro-chat", "bloom", "gpt3-finnish"], &[SENTENCE_MARKS]),
     rule(&["viking"], &[SENTENCE_MARKS, DIGIT]),
 ];
@@ -206,12 +284,15 @@ pub(crate) struct Pretokenizer {
     stages: Vec<Cut>,
     pub ignore_merges: bool,
     pub add_bos: bool,
+    /// A word may go on after a space between letters.
+    pub joins_words: bool,
 }
 
 #[derive(Debug)]
 enum Cut {
     At(Pattern),
     TrailingSpace,
+    ByThrees(Threes),
 }
 
 impl Pretokenizer {
@@ -227,11 +308,13 @@ impl Pretokenizer {
         let stages = rule.stages.iter().map(|stage| match stage {
             Split(expression) => Cut::At(Pattern::new(expression)),
             TrailingSpace => Cut::TrailingSpace,
+            ByThrees(threes) => Cut::ByThrees(*threes),
         });
         Ok(Pretokenizer {
             stages: stages.collect(),
             ignore_merges: rule.ignore_merges,
             add_bos: rule.add_bos,
+            joins_words: rule.joins_words,
         })
     }
 
@@ -255,6 +338,11 @@ fn cut<'t>(stages: &[Cut], text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 
             let (body, space) = text.split_at(text.trim_end().len());
             cut(rest, body, each) + cut(rest, space, each)
         }
+        Cut::ByThrees(threes) => {
+            let mut steps = text.len() as u64;
+            threes.cut(text, &mut |piece| steps += cut(rest, piece, each));
+            steps
+        }
         Cut::At(pattern) => {
             let mut matcher = Matcher::new(text);
             let (mut at, mut gap, mut steps) = (0, 0, 0);
@@ -273,20 +361,67 @@ fn cut<'t>(stages: &[Cut], text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 
     }
 }
 
+/// How `tokenizer.json` writes white space at the end of a piece.
+const TRAILING_SPACE: &str = r"\s+$";
+
 /// The name of the rule that cuts by these patterns, one after the other. `GPT2` and `DIGIT` stand
-/// for those of GPT-2 and for a single digit.
-pub(crate) fn name_of(patterns: &[&str]) -> Option<&'static str> {
+/// for those of GPT-2 and for a single digit. Of several such rules the one that also ignores
+/// merges, or not, is meant.
+pub(crate) fn name_of(patterns: &[&str], ignore_merges: bool) -> Option<&'static str> {
     let is = |stage: &Stage, pattern: &str| match (stage, pattern) {
         (Split(own), "GPT2") => matches!(&GPT2, Split(gpt2) if own == gpt2),
         (Split(own), "DIGIT") => matches!(&DIGIT, Split(digit) if own == digit),
         (Split(own), pattern) => *own == pattern,
-        (TrailingSpace, _) => false,
+        (TrailingSpace, pattern) => pattern == TRAILING_SPACE,
+        (ByThrees(threes), pattern) => pattern == threes.expression(),
     };
     let fits = |rule: &&Rule| {
         rule.stages.len() == patterns.len()
             && rule.stages.iter().zip(patterns).all(|(stage, pattern)| is(stage, pattern))
     };
-    RULES.iter().find(fits).and_then(|rule| rule.names.first().copied())
+    let mut fitting = RULES.iter().filter(fits);
+    let first = fitting.clone().next();
+    let rule = fitting.find(|rule| rule.ignore_merges == ignore_merges).or(first)?;
+    rule.names.iter().copied().find(|name| !name.is_empty())
+}
+
+/// The step `pre_tokenizer` of a tokenizer.json for the rule of that name.
+pub(crate) fn json(name: &str) -> Option<Value> {
+    let rule = RULES.iter().find(|rule| rule.names.contains(&name))?;
+    let mut steps = Vec::new();
+    for stage in rule.stages {
+        steps.push(match stage {
+            Split(own) if matches!(&GPT2, Split(gpt2) if own == gpt2) => byte_level(true),
+            Split(own) if matches!(&DIGIT, Split(digit) if own == digit) => {
+                json!({ "type": "Digits", "individual_digits": true })
+            }
+            Split(pattern) => split(pattern),
+            TrailingSpace => split(TRAILING_SPACE),
+            ByThrees(threes) => split(threes.expression()),
+        });
+    }
+    // Whatever has cut the text, its bytes become letters.
+    if steps.iter().all(|step| step["type"] != "ByteLevel") {
+        steps.push(byte_level(false));
+    }
+    Some(match steps.len() {
+        1 => steps.remove(0),
+        _ => json!({ "type": "Sequence", "pretokenizers": steps }),
+    })
+}
+
+fn split(pattern: &str) -> Value {
+    json!({
+        "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false,
+    })
+}
+
+/// GPT-2's step: cuts by its pattern if `use_regex`, and writes bytes as letters.
+pub(crate) fn byte_level(use_regex: bool) -> Value {
+    json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+        "use_regex": use_regex,
+    })
 }
 
 /// The first name of each rule, for messages.

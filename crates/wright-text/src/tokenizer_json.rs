@@ -66,6 +66,8 @@ struct Model {
     #[serde(default)]
     byte_fallback: bool,
     #[serde(default)]
+    ignore_merges: bool,
+    #[serde(default)]
     unk_token: Option<String>,
 }
 
@@ -105,7 +107,15 @@ impl Pieces {
         }
         let is_byte_level = !file.model.byte_fallback;
         let mut pieces = match is_byte_level {
-            true => Pieces { model: "gpt2", pre: pre_tokenizer(&file)?, ..Pieces::default() },
+            true => Pieces {
+                model: "gpt2",
+                pre: pre_tokenizer(
+                    &file.normalizer,
+                    &file.pre_tokenizer,
+                    file.model.ignore_merges,
+                )?,
+                ..Pieces::default()
+            },
             false => Pieces {
                 model: "llama",
                 add_space_prefix: space_prefix(&file)?,
@@ -190,15 +200,30 @@ fn steps<'a>(step: &'a Value, key: &str) -> Vec<&'a Value> {
     }
 }
 
-/// GGUF's name for what byte-level BPE cuts text by.
-fn pre_tokenizer(file: &File) -> Result<&'static str, TokenizerJsonError> {
-    let normal = steps(&file.normalizer, "normalizers");
+/// GGUF's name for what a tokenizer.json of byte-level BPE cuts text by.
+///
+/// # Errors
+/// If text is changed first by something else than NFC, or cut in a way that has no name.
+pub fn pretokenizer_of(file: &Value) -> Result<&'static str, TokenizerJsonError> {
+    let ignore_merges = file["model"]["ignore_merges"] == true;
+    pre_tokenizer(&file["normalizer"], &file["pre_tokenizer"], ignore_merges)
+}
+
+fn pre_tokenizer(
+    normalizer: &Value,
+    pre_tokenizer: &Value,
+    ignore_merges: bool,
+) -> Result<&'static str, TokenizerJsonError> {
+    let normal = steps(normalizer, "normalizers");
     if let Some(step) = normal.iter().find(|step| step["type"] != "NFC") {
         return Err(Unsupported(format!("changes text first by {}", step["type"])));
     }
     let mut patterns: Vec<&str> = Vec::new();
-    for step in steps(&file.pre_tokenizer, "pretokenizers") {
+    for step in steps(pre_tokenizer, "pretokenizers") {
         match step["type"].as_str().unwrap_or_default() {
+            "ByteLevel" if step["add_prefix_space"] == true => {
+                return Err(Unsupported("puts a space before text".into()));
+            }
             "ByteLevel" if step["use_regex"].as_bool().unwrap_or(true) => patterns.push("GPT2"),
             "ByteLevel" => {}
             "Digits" if step["individual_digits"].as_bool().unwrap_or(false) => {
@@ -213,7 +238,7 @@ fn pre_tokenizer(file: &File) -> Result<&'static str, TokenizerJsonError> {
             other => return Err(Unsupported(format!("cuts text by {other}"))),
         }
     }
-    name_of(&patterns)
+    name_of(&patterns, ignore_merges)
         .ok_or_else(|| Unsupported(format!("cuts text by {}", patterns.join(" then "))))
 }
 

@@ -6,10 +6,10 @@
 //! that a model meets at run time the ids that it was trained on.
 
 use crate::Error;
-use crate::gguf_file::Entry;
+use crate::gguf_file::{self, Entry};
 use crate::shard::checksum;
 use serde_json::{Map, Value, json};
-use wright_text::{Algorithm, Spec, TokenKind, Tokenizer};
+use wright_text::{Algorithm, Spec, TokenKind, Tokenizer, pretokenizer_of};
 
 /// The id that ends a document of plain bytes.
 pub const END_OF_BYTES: u32 = 256;
@@ -50,10 +50,7 @@ impl Vocabulary {
         if !json["normalizer"].is_null() {
             return Err(fail("it changes the text first (`normalizer`), which GGUF cannot".into()));
         }
-        if pre_tokenizer(&json["pre_tokenizer"]).is_none() {
-            let why = "its `pre_tokenizer` is neither GPT-2's ByteLevel nor that after Digits";
-            return Err(fail(why.into()));
-        }
+        pretokenizer_of(&json).map_err(|e| fail(e.to_string()))?;
         let vocabulary = Vocabulary::Json(json);
         match vocabulary.tokens().iter().map(|t| t.0).max() {
             Some(most) if most as usize >= n_vocab => {
@@ -138,7 +135,7 @@ impl Vocabulary {
     /// `tokenizer.ggml.pre`
     fn pre(&self) -> &'static str {
         match self {
-            Vocabulary::Json(json) => pre_tokenizer(&json["pre_tokenizer"]).unwrap_or("gpt-2"),
+            Vocabulary::Json(json) => pretokenizer_of(json).unwrap_or("gpt-2"),
             _ => "gpt-2",
         }
     }
@@ -222,6 +219,17 @@ impl Vocabulary {
         all
     }
 
+    /// A GGUF file of the vocabulary alone, as llama.cpp keeps for its tests.
+    pub fn gguf(&self) -> Vec<u8> {
+        let text = |text: &str| Entry::Str(text.to_owned());
+        let mut all = vec![
+            ("general.architecture".to_owned(), text("llama")),
+            ("general.type".to_owned(), text("vocab")),
+        ];
+        all.extend(self.entries(self.n_vocab()));
+        gguf_file::header(&all, &[]).0
+    }
+
     /// "a b" for each merge; newer files write ["a", "b"].
     fn merges(&self) -> Vec<String> {
         let Vocabulary::Json(json) = self else { return Vec::new() };
@@ -267,21 +275,6 @@ impl Vocabulary {
     }
 }
 
-/// The name that GGUF has for a `pre_tokenizer`, if it has one.
-fn pre_tokenizer(json: &Value) -> Option<&'static str> {
-    let gpt2 = |v: &Value| {
-        v["type"] == "ByteLevel" && v["add_prefix_space"] != true && v["use_regex"] != false
-    };
-    let digits = |v: &Value| v["type"] == "Digits" && v["individual_digits"] == true;
-    let parts = json["pretokenizers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match parts {
-        _ if gpt2(json) => Some("gpt-2"),
-        [only] if gpt2(only) => Some("gpt-2"),
-        [first, second] if digits(first) && gpt2(second) => Some("smollm"),
-        _ => None,
-    }
-}
-
 /// Turns documents into ids.
 pub struct Encoder {
     /// None for plain bytes.
@@ -305,6 +298,7 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wright_text::bpe_trainer::BpeTrainer;
 
     #[test]
     fn every_byte_has_a_letter_of_its_own() {
@@ -336,6 +330,21 @@ mod tests {
         assert!(Vocabulary::from_json("{}", 3).is_err());
         let other = text.replace("ByteLevel", "Metaspace");
         assert!(Vocabulary::from_json(&other, 5).is_err());
+    }
+
+    #[test]
+    fn a_trained_tokenizer_keeps_the_name_of_its_pretokenizer() {
+        for pre in ["gpt-2", "smollm", "llama-bpe", "qwen2", "gpt-4o", "deepseek-v3"] {
+            let mut trainer = BpeTrainer::new(pre, 1).unwrap();
+            trainer.feed(&"once upon a time in 1999 ".repeat(4));
+            let trained = trainer.train(270, &["<|endoftext|>"]).unwrap();
+            let text = trained.json().to_string();
+            let vocabulary = Vocabulary::from_json(&text, trained.n_vocab()).unwrap();
+            assert_eq!((vocabulary.pre(), vocabulary.end()), (pre, Some(0)));
+            assert_eq!(vocabulary.n_vocab(), trained.n_vocab());
+            let ids = vocabulary.encoder().unwrap().document("once upon a <|endoftext|>");
+            assert_eq!(ids.iter().filter(|&&id| id == 0).count(), 1, "text is only text");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::{
     bench, chat, convert, doctor, embed, help, imatrix, inspect, models, pack, perplexity, plan,
-    pull, quantize, run, shard, spelling, tokenize, train,
+    pull, quantize, run, shard, spelling, tokenize, tokenizer, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -34,6 +34,7 @@ pub enum Verb {
     Tokenize(tokenize::Args),
     Perplexity(perplexity::Args),
     Bench(bench::Args),
+    Tokenizer(tokenizer::Args),
     Pack(pack::Args),
     Shard(shard::Args),
     Plan(plan::Args),

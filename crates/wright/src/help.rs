@@ -66,7 +66,7 @@ Wright runs and trains language models on your own machine.
   wright bench                         how fast it is here
   wright convert FOLDER                safetensors to a .gguf file
   wright quantize MODEL Q4_K_M         smaller files, better with wright imatrix
-  wright pack FOLDER -o data           texts to data to train on; wright shard
+  wright pack FOLDER -o data           texts to data; also: tokenizer train, shard
   wright plan DATA, wright train DATA  a model of your own from them
 
   wright help VERB, wright help exit-codes

@@ -48,6 +48,7 @@ mod stdin;
 mod stores;
 mod terminal;
 mod tokenize;
+mod tokenizer;
 mod train;
 mod units;
 
@@ -94,6 +95,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Tokenize(args) => tokenize::main(args, &context),
         Verb::Perplexity(args) => perplexity::main(args, &context),
         Verb::Bench(args) => bench::main(args, &context),
+        Verb::Tokenizer(args) => tokenizer::main(args, &context),
         Verb::Pack(args) => pack::main(args, &context),
         Verb::Shard(args) => shard::main(args),
         Verb::Plan(args) => plan::main(args, &context),

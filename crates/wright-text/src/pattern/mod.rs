@@ -2,8 +2,8 @@
 //!
 //! Models publish how they cut text to words as a regular expression. Here those expressions are
 //! data, compiled when a tokenizer is made. The dialect is what the published ones need: `|`,
-//! `(?:…)`, `(?i:…)`, classes with `\p{…}`, `\s \d \S \r \n \t`, `? * + {m,n}`, possessive
-//! `?+ *+ ++`, and `(?=…)` `(?!…)`. What it does *not* have: captures, anchors, back references,
+//! `(?:…)`, `(?i:…)`, classes with `\p{…}` and one `&&[…]`, `\s \d \S \r \n \t`, `? * + {m,n}`,
+//! possessive `?+ *+ ++`, and `(?=…)` `(?!…)`. What it does *not* have: captures, anchors, back references,
 //! and backtracking into a repeated group (a group takes its first match for good; a single
 //! character class gives back greedily).
 //!

@@ -142,6 +142,13 @@ impl Parser<'_> {
                     Some(c) => c,
                     None => continue,
                 },
+                '&' if self.rest.next_if_eq(&'&').is_some() => {
+                    if self.next() != '[' {
+                        self.fail("&& needs a class");
+                    }
+                    set.intersect(self.class(fold));
+                    continue;
+                }
                 c => c,
             };
             // A dash is a range unless it ends the class.

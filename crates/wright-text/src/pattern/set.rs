@@ -15,6 +15,8 @@ pub(crate) struct CharSet {
     space: bool,
     /// All but white space (before negation).
     not_space: bool,
+    /// Only what is in this set, too (before negation).
+    within: Option<Box<CharSet>>,
     negated: bool,
 }
 
@@ -27,6 +29,10 @@ impl CharSet {
     }
 
     fn contains_plain(&self, c: char) -> bool {
+        self.within.as_ref().is_none_or(|within| within.contains(c)) && self.contains_any(c)
+    }
+
+    fn contains_any(&self, c: char) -> bool {
         self.categories != 0 && self.categories >> (c.general_category() as u32) & 1 == 1
             || self.ranges.iter().any(|&(first, last)| (first..=last).contains(&c))
             || self.space && c.is_whitespace()
@@ -47,6 +53,11 @@ impl CharSet {
             'k' => self.add_range('\u{212a}', '\u{212a}'),
             _ => {}
         }
+    }
+
+    /// Leaves out what is not in `within`, whatever is added before or after.
+    pub fn intersect(&mut self, within: CharSet) {
+        self.within = Some(Box::new(within));
     }
 
     pub fn add_space(&mut self) {
