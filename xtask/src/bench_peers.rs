@@ -5,23 +5,31 @@
 //! five such pairs; the spread is told with it. Timings of a machine that does other work are
 //! noise, and nothing here can tell: run it on a quiet one.
 //!
-//! Nothing is written unless `--write` asks for `bench/RESULTS.md`.
+//! Nothing is written unless `--write` asks for `bench/RESULTS.md`, where new rows take the place
+//! of this machine's old ones.
 
+mod drafts;
 mod files;
+mod goals;
 mod measure;
 pub mod report;
 mod seven;
+mod whole;
 
 use crate::Failure;
 use crate::peers::Peers;
 use crate::wright;
 use measure::{Bench, Measured, Test};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 const USAGE: &str = "\
 usage: cargo xtask bench-peers [--pairs N] [--threads N] [--write] [CASE…]
 
-cases: models formats seven depth batch start (all, if none is named)";
+cases: models formats seven depth batch start prefix memory drafts, or one of the formats, such as
+Q4_0 (all, if none is named)";
+const CASES: &[&str] =
+    &["models", "formats", "seven", "depth", "batch", "start", "prefix", "memory", "drafts"];
 const PAIRS_MIN: usize = 5;
 /// What llama-quantize makes of SmolLM2 to compare formats.
 const FORMATS: &[&str] = &["Q4_0", "Q4_K", "Q5_0", "Q5_K", "Q6_K", "Q8_0", "F16", "BF16"];
@@ -49,8 +57,8 @@ impl Options {
                 "--pairs" => options.pairs = number()?,
                 "--threads" => options.threads = number()?,
                 "--write" => options.write = true,
-                "models" | "formats" | "seven" | "depth" | "batch" | "start" => {
-                    options.cases.push(arg.clone());
+                case if CASES.contains(&case) || FORMATS.contains(&case) => {
+                    options.cases.push(arg.clone())
                 }
                 _ => return Err(format!("`{arg}` is not known\n\n{USAGE}").into()),
             }
@@ -79,24 +87,33 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
         pairs: options.pairs,
         threads: options.threads,
     };
+    let mut rows = rates(&bench, &options)?;
+    rows.extend(whole_runs(&bench, &options)?);
+    if options.wants("drafts") {
+        rows.extend(bench.drafts("SmolLM2 Q4_1", &peers.smol()?)?);
+    }
+    finish(workspace, &options, &rows)
+}
+
+/// Tokens a second.
+fn rates(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
+    let peers = &bench.peers;
     let mut rows = Vec::new();
-    let (smol, gemma) = (peers.smol()?, peers.gemma()?);
-    let both = [("SmolLM2 Q4_1", &smol), ("Gemma 3 Q4_K_M", &gemma)];
+    let usual = [Test::Read(512), Test::Write(128)];
     if options.wants("models") {
-        for (name, path) in both {
-            rows.extend(bench.rates(name, path, &[Test::Read(512), Test::Write(128)], 0)?);
+        for (name, path) in both(peers)? {
+            rows.extend(bench.rates(name, &path, &usual, 0)?);
         }
     }
-    if options.wants("formats") {
-        for (name, path) in formats(&peers)? {
-            rows.extend(bench.rates(&name, &path, &[Test::Read(512), Test::Write(128)], 0)?);
-        }
+    for format in FORMATS.iter().filter(|f| options.wants("formats") || options.wants(f)) {
+        let path = files::requantised(peers, format)?;
+        rows.extend(bench.rates(&format!("SmolLM2 {format}"), &path, &usual, 0)?);
     }
     if options.wants("seven") {
-        let path = seven::model(&peers)?;
         let tests = [Test::Read(128), Test::Write(16)];
-        rows.extend(bench.rates("7B shape Q4_K_M", &path, &tests, 0)?);
+        rows.extend(bench.rates("7B shape Q4_K_M", &seven::model(peers)?, &tests, 0)?);
     }
+    let smol = peers.smol()?;
     if options.wants("depth") {
         rows.extend(bench.rates("SmolLM2 Q4_1", &smol, &[Test::Read(4096)], 0)?);
         rows.extend(bench.rates("SmolLM2 Q4_1", &smol, &[Test::Write(128)], 4096)?);
@@ -104,30 +121,36 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
     if options.wants("batch") {
         rows.push(bench.batch("SmolLM2 Q4_1", &smol, 8)?);
     }
-    if options.wants("start") {
-        for (name, path) in both {
-            rows.push(bench.start(name, path)?);
-        }
-    }
-    finish(workspace, &options, &rows)
+    Ok(rows)
 }
 
-fn formats(peers: &Peers) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let mut made = Vec::new();
-    for format in FORMATS {
-        made.push((format!("SmolLM2 {format}"), files::requantised(peers, format)?));
+/// What whole runs take.
+fn whole_runs(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
+    let mut rows = Vec::new();
+    for (name, path) in both(&bench.peers)? {
+        if options.wants("start") {
+            rows.extend(bench.start(name, &path)?);
+        }
+        if options.wants("prefix") {
+            rows.push(bench.prefix(name, &path)?);
+        }
+        if options.wants("memory") {
+            rows.push(bench.memory(name, &path)?);
+        }
     }
-    Ok(made)
+    Ok(rows)
+}
+
+fn both(peers: &Peers) -> Result<[(&'static str, PathBuf); 2], Failure> {
+    Ok([("SmolLM2 Q4_1", peers.smol()?), ("Gemma 3 Q4_K_M", peers.gemma()?)])
 }
 
 fn finish(workspace: &Path, options: &Options, rows: &[Measured]) -> Result<bool, Failure> {
-    let table = report::table(rows);
-    println!("{table}");
+    println!("{}", report::table(rows)?);
     if options.write {
         let path = workspace.join("bench/RESULTS.md");
-        let page = report::page(&table, options.threads, options.pairs)?;
-        std::fs::create_dir_all(workspace.join("bench"))?;
-        std::fs::write(&path, page)?;
+        let page = report::merged(&fs::read_to_string(&path)?, options.threads, rows)?;
+        fs::write(&path, page)?;
         println!("written to bench/RESULTS.md");
     }
     Ok(true)

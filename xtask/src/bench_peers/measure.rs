@@ -6,7 +6,6 @@ use crate::wright::said;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +44,15 @@ pub struct Measured {
     pub theirs: Vec<f64>,
     /// Less is better: the ratio is then theirs to ours.
     pub less_is_better: bool,
-    /// Why there is nothing on our side.
-    pub missing: Option<String>,
+}
+
+impl Measured {
+    /// Nothing yet.
+    pub fn new(model: &str, test: &str, unit: &'static str, less_is_better: bool) -> Measured {
+        let (ours, theirs) = (Vec::new(), Vec::new());
+        let (model, test) = (model.to_owned(), test.to_owned());
+        Measured { model, test, unit, ours, theirs, less_is_better }
+    }
 }
 
 /// The two programs, and how they are run.
@@ -70,7 +76,7 @@ impl Bench {
         depth: u32,
     ) -> Result<Vec<Measured>, Failure> {
         let mut measured: Vec<Measured> =
-            tests.iter().map(|test| empty(model, test.name(depth), "tok/s", false)).collect();
+            tests.iter().map(|t| Measured::new(model, &t.name(depth), "tok/s", false)).collect();
         for pair in 0..self.pairs {
             for (test, into) in tests.iter().zip(&mut measured) {
                 eprint!(
@@ -120,12 +126,7 @@ impl Bench {
     /// If a program fails or writes something else than its results.
     pub fn batch(&self, model: &str, path: &Path, n_seq: u32) -> Result<Measured, Failure> {
         let test = format!("tg128, {n_seq} together");
-        let mut measured = empty(model, test.clone(), "tok/s", false);
-        let (help, _) = said(Command::new(&self.wright).args(["bench", "--help"]))?;
-        if !help.contains("--batch") {
-            measured.missing = Some("`wright bench` has no `--batch` yet".to_owned());
-            return Ok(measured);
-        }
+        let mut measured = Measured::new(model, &test, "tok/s", false);
         for _ in 0..self.pairs {
             let threads = self.threads.to_string();
             let (stdout, _) = said(
@@ -145,44 +146,6 @@ impl Bench {
         }
         Ok(measured)
     }
-
-    /// Milliseconds from the start of the process to its end after one token.
-    ///
-    /// # Errors
-    /// If a program fails.
-    pub fn start(&self, model: &str, path: &Path) -> Result<Measured, Failure> {
-        const PROMPT: &str = "The quick brown fox jumps over the lazy dog and then it runs away \
-                              through the old gate";
-        let mut measured = empty(model, "start to first token".to_owned(), "ms", true);
-        let threads = self.threads.to_string();
-        for pair in 0..=self.pairs {
-            let mut ours = Command::new(&self.wright);
-            ours.args(["run", "--max-tokens", "1", "--threads", &threads, "-m"]).arg(path);
-            ours.arg(PROMPT);
-            let mut theirs = Command::new(self.peers.program("llama-completion")?);
-            theirs.args(["-n", "1", "-no-cnv", "-t", &threads, "-c", "4096", "-m"]).arg(path);
-            theirs.args(["-p", PROMPT]);
-            let (ours, theirs) = (wall_ms(&mut ours)?, wall_ms(&mut theirs)?);
-            if pair > 0 {
-                // The first pair warms the page cache.
-                measured.ours.push(ours);
-                measured.theirs.push(theirs);
-            }
-        }
-        Ok(measured)
-    }
-}
-
-fn empty(model: &str, test: String, unit: &'static str, less_is_better: bool) -> Measured {
-    let (ours, theirs) = (Vec::new(), Vec::new());
-    Measured { model: model.to_owned(), test, unit, ours, theirs, less_is_better, missing: None }
-}
-
-fn wall_ms(command: &mut Command) -> Result<f64, Failure> {
-    command.stdin(std::process::Stdio::null());
-    let started = Instant::now();
-    said(command)?;
-    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 /// `tok_s` of the line of `wright bench --json` for `test`.

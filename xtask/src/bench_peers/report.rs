@@ -1,34 +1,46 @@
 //! Medians and ratios as a Markdown table, and the page that keeps them.
+//!
+//! The page has a section for each processor, with one table; a row is known by its model and test,
+//! so that a machine may be measured in parts.
 
+use super::goals::{Goal, goal};
 use super::measure::Measured;
 use crate::Failure;
 use crate::wright::said;
 use std::fs;
 use std::process::Command;
 
+const HEAD: &str = "\
+| model | test | unit | Wright | other | ratio | pairs | goal | date |
+|---|---|---|---|---|---|---|---|---|
+";
+
 /// A table with a row for each comparison.
-pub fn table(rows: &[Measured]) -> String {
-    let mut text = String::from(
-        "| model | test | unit | Wright | llama.cpp | ratio | pairs |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
-    for row in rows {
-        let what = format!("| {} | {} | {} ", row.model, row.test, row.unit);
-        let line = match &row.missing {
-            Some(why) => format!("{what}| not measured: {why} | | | |\n"),
-            None => {
-                let ratio = ratio(row);
-                format!(
-                    "{what}| {} | {} | {ratio:.2} | {} |\n",
-                    spread(&row.ours),
-                    spread(&row.theirs),
-                    row.ours.len()
-                )
-            }
-        };
-        text.push_str(&line);
+///
+/// # Errors
+/// If `date` does not run.
+pub fn table(rows: &[Measured]) -> Result<String, Failure> {
+    let date = date()?;
+    Ok(rows.iter().fold(HEAD.to_owned(), |text, row| text + &line(row, &date)))
+}
+
+fn line(row: &Measured, date: &str) -> String {
+    let ratio = ratio(row);
+    let goal = goal(row).map_or(String::new(), |goal| told(goal, row, ratio));
+    let (ours, theirs, n) = (spread(&row.ours), spread(&row.theirs), row.ours.len());
+    let (model, test, unit) = (&row.model, &row.test, row.unit);
+    format!(
+        "| {model} | {test} | {unit} | {ours} | {theirs} | {ratio:.2} | {n} | {goal} | {date} |\n"
+    )
+}
+
+/// What is wanted, and whether it is missed.
+fn told(goal: Goal, row: &Measured, ratio: f64) -> String {
+    let missed = if goal.is_met(median(&row.ours), ratio) { "" } else { ", missed" };
+    match goal {
+        Goal::Ratio(least) => format!("≥ {least}{missed}"),
+        Goal::Most(most) => format!("≤ {most} {}{missed}", row.unit),
     }
-    text
 }
 
 /// How many times better Wright is.
@@ -54,20 +66,40 @@ fn spread(values: &[f64]) -> String {
     format!("{:.1} ({min:.1}–{max:.1})", median(values))
 }
 
-/// The whole of `bench/RESULTS.md`.
+/// The page with `rows` in this machine's section, in the place of those with the same names.
 ///
 /// # Errors
 /// If `date` does not run.
-pub fn page(table: &str, threads: usize, pairs: usize) -> Result<String, Failure> {
-    Ok(format!(
-        "# Wright beside llama.cpp\n\n\
-         {}, {}, {threads} threads.\n\
-         Medians (least to greatest) of {pairs} interleaved pairs on the same files; llama.cpp as\n\
-         in `llama-cpp-python` 0.3.36, built for this processor. Written by\n\
-         `cargo xtask bench-peers --write`.\n\n{table}",
-        date()?,
-        processor()
-    ))
+pub fn merged(page: &str, threads: usize, rows: &[Measured]) -> Result<String, Failure> {
+    let heading = format!("## {}, {threads} threads", processor());
+    Ok(merge(page, &heading, &table(rows)?))
+}
+
+fn merge(page: &str, heading: &str, table: &str) -> String {
+    let mut sections: Vec<String> = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("## ") || sections.is_empty() {
+            sections.push(String::new());
+        }
+        sections.last_mut().into_iter().for_each(|s| *s += &format!("{line}\n"));
+    }
+    let is_ours = |section: &String| section.lines().next() == Some(heading);
+    if !sections.iter().any(is_ours) {
+        sections.push(format!("{heading}\n\n{HEAD}"));
+    }
+    let name = |line: &str| line.split('|').take(3).map(str::to_owned).collect::<Vec<_>>();
+    for section in sections.iter_mut().filter(|s| is_ours(s)) {
+        let mut lines: Vec<&str> = section.trim_end().lines().collect();
+        for new in table.lines().skip(HEAD.lines().count()) {
+            match lines.iter_mut().find(|old| name(old) == name(new)) {
+                Some(old) => *old = new,
+                None => lines.push(new),
+            }
+        }
+        *section = lines.join("\n") + "\n";
+    }
+    let sections: Vec<&str> = sections.iter().map(|s| s.trim_end()).collect();
+    sections.join("\n\n") + "\n"
 }
 
 /// Today, as `2026-11-24`.
@@ -79,38 +111,51 @@ pub fn date() -> Result<String, Failure> {
     Ok(date.trim().to_owned())
 }
 
-/// The processor's name where Linux tells it.
+/// The processor by its name and, since names hide much, its family, where Linux tells them.
 pub fn processor() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
-    name.map_or_else(
-        || std::env::consts::ARCH.to_owned(),
-        |name| name.trim_start_matches([' ', '\t', ':']).to_owned(),
-    )
+    let value = |key: &str| {
+        let of = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            (name.trim() == key).then(|| value.trim().to_owned())
+        };
+        cpuinfo.lines().find_map(of)
+    };
+    match (value("model name"), value("cpu family"), value("model")) {
+        (Some(name), Some(family), Some(model)) => {
+            format!("{name} (family {family}, model {model})")
+        }
+        (name, ..) => name.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(less_is_better: bool, missing: Option<&str>) -> Measured {
-        Measured {
-            model: "M".to_owned(),
-            test: "t".to_owned(),
-            unit: "u",
-            ours: vec![30.0, 10.0, 20.0],
-            theirs: vec![4.0, 6.0],
-            less_is_better,
-            missing: missing.map(str::to_owned),
-        }
+    fn row(test: &str, less_is_better: bool) -> Measured {
+        let mut row = Measured::new("SmolLM2 Q4_1", test, "u", less_is_better);
+        (row.ours, row.theirs) = (vec![30.0, 10.0, 20.0], vec![4.0, 6.0]);
+        row
     }
 
     #[test]
     fn ratios_are_of_medians_and_say_how_much_better() {
-        assert_eq!(ratio(&row(false, None)), 4.0);
-        assert_eq!(ratio(&row(true, None)), 0.25);
-        let table = table(&[row(false, None), row(false, Some("no flag"))]);
-        assert!(table.contains("| M | t | u | 20.0 (10.0–30.0) | 5.0 (4.0–6.0) | 4.00 | 3 |"));
-        assert!(table.contains("not measured: no flag"));
+        assert_eq!(ratio(&row("t", false)), 4.0);
+        assert_eq!(ratio(&row("t", true)), 0.25);
+        let met = line(&row("t", false), "today");
+        let start = "| SmolLM2 Q4_1 | t | u | 20.0 (10.0–30.0) | 5.0 (4.0–6.0) | 4.00 | 3 |";
+        assert!(met.starts_with(start), "{met}");
+        assert!(line(&row("pp512", false), "").contains("| ≥ 4 |"));
+        assert!(line(&row("load, and one token", true), "").contains("≥ 1, missed"));
+    }
+
+    #[test]
+    fn rows_replace_those_of_the_same_name_on_the_same_processor() {
+        let page = format!("# Title\n\nWords.\n\n## A\n\n{HEAD}| m | t | 1 |\n| m | u | 2 |\n");
+        let again = merge(&page, "## A", &format!("{HEAD}| m | u | 3 |\n| n | u | 4 |\n"));
+        assert_eq!(again, page.replace("| 2 |", "| 3 |") + "| n | u | 4 |\n");
+        let other = merge(&page, "## B", &format!("{HEAD}| m | t | 5 |\n"));
+        assert_eq!(other, format!("{page}\n## B\n\n{HEAD}| m | t | 5 |\n"));
     }
 }
