@@ -9,6 +9,8 @@ use crate::batch::SeqId;
 
 /// Positions in a block.
 pub const BLOCK: usize = 64;
+/// Positions that are kept or found together beyond the life of a session; divides [`BLOCK`].
+pub const PIECE: usize = 16;
 
 /// The type of keys and values in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -37,7 +37,7 @@ pub use exec::cost::Cost;
 pub use forward::{classify, forward, hidden};
 pub use gguf::{Gguf, TensorInfo};
 pub use imatrix::{Collected, Importance};
-pub use kv::{BLOCK as KV_BLOCK, KvType};
+pub use kv::{KvType, PIECE as KV_PIECE};
 pub use metadata::{Metadata, Value};
 pub use model::{Bytes, Model};
 pub use network::{Network, WeightId};

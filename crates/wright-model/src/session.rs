@@ -15,7 +15,7 @@ use crate::exec::cpu::{Cpu, CpuState};
 use crate::exec::exact::{Exact, ExactStore, Real};
 use crate::forward::{classify, forward, hidden};
 use crate::imatrix::{Collected, Collecting};
-use crate::kv::{BLOCK, BlockCopy, KvTable, KvType};
+use crate::kv::{BLOCK, BlockCopy, KvTable, KvType, PIECE};
 use crate::model::Model;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -191,7 +191,7 @@ impl Session {
             }
             Precision::Fast => {
                 let store = KvStore::new(&model, options.kv, n_blocks);
-                let weights = CpuWeights::repack(&model, &pool, release);
+                let weights = CpuWeights::repack(&model, &pool, release)?;
                 Engine::Cpu(Box::new(CpuState::new(weights, store)))
             }
         };
@@ -271,31 +271,34 @@ impl Session {
         self.table.copy_prefix(from, to, len)
     }
 
-    /// The cache of positions `64 index..64 (index + 1)` of `seq`, to be kept elsewhere. None if
+    /// The cache of positions `16 index..16 (index + 1)` of `seq`, to be kept elsewhere. None if
     /// the sequence has not that many, or in the plain modes for tests.
-    pub fn export_block(&self, seq: SeqId, index: usize) -> Option<Vec<u8>> {
+    pub fn export_piece(&self, seq: SeqId, index: usize) -> Option<Vec<u8>> {
         let Engine::Cpu(state) = &self.engine else { return None };
-        let is_whole = self.len(seq) >= (index + 1) * BLOCK;
-        is_whole.then(|| state.store.export_block(self.table.blocks(seq)[index]))
+        let (start, end) = (index * PIECE, (index + 1) * PIECE);
+        let block = || self.table.blocks(seq)[start / BLOCK];
+        (self.len(seq) >= end).then(|| state.store.export_piece(block(), start % BLOCK))
     }
 
-    /// Lets `seq`, which ends at a multiple of 64, go on with 64 positions that another session of
+    /// Lets `seq`, which ends at a multiple of 16, go on with 16 positions that another session of
     /// the same model and options exported.
     ///
     /// # Errors
-    /// If the sequence is missing, ends elsewhere or has no room, or the bytes are no block of
+    /// If the sequence is missing, ends elsewhere or has no room, or the bytes are no piece of
     /// this cache.
-    pub fn import_block(&mut self, seq: SeqId, bytes: &[u8]) -> Result<(), Error> {
+    pub fn import_piece(&mut self, seq: SeqId, bytes: &[u8]) -> Result<(), Error> {
         let held = self.table.len(seq)?;
         let Engine::Cpu(state) = &mut self.engine else {
-            return Err(Error::batch("the plain modes take no blocks"));
+            return Err(Error::batch("the plain modes take no pieces"));
         };
-        if !held.is_multiple_of(BLOCK) || bytes.len() != state.store.block_bytes() {
-            return Err(Error::batch("not a block that the sequence could go on with"));
+        if !held.is_multiple_of(PIECE) || bytes.len() != state.store.piece_bytes() {
+            return Err(Error::batch("not a piece that the sequence could go on with"));
         }
-        self.table.extend(seq, BLOCK)?;
+        if let Some(copy) = self.table.extend(seq, PIECE)? {
+            state.store.copy_block(copy);
+        }
         let block = self.table.blocks(seq)[held / BLOCK];
-        state.store.import_block(block, bytes);
+        state.store.import_piece(block, held % BLOCK, bytes);
         Ok(())
     }
 

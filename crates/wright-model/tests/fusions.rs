@@ -98,7 +98,7 @@ fn logits(model: &Model, packed: bool, composed: bool) -> Vec<f32> {
     rows.push(SeqId(0), 0, &Random(1).ids(100, model.n_vocab()), 90..100);
     table.extend(SeqId(0), 100).unwrap();
     let weights = match packed {
-        true => CpuWeights::repack(model, &pool, &|_| {}),
+        true => CpuWeights::repack(model, &pool, &|_| {}).unwrap(),
         false => CpuWeights::in_place(model),
     };
     assert_eq!(packed, weights.n_bytes() > 0);

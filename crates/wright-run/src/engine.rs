@@ -278,7 +278,7 @@ impl Scheduler {
             if index == first {
                 self.session.truncate(target, first * BLOCK)?;
             }
-            if self.session.import_block(target, &block).is_err() {
+            if self.session.import_piece(target, &block).is_err() {
                 // Not one of ours after all: it is computed again.
                 return Ok(());
             }
@@ -299,7 +299,7 @@ impl Scheduler {
                 if (index + 1) * BLOCK <= slot.n_found && prefixes.store.has(key) {
                     continue;
                 }
-                if let Some(block) = self.session.export_block(slot.seq, index) {
+                if let Some(block) = self.session.export_piece(slot.seq, index) {
                     prefixes.store.put(key, &block);
                 }
             }

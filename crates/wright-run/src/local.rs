@@ -49,25 +49,19 @@ impl Local {
     /// # Errors
     /// If the file has no usable tokenizer, or memory or threads are short.
     pub fn new(model: Arc<Model>, options: LoadOptions) -> Result<Local, LoadError> {
-        let tokenizer = vocabulary::tokenizer(&model)?;
-        let chosen = options.chat_template.as_deref();
-        let template = vocabulary::template(&model, &tokenizer, chosen)?;
+        // Most of loading is repacking, which leaves time for the vocabulary.
+        let (session, text) = std::thread::scope(|scope| {
+            let session = scope.spawn(|| session(&model, &options));
+            let text = text(&model, &options);
+            (session.join(), text)
+        });
+        let (tokenizer, template) = text?;
+        let session = session.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let fill = Fill::find(model.metadata(), &tokenizer);
         let mut description = describe(&model, &options, template.as_ref());
         description.capabilities.fill = fill.is_some();
         let n_vocab = model.n_vocab() as u32;
         let sampling = vocabulary::sampling(model.metadata());
-        let mut session = options.session();
-        if model.config().family.kind == Kind::Encoder {
-            // Its tokens see each other: a text is read in one pass.
-            session.n_batch = session.n_batch.max(session.n_ctx);
-        }
-        let release = |range: Range<usize>| {
-            if let Some(release) = &options.release {
-                release(range);
-            }
-        };
-        let session = Session::releasing(model, session, &release)?;
         let n_ctx = session.n_ctx();
         let engine = Engine::start(session, options.drafts, options.prefixes.clone())
             .map_err(|e| LoadError::Thread(e.to_string()))?;
@@ -235,6 +229,29 @@ impl Local {
         }
         Ok((all, from))
     }
+}
+
+/// The weights as this processor likes them.
+fn session(model: &Arc<Model>, options: &LoadOptions) -> Result<Session, LoadError> {
+    let mut session = options.session();
+    if model.config().family.kind == Kind::Encoder {
+        // Its tokens see each other: a text is read in one pass.
+        session.n_batch = session.n_batch.max(session.n_ctx);
+    }
+    let release = |range: Range<usize>| {
+        if let Some(release) = &options.release {
+            release(range);
+        }
+    };
+    Ok(Session::releasing(Arc::clone(model), session, &release)?)
+}
+
+/// The tokenizer, and the template if there is one.
+fn text(model: &Model, options: &LoadOptions) -> Result<(Tokenizer, Option<Template>), LoadError> {
+    let tokenizer = vocabulary::tokenizer(model)?;
+    let chosen = options.chat_template.as_deref();
+    let template = vocabulary::template(model, &tokenizer, chosen)?;
+    Ok((tokenizer, template))
 }
 
 /// A job in the engine; dropping it cancels.

@@ -1,6 +1,6 @@
 //! Beginnings of prompts that another process has read already.
 //!
-//! The cache of 64 tokens is a block; its key is a hash of the model and of all tokens up to the
+//! The cache of 16 tokens is a block; its key is a hash of the model and of all tokens up to the
 //! block's end, so equal keys mean equal contents, and prompts that begin alike share what they
 //! have in common. Where blocks are kept is the caller's business ([`BlockStore`]); a store may
 //! forget any of them at any time.
@@ -8,11 +8,12 @@
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Tokens of a block.
-pub(crate) const BLOCK: usize = wright_model::KV_BLOCK;
+/// Tokens of a block. Of a prompt that begins as an earlier one did, at most this many less one are
+/// read again.
+pub(crate) const BLOCK: usize = wright_model::KV_PIECE;
 
 /// Prompts shorter than this are read again faster than they are found.
-pub(crate) const PREFIX_MIN: usize = 4 * BLOCK;
+pub(crate) const PREFIX_MIN: usize = 16 * BLOCK;
 
 /// What a block holds, as a hash.
 pub type BlockKey = [u8; 32];

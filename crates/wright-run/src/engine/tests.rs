@@ -250,15 +250,15 @@ fn a_prompt_read_by_another_engine_is_not_read_again_and_changes_nothing() {
     };
     let a: Vec<u32> = (0..330).map(|i| (i * 7 + i / 9) % n_vocab).collect();
     let mut b = a.clone();
-    b[200..].iter_mut().for_each(|id| *id = (*id + 1) % n_vocab);
+    b[215..].iter_mut().for_each(|id| *id = (*id + 1) % n_vocab);
     let (n, first) = ask(&a, 1);
     assert_eq!((n, first.len()), (0, 20));
     assert_eq!(ask(&a, 1), (320, first.clone()));
-    assert_eq!(ask(&b, 1).0, 192, "what both begin with");
+    assert_eq!(ask(&b, 1).0, 208, "what both begin with");
     assert_eq!(ask(&a, 2), (0, first.clone()), "another model");
     // Blocks that are none are computed again, and kept anew, all at once.
     let keys = prefixes(1).unwrap().keys(&a);
-    for index in [2, 4] {
+    for index in [8, 12] {
         crate::BlockStore::put(&*shelf, &keys[index], b"nonsense");
     }
     assert_eq!(ask(&a, 1), (128, first.clone()));

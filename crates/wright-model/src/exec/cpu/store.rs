@@ -3,12 +3,13 @@
 //! A block of one kv head holds its keys transposed, (key_dim, 64), and its values, (64,
 //! value_dim), in f16 or f32.
 
-use crate::kv::{BLOCK, BlockCopy, KvType};
+use crate::kv::{BLOCK, BlockCopy, KvType, PIECE};
 use crate::model::Model;
 use std::ops::Range;
 use wright_kernels::attention::{Cells, CellsMut, KV_BLOCK};
 
 const _: () = assert!(BLOCK == KV_BLOCK, "a block of the table is one of the kernel");
+const _: () = assert!(BLOCK.is_multiple_of(PIECE), "a block is whole pieces");
 
 /// Numbers of the cache.
 #[derive(Debug)]
@@ -87,24 +88,54 @@ impl Values {
     }
 }
 
+/// Keys or values of a layer. (block, rows, 64, unit)
+#[derive(Debug)]
+struct Side {
+    values: Values,
+    /// Of keys the channels of all heads, of values the heads.
+    rows: usize,
+    /// Numbers of a position in a row: of keys 1, of values all channels of the head.
+    unit: usize,
+}
+
+impl Side {
+    fn new(kv: KvType, n_blocks: usize, rows: usize, unit: usize) -> Side {
+        Side { values: Values::new(kv, n_blocks * rows * BLOCK * unit), rows, unit }
+    }
+
+    /// Where the positions from `start` on of a block are, `PIECE` of them, row by row.
+    fn piece(&self, block: u32, start: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, unit) = (self.rows, self.unit);
+        let first = block as usize * rows;
+        (first..first + rows).map(move |row| {
+            let at = (row * BLOCK + start) * unit;
+            at..at + PIECE * unit
+        })
+    }
+
+    fn piece_bytes(&self) -> usize {
+        self.rows * PIECE * self.unit * self.values.value_bytes()
+    }
+}
+
 /// One layer's part of the cache.
 #[derive(Debug)]
 pub struct LayerStore {
     /// (block, kv head, key_dim, 64)
-    k: Values,
+    k: Side,
     /// (block, kv head, 64, value_dim)
-    v: Values,
+    v: Side,
 }
 
 impl LayerStore {
     /// Keys and values.
     pub fn cells(&self) -> (Cells<'_>, Cells<'_>) {
-        (self.k.cells(), self.v.cells())
+        (self.k.values.cells(), self.v.values.cells())
     }
 
     /// Keys and values, to be written.
     pub fn cells_mut(&mut self) -> (CellsMut<'_>, CellsMut<'_>) {
-        (self.k.cells_mut(), self.v.cells_mut())
+        (self.k.values.cells_mut(), self.v.values.cells_mut())
     }
 }
 
@@ -119,8 +150,8 @@ impl KvStore {
     /// Zeros, which take no memory before they are written.
     pub fn new(model: &Model, kv: KvType, n_blocks: usize) -> KvStore {
         let layers = model.config().layers.iter().map(|layer| LayerStore {
-            k: Values::new(kv, n_blocks * BLOCK * layer.heads.k_width()),
-            v: Values::new(kv, n_blocks * BLOCK * layer.heads.v_width()),
+            k: Side::new(kv, n_blocks, layer.heads.k_width(), 1),
+            v: Side::new(kv, n_blocks, layer.heads.n_kv_head, layer.heads.value_dim),
         });
         KvStore { layers: layers.collect(), n_blocks }
     }
@@ -132,7 +163,7 @@ impl KvStore {
     /// Copies a block's contents in every layer.
     pub fn copy_block(&mut self, copy: BlockCopy) {
         for layer in &mut self.layers {
-            for side in [&mut layer.k, &mut layer.v] {
+            for side in [&mut layer.k.values, &mut layer.v.values] {
                 let len = side.len() / self.n_blocks;
                 let from = copy.from as usize * len;
                 side.copy(from..from + len, copy.to as usize * len);
@@ -140,32 +171,32 @@ impl KvStore {
         }
     }
 
-    /// Bytes of one block, in every layer.
-    pub fn block_bytes(&self) -> usize {
-        let sides = self.layers.iter().flat_map(|layer| [&layer.k, &layer.v]);
-        sides.map(|side| side.len() / self.n_blocks * side.value_bytes()).sum()
+    /// Bytes of 16 positions, in every layer.
+    pub fn piece_bytes(&self) -> usize {
+        self.layers.iter().map(|layer| layer.k.piece_bytes() + layer.v.piece_bytes()).sum()
     }
 
-    /// A block's contents: layer by layer, keys before values.
-    pub fn export_block(&self, block: u32) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.block_bytes());
+    /// What a block holds of the 16 positions from its `start` on: layer by layer, keys before
+    /// values.
+    pub fn export_piece(&self, block: u32, start: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.piece_bytes());
         for side in self.layers.iter().flat_map(|layer| [&layer.k, &layer.v]) {
-            let len = side.len() / self.n_blocks;
-            side.write(block as usize * len..(block as usize + 1) * len, &mut bytes);
+            side.piece(block, start).for_each(|range| side.values.write(range, &mut bytes));
         }
         bytes
     }
 
-    /// Fills a block with what [`KvStore::export_block`] gave.
+    /// Takes what [`KvStore::export_piece`] gave.
     ///
     /// # Panics
-    /// If it is not [`KvStore::block_bytes`] long.
-    pub fn import_block(&mut self, block: u32, bytes: &[u8]) {
-        assert_eq!(bytes.len(), self.block_bytes(), "the bytes of one block");
+    /// If it is not [`KvStore::piece_bytes`] long.
+    pub fn import_piece(&mut self, block: u32, start: usize, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.piece_bytes(), "the bytes of one piece");
         let mut rest = bytes;
         for side in self.layers.iter_mut().flat_map(|layer| [&mut layer.k, &mut layer.v]) {
-            let len = side.len() / self.n_blocks;
-            rest = side.read(block as usize * len..(block as usize + 1) * len, rest);
+            for range in side.piece(block, start) {
+                rest = side.values.read(range, rest);
+            }
         }
     }
 }

@@ -1,10 +1,16 @@
 //! Weights in the form that the fast executor multiplies with.
+//!
+//! All repacked matrices lie in one piece of memory, for which the system is asked to use large
+//! pages: a fault for each 2 MB instead of 4 kB, when it is filled and when it is given back.
 
+use crate::Error;
 use crate::model::Model;
 use crate::network::{Bank, Gate, Linear, Mlp, Network, Projections, WeightId};
+use memmap2::MmapMut;
 use std::ops::Range;
-use wright_kernels::Pool;
+use std::sync::Arc;
 use wright_kernels::quant::Packed;
+use wright_kernels::{Matrix, Pool};
 
 /// For each weight, its repacked form if it has one; the others are read from the file.
 #[derive(Debug, Default)]
@@ -24,29 +30,36 @@ impl CpuWeights {
     /// Repacks each matrix of a linear map whose format has an integer kernel. `release` is told
     /// the range of the file (of a split model, of its first part) that each lay in as soon as it
     /// is done. Single rows of a tied embedding are still read from there.
-    pub fn repack(model: &Model, pool: &Pool, release: &dyn Fn(Range<usize>)) -> CpuWeights {
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    pub fn repack(
+        model: &Model,
+        pool: &Pool,
+        release: &dyn Fn(Range<usize>),
+    ) -> Result<CpuWeights, Error> {
         let mut weights = CpuWeights::in_place(model);
-        let done = |weight: WeightId| {
-            let tensor = &model.tensors()[weight.index()];
-            if tensor.part == 0 {
+        let places = places(model);
+        let Some(last) = places.last() else { return Ok(weights) };
+        let mut memory = memory(last.range.end)?;
+        for (i, place) in places.iter().enumerate() {
+            Packed::write(pool, place.matrix(model), &mut memory[place.range.clone()]);
+            let tensor = &model.tensors()[place.weight.index()];
+            let is_done = places.get(i + 1).is_none_or(|next| next.weight != place.weight);
+            if is_done && tensor.part == 0 {
                 release(tensor.at.clone());
             }
-        };
-        for linear in linears(model.network()) {
-            let slot = &mut weights.packed[linear.weight.index()];
-            if slot.is_none() {
-                *slot = Packed::new(pool, model.matrix(linear.weight));
-                slot.iter().for_each(|_| done(linear.weight));
+        }
+        let memory: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(memory);
+        for place in places {
+            let packed = Packed::from_bytes(Arc::clone(&memory), place.range);
+            let packed = packed.expect("what was just written");
+            match place.of {
+                None => weights.packed[place.weight.index()] = Some(packed),
+                Some(_) => weights.banks[place.weight.index()].push(packed),
             }
         }
-        for bank in banks(model.network()) {
-            let all = (0..bank.n).map(|i| Packed::new(pool, model.matrix_of(&bank, i)));
-            if let Some(all) = all.collect::<Option<_>>() {
-                weights.banks[bank.weight.index()] = all;
-                done(bank.weight);
-            }
-        }
-        weights
+        Ok(weights)
     }
 
     pub fn packed(&self, weight: WeightId) -> Option<&Packed> {
@@ -63,6 +76,53 @@ impl CpuWeights {
         let all = self.packed.iter().flatten().chain(self.banks.iter().flatten());
         all.map(|p| p.as_bytes().len()).sum()
     }
+}
+
+/// A matrix that is repacked, and where to.
+struct Place {
+    weight: WeightId,
+    /// Which of which bank, if it is of one.
+    of: Option<(Bank, usize)>,
+    range: Range<usize>,
+}
+
+impl Place {
+    fn matrix<'m>(&self, model: &'m Model) -> Matrix<'m> {
+        match &self.of {
+            None => model.matrix(self.weight),
+            Some((bank, index)) => model.matrix_of(bank, *index),
+        }
+    }
+}
+
+/// Each matrix that has an integer kernel once, one behind the other.
+fn places(model: &Model) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut add = |weight: WeightId, of: Option<(Bank, usize)>| {
+        let start = places.last().map_or(0, |place| place.range.end);
+        let mut place = Place { weight, of, range: start..start };
+        let known = of.is_none() && places.iter().any(|p| p.weight == weight);
+        if let Some(n) = Packed::bytes_needed(place.matrix(model)).filter(|_| !known) {
+            place.range.end += n;
+            places.push(place);
+        }
+    };
+    linears(model.network()).iter().for_each(|linear| add(linear.weight, None));
+    for bank in banks(model.network()) {
+        (0..bank.n).for_each(|i| add(bank.weight, Some((bank, i))));
+    }
+    places
+}
+
+/// Zeroed memory in large pages, where the system has them.
+fn memory(n_bytes: usize) -> Result<MmapMut, Error> {
+    let memory = MmapMut::map_anon(n_bytes).map_err(|error| Error::Memory {
+        what: format!("{n_bytes} bytes for the repacked weights: {error}"),
+    })?;
+    // Advice only: nothing depends on it.
+    #[cfg(target_os = "linux")]
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    Ok(memory)
 }
 
 /// Every linear map of a network.
