@@ -4,19 +4,31 @@
 //! backward, clipping, AdamW) of a llama-shaped model in f32. PyTorch is the one of the peers'
 //! environment, eager, with its fused attention. What counts is the median of the ratios of the
 //! pairs, and the peak memory of the whole process. Run it on a quiet machine.
+//!
+//! Nothing is written unless `--write` asks for `bench/TRAINING.md`.
 
 use crate::Failure;
+use crate::bench_peers::report::{date, processor};
 use crate::peers::{Peers, must_exist};
 use crate::wright::said;
 use serde_json::Value;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const USAGE: &str = "\
-usage: cargo xtask bench-train [--pairs N] [SHAPE…]
+usage: cargo xtask bench-train [--pairs N] [--write] [SHAPE…]
 
 shapes: 2m 7m 47m (all, if none is named)";
 const PAIRS_MIN: usize = 5;
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    pairs: usize,
+    write: bool,
+    shapes: Vec<String>,
+}
 
 /// A preset as both sides are told of it.
 struct Shape {
@@ -65,12 +77,12 @@ struct Told {
 /// # Errors
 /// If the peers are not set up, a program fails, or what it writes is not understood.
 pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
-    let (pairs, shapes) = parse(args)?;
+    let Options { pairs, write, shapes } = parse(args)?;
     let python = Peers::locate()?.python()?;
     let ours = build(workspace)?;
     let script = workspace.join("crates/wright-train/examples/bench_train.py");
-    println!("| model | Wright tok/s | PyTorch tok/s | ratio (least–most) | memory | pairs |");
-    println!("|---|---|---|---|---|---|");
+    let mut table = String::from(HEAD);
+    print!("{HEAD}");
     let mut all = true;
     for shape in SHAPES.iter().filter(|s| shapes.is_empty() || shapes.iter().any(|n| n == s.preset))
     {
@@ -85,14 +97,54 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
         }
         eprintln!();
         let (line, reached) = line(shape, &told);
-        println!("{line}");
+        print!("{line}");
+        table.push_str(&line);
         all &= reached;
+    }
+    if write {
+        fs::write(workspace.join("bench/TRAINING.md"), page(&table, pairs, &torch(&python)?)?)?;
     }
     Ok(all)
 }
 
-fn parse(args: &[String]) -> Result<(usize, Vec<String>), Failure> {
-    let (mut pairs, mut shapes) = (PAIRS_MIN, Vec::new());
+const HEAD: &str = "\
+| model | Wright tok/s | PyTorch tok/s | ratio (least–most) | memory | pairs |
+|---|---|---|---|---|---|
+";
+
+/// The whole of `bench/TRAINING.md`.
+fn page(table: &str, pairs: usize, torch: &str) -> Result<String, Failure> {
+    let shapes = SHAPES.iter().map(|s| {
+        let [layers, width, heads, kv, ff, vocabulary, tokens] = s.numbers;
+        let rows = s.rows;
+        format!(
+            "- {}: {layers} layers of {width}, {heads} heads ({kv} for keys), MLP of {ff}, \
+             {vocabulary} tokens; {rows} rows of {tokens} a step\n",
+            s.preset
+        )
+    });
+    Ok(format!(
+        "# Training beside PyTorch\n\n\
+         {}, {}, 2 threads each.\n\
+         Whole steps in f32 (forward, backward, clipping, AdamW) of a llama-shaped model with a tied\n\
+         head. PyTorch {torch} from PyPI with transformers, eager, fused attention. Medians of\n\
+         {pairs} interleaved pairs; memory is the peak of the whole process. Written by\n\
+         `cargo xtask bench-train --write`.\n\n{table}\n{}",
+        date()?,
+        processor(),
+        shapes.collect::<String>()
+    ))
+}
+
+/// The version of PyTorch.
+fn torch(python: &Path) -> Result<String, Failure> {
+    let (version, _) =
+        said(Command::new(python).args(["-c", "import torch; print(torch.__version__)"]))?;
+    Ok(version.trim().to_owned())
+}
+
+fn parse(args: &[String]) -> Result<Options, Failure> {
+    let (mut pairs, mut write, mut shapes) = (PAIRS_MIN, false, Vec::new());
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -100,11 +152,12 @@ fn parse(args: &[String]) -> Result<(usize, Vec<String>), Failure> {
                 let given = args.next().and_then(|n| n.parse().ok());
                 pairs = given.filter(|&n| n >= PAIRS_MIN).ok_or("--pairs wants 5 or more")?;
             }
+            "--write" => write = true,
             name if SHAPES.iter().any(|shape| shape.preset == name) => shapes.push(arg.clone()),
             _ => return Err(format!("`{arg}` is not known\n\n{USAGE}").into()),
         }
     }
-    Ok((pairs, shapes))
+    Ok(Options { pairs, write, shapes })
 }
 
 fn build(workspace: &Path) -> Result<PathBuf, Failure> {
@@ -135,7 +188,7 @@ fn line(shape: &Shape, told: &[(Told, Told)]) -> (String, bool) {
     let reached = ratio >= shape.wanted && memory <= 0.5;
     let text = format!(
         "| {} | {:.0} | {:.0} | {ratio:.2} ({:.2}–{:.2}), {} {} | \
-         {:.0} of {:.0} MB, {memory:.2} | {} |",
+         {:.0} of {:.0} MB, {memory:.2} | {} |\n",
         shape.preset,
         median(&of(&|(a, _)| a.tok_s)),
         median(&of(&|(_, b)| b.tok_s)),
@@ -167,7 +220,8 @@ mod tests {
     #[test]
     fn arguments_and_answers_are_read() {
         let args = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(args("--pairs 7 47m").expect("fine"), (7, vec!["47m".to_owned()]));
+        let asked = Options { pairs: 7, write: true, shapes: vec!["47m".to_owned()] };
+        assert_eq!(args("--pairs 7 --write 47m").expect("fine"), asked);
         assert!(args("--pairs 4").is_err() && args("3m").is_err());
         let told = read("{\"tok_s\": 10.5, \"peak_bytes\": 4}\n").expect("told");
         assert_eq!(told, Told { tok_s: 10.5, peak_bytes: 4.0 });

@@ -35,7 +35,8 @@ usage: cargo xtask CHORE
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   bench-tokenizer  compare a tokenizer's training with Hugging Face's: merges, tokens, time
                 (--pairs N, --threads N, --vocab N, --pre NAME; or only: stories, packages)
-  bench-train   compare training's speed and memory with PyTorch (--pairs N; or only: 2m, 7m, 47m)
+  bench-train   compare training's speed and memory with PyTorch (--pairs N, --write; or only: 2m,
+                7m, 47m)
   bench-story   train on the same text for the same time as PyTorch, and compare held-out loss
                 (--minutes N, --text FILE, --threads N, --fresh, --write)
   peers         set up the programs and models to compare with (--torch: PyTorch too)";

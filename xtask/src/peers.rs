@@ -14,6 +14,7 @@
 
 mod models;
 mod step;
+mod torch;
 
 pub use step::{Step, must_exist};
 
@@ -22,7 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LLAMA: &str = "llama_cpp_python-0.3.36";
-/// Packages of the Python side. Torch is large and comes only when it is asked for.
+/// Packages of the Python side.
 const PACKAGES: &[&str] = &[
     "cmake",
     "ninja",
@@ -113,28 +114,26 @@ impl Peers {
     }
 
     /// Installs into the environment what it lacks.
-    fn install(&self, with_torch: bool) -> Result<(), Failure> {
+    fn install(&self) -> Result<(), Failure> {
         if !self.path("venv/bin/python").is_file() {
             self.step("venv", "python3").args(["-m", "venv"]).arg(&self.path("venv")).run()?;
         }
         let python = self.python()?;
+        let list = self.installed()?;
         let mut wanted = PACKAGES.to_vec();
-        if with_torch {
-            wanted.push("torch");
-        }
-        let shown = self.step("show", &python).args(["-m", "pip", "list", "--format", "freeze"]);
-        let list = shown.output()?;
-        let has = |package: &&str| {
-            list.lines()
-                .filter_map(|line| line.split_once("=="))
-                .any(|(name, _)| name.replace('_', "-").eq_ignore_ascii_case(package))
-        };
-        wanted.retain(|package| !has(package));
+        wanted.retain(|package| !list.iter().any(|name| name == package));
         if wanted.is_empty() {
             return Ok(());
         }
-        let name = if wanted == ["torch"] { "torch" } else { "packages" };
-        self.step(name, &python).args(["-m", "pip", "install"]).args(wanted).run()
+        self.step("packages", &python).args(["-m", "pip", "install"]).args(wanted).run()
+    }
+
+    /// Names of the packages that the environment has, in lower case with hyphens.
+    fn installed(&self) -> Result<Vec<String>, Failure> {
+        let shown = self.step("show", self.python()?);
+        let list = shown.args(["-m", "pip", "list", "--format", "freeze"]).output()?;
+        let names = list.lines().filter_map(|line| line.split_once("=="));
+        Ok(names.map(|(name, _)| name.replace('_', "-").to_lowercase()).collect())
     }
 
     /// Downloads and unpacks the source of llama.cpp.
@@ -222,7 +221,10 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
     };
     let peers = Peers::locate()?;
     fs::create_dir_all(peers.path("dl"))?;
-    peers.install(with_torch)?;
+    peers.install()?;
+    if with_torch {
+        peers.install_torch(workspace)?;
+    }
     peers.fetch_llama()?;
     peers.build_llama()?;
     peers.build_logits(workspace)?;

@@ -7,8 +7,9 @@
 //!
 //! The vector forms keep a tile of 6 rows by 16 columns, or 12 by 32, in registers (Goto and van
 //! de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). B is packed into panels of
-//! 16 columns; A is packed only where its rows are not contiguous. Weights in block formats are not
-//! for this file: see the linear kernels.
+//! 16 columns; A is packed only where it lies transposed and many columns read it. Who multiplies
+//! with the same B often keeps its [`Panels`]. Weights in block formats are not for this file: see
+//! the linear kernels.
 
 use crate::Pool;
 use crate::isa::by_isa;
@@ -19,6 +20,9 @@ use std::cell::RefCell;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod panels;
+
+pub(crate) use panels::Panels;
 
 /// Rows of a register tile of AVX2; AVX-512 has twice as many.
 const MR: usize = 6;
@@ -46,6 +50,11 @@ impl<'a> Operand<'a> {
     /// The transpose of what lies in memory: element (i, j) is `data[j * stride + i]`.
     pub fn transposed(data: &'a [f32], stride: usize) -> Self {
         Operand { data, stride, transposed: true }
+    }
+
+    /// The transpose of this matrix.
+    pub fn across(self) -> Self {
+        Operand { transposed: !self.transposed, ..self }
     }
 
     #[inline]
@@ -103,13 +112,13 @@ pub fn gemm(
         return;
     }
     let c = Parts::new(c);
-    let job = Job { shape: (m, n, k), a, b, c: &c, stride_c, into, rows: rows_a_task(pool, m) };
+    let job = Job { shape: (m, n, k), a, c: &c, stride_c, into, rows: rows_a_task(pool, m) };
     #[cfg(target_arch = "x86_64")]
     if pool.isa().has_avx512() {
         // SAFETY: the processor has AVX-512; slices were checked above.
-        return unsafe { job.run_avx512(pool) };
+        return unsafe { job.run_avx512(pool, &b) };
     }
-    by_isa!(pool.isa(), job.run_avx2(pool), job.run_scalar(pool));
+    by_isa!(pool.isa(), job.run_avx2(pool, &b), job.run_scalar(pool, &b));
 }
 
 /// Length of the blocks that a sum of `k` terms is cut into: as few and as equal as may be.
@@ -127,7 +136,6 @@ fn rows_a_task(pool: &Pool, m: usize) -> usize {
 struct Job<'a> {
     shape: (usize, usize, usize),
     a: Operand<'a>,
-    b: Operand<'a>,
     c: &'a Parts<'a, f32>,
     stride_c: usize,
     into: Into,
@@ -141,7 +149,7 @@ impl Job<'_> {
     }
 
     /// The truth: each output by itself.
-    fn run_scalar(&self, pool: &Pool) {
+    fn run_scalar(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;
         let kc = block_of(k);
         pool.run(m.div_ceil(self.rows), &|task| {
@@ -153,7 +161,7 @@ impl Job<'_> {
                     for k0 in (0..k).step_by(kc) {
                         let end = (k0 + kc).min(k);
                         let sum = (k0..end)
-                            .fold(0.0f32, |sum, l| self.a.at(i, l).mul_add(self.b.at(l, j), sum));
+                            .fold(0.0f32, |sum, l| self.a.at(i, l).mul_add(b.at(l, j), sum));
                         *out = if self.adds(k0) { *out + sum } else { sum };
                     }
                 }
@@ -163,7 +171,7 @@ impl Job<'_> {
 }
 
 /// A cache line of packed numbers, so that panels are aligned.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([f32; NR]);
 
@@ -172,6 +180,28 @@ thread_local! {
     static PACKED_B: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
     static PACKED_A: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Floats that begin on a cache line, in memory that only grows.
+#[derive(Debug)]
+pub(crate) struct Aligned(Vec<Line>);
+
+impl Aligned {
+    pub(crate) const fn new() -> Self {
+        Aligned(Vec::new())
+    }
+
+    /// `len` floats; what they are does not matter.
+    pub(crate) fn floats(&mut self, len: usize) -> &mut [f32] {
+        &mut as_floats_mut(at_least(&mut self.0, len.div_ceil(NR)))[..len]
+    }
+}
+
+fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
+    // SAFETY: a line is NR floats and nothing else.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * NR) }
+}
+
+const _: () = assert!(size_of::<Line>() == NR * 4);
 
 /// `lines` lines of a buffer that only grows.
 fn at_least(buffer: &mut Vec<Line>, lines: usize) -> &mut [Line] {

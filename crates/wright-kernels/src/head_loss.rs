@@ -2,17 +2,17 @@
 //!
 //! For each row: logits = X Wᵀ (scaled, soft-capped), loss = logsumexp(logits) − logits[target],
 //! and, with the row's weight, the gradients of X and W. Only one chunk of logits exists at a
-//! time, so memory is a few MiB whatever the batch and the vocabulary. A weight for each token
+//! time, so memory is some MiB whatever the batch and the vocabulary. A weight for each token
 //! serves averages, masks and the losses of tuning alike; a row of weight 0 gives no gradient.
 
 use crate::Pool;
 use crate::gemm::{Into, Operand, gemm};
-use crate::lanes::{Lanes, each_isa};
+use crate::lanes::{Lanes, by_lanes, each_isa};
 use crate::math::{exp_lanes, ln, tanh_lanes};
 use crate::pool::Parts;
 
-/// Logits held at a time: 8 MiB.
-const CHUNK_VALUES: usize = 2 << 20;
+/// Logits held at a time: 16 MiB. The matrix is packed anew for each chunk, so more is faster.
+const CHUNK_VALUES: usize = 4 << 20;
 
 /// The matrix that makes logits, and what happens to them.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ pub fn head_loss(
 /// Rows whose logits exist at a time; a function of the vocabulary alone, because gradients of
 /// the matrix are summed chunk by chunk.
 fn chunk_rows(n_vocab: usize) -> usize {
-    (CHUNK_VALUES / n_vocab).clamp(32, 1024)
+    (CHUNK_VALUES / n_vocab).clamp(64, 1024)
 }
 
 /// Losses of a chunk; its logits become their own gradients.
@@ -138,35 +138,44 @@ fn score_body<V: Lanes>(
 ) -> f32 {
     let mut highest = V::splat(f32::NEG_INFINITY);
     let (scale, cap) = (V::splat(head.scale), head.soft_cap);
-    for x in row.chunks_mut(16) {
-        if head.scale != 1.0 || cap.is_some() {
-            let mut z = V::load_some(x, 0.0).mul(scale);
+    if head.scale != 1.0 || cap.is_some() {
+        by_lanes!(row.len(), |at| {
+            let mut z = V::load_some(&row[at.clone()], 0.0).mul(scale);
             if let Some(cap) = cap {
                 z = tanh_lanes(z.div(V::splat(cap))).mul(V::splat(cap));
             }
-            z.store_some(x);
-        }
-        highest = V::load_some(x, f32::NEG_INFINITY).max(highest);
+            z.store_some(&mut row[at]);
+        });
     }
+    by_lanes!(row.len(), |at| {
+        highest = V::load_some(&row[at], f32::NEG_INFINITY).max(highest);
+    });
     let highest = highest.highest();
     let at_id = row[id];
     // The slope of a cap needs the capped logit, so only a plain head overwrites it already.
     let in_place = with_gradient && cap.is_none();
     let mut sum = V::splat(0.0);
-    for x in row.chunks_mut(16) {
+    by_lanes!(row.len(), |at| {
+        let x = &mut row[at];
         let e = exp_lanes(V::load_some(x, f32::NEG_INFINITY).sub(V::splat(highest)));
         sum = sum.add(e);
         if in_place {
             e.store_some(x);
         }
-    }
+    });
     let sum = sum.sum();
-    if with_gradient {
+    if in_place {
+        let factor = V::splat(weight * head.scale / sum);
+        by_lanes!(row.len(), |at| {
+            let x = &mut row[at];
+            V::load_some(x, 0.0).mul(factor).store_some(x);
+        });
+        row[id] -= weight * head.scale;
+    } else if with_gradient {
         let factor = V::splat(weight * head.scale / sum);
         for (i, x) in row.chunks_mut(16).enumerate() {
             let z = V::load_some(x, f32::NEG_INFINITY);
-            let mut d = if in_place { z } else { exp_lanes(z.sub(V::splat(highest))) };
-            d = d.mul(factor);
+            let mut d = exp_lanes(z.sub(V::splat(highest))).mul(factor);
             let start = i * 16;
             if (start..start + 16).contains(&id) {
                 let mut lanes = d.to_array();

@@ -314,5 +314,24 @@ macro_rules! each_isa {
 }
 pub(crate) use each_isa;
 
+/// Runs the body for each whole run of 16 of `0..n`, then for what is left. The compiler knows the
+/// length of the former, so that only the latter pays for partial loads and stores. No closure:
+/// one would be compiled without the instructions at hand.
+macro_rules! by_lanes {
+    ($n:expr, |$at:ident| $body:expr) => {{
+        let n: usize = $n;
+        let whole = n & !15;
+        for start in (0..whole).step_by(16) {
+            let $at = start..start + 16;
+            $body
+        }
+        if whole < n {
+            let $at = whole..n;
+            $body
+        }
+    }};
+}
+pub(crate) use by_lanes;
+
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,7 @@ impl<'a> Checkpoint<'a> {
     /// Puts the state into a run of the same model.
     ///
     /// # Errors
-    /// If the model is another one.
+    /// If the model is another one, or a weight is not finite.
     pub fn restore(&self, run: &mut Run) -> Result<(), Error> {
         let trainer = &mut run.trainer;
         let n = self.description.n_values;
@@ -138,7 +138,12 @@ impl<'a> Checkpoint<'a> {
             let why = format!("it has {n} weights, and this model {have}");
             return Err(Error::Checkpoint(why));
         }
-        trainer.parameters.values = self.weights();
+        let weights = self.weights();
+        if let Some(at) = weights.iter().position(|x| !x.is_finite()) {
+            let why = format!("weight {at} is {}: no step leads on from there", weights[at]);
+            return Err(Error::Checkpoint(why));
+        }
+        trainer.parameters.values = weights;
         trainer.moments = [1, 2].map(|i| floats(&self.values[i * n * 4..(i + 1) * n * 4]));
         trainer.step = self.description.step;
         trainer.usual_norm = f32::from_bits(self.description.usual_norm);

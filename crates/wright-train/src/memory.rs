@@ -33,7 +33,7 @@ impl Memory {
 }
 
 /// Logits that the head holds at a time, and what packing takes beside them.
-const HEAD_VALUES: u64 = 3 << 20;
+const HEAD_VALUES: u64 = 5 << 20;
 
 /// Values a token that each layer keeps, and that one layer works with on the way back.
 pub(crate) fn floats_a_token(shape: &ModelShape) -> (u64, u64) {

@@ -44,14 +44,18 @@ impl Parameters {
 
     /// Weights to start from: a function of the seed and of each tensor's name.
     pub fn initial(model: &Model, specs: &[TensorSpec], seed: u64) -> Parameters {
+        const A_TASK: usize = 1 << 15;
+        let pool = Pool::new(std::thread::available_parallelism().map_or(1, usize::from));
         let mut all = Parameters::zeros(model);
         for (spec, range) in specs.iter().zip(all.ranges.clone()) {
             let stream = spec.name.bytes().fold(seed, |s, b| mix(s, u64::from(b)));
-            let values = all.values[range].iter_mut().zip(0..);
-            match spec.deviation {
-                Some(d) => values.for_each(|(x, i)| *x = d * normal(stream, i)),
-                None => values.for_each(|(x, _)| *x = 1.0),
-            }
+            pool.for_chunks(&mut all.values[range], A_TASK, |task, part| match spec.deviation {
+                Some(d) => {
+                    let numbered = part.iter_mut().zip((task * A_TASK) as u64..);
+                    numbered.for_each(|(x, i)| *x = d * normal(stream, i));
+                }
+                None => part.fill(1.0),
+            });
         }
         all
     }

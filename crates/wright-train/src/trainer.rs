@@ -146,11 +146,12 @@ impl Trainer {
         let pool = Pool::new(n_threads);
         let tensors = model.tensors();
         let is_hidden = tensors.iter().map(|t| t.dims.len() == 2 && t.name.starts_with("blk."));
+        let n = parameters.values.len();
         let rate_scales = tensors.iter().map(|t| options.rate_scale(&t.name, t.dims.len()));
-        let zeros = vec![0.0; parameters.values.len()];
         Ok(Trainer {
             gradients: Parameters::zeros(&model),
-            moments: [zeros.clone(), zeros],
+            // Not a clone: memory that is zero from the start is not touched before it is used.
+            moments: [vec![0.0; n], vec![0.0; n]],
             is_hidden: is_hidden.collect(),
             rate_scales: rate_scales.collect(),
             step: 0,

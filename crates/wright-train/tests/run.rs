@@ -207,6 +207,18 @@ fn a_damaged_checkpoint_is_refused() {
 }
 
 #[test]
+fn weights_that_are_not_finite_are_refused() {
+    let mut bad = run("", 1);
+    steps(&mut bad, 1);
+    bad.trainer.parameters.values[77] = f32::NAN;
+    let bytes = saved(&bad);
+    let mut good = run("", 1);
+    let refused = Checkpoint::read(&bytes).unwrap().restore(&mut good);
+    assert!(refused.unwrap_err().to_string().contains("weight 77 is NaN"));
+    assert!(bits(&good) == bits(&run("", 1)), "nothing was taken from it");
+}
+
+#[test]
 fn a_step_that_is_given_up_leaves_no_trace() {
     let (mut straight, mut stopped) = (run("micro_batch = 2", 1), run("micro_batch = 2", 1));
     steps(&mut straight, 3);

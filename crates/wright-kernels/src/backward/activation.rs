@@ -2,7 +2,7 @@
 
 use super::VALUES_A_TASK;
 use crate::Pool;
-use crate::lanes::{Lanes, each_isa};
+use crate::lanes::{Lanes, by_lanes, each_isa};
 use crate::math::{sigmoid_lanes, tanh_lanes};
 use crate::pool::Parts;
 
@@ -63,9 +63,9 @@ each_isa! { fn activate_some(kind: Curve, x: &[f32], y: &mut [f32]) = activate_b
 
 #[inline(always)]
 fn activate_body<V: Lanes>(kind: Curve, x: &[f32], y: &mut [f32]) {
-    for (x, y) in x.chunks(16).zip(y.chunks_mut(16)) {
-        curve(kind, V::load_some(x, 0.0)).0.store_some(y);
-    }
+    by_lanes!(y.len(), |at| {
+        curve(kind, V::load_some(&x[at.clone()], 0.0)).0.store_some(&mut y[at]);
+    });
 }
 
 /// dx = dy f'(x), written over `dy`.
@@ -84,9 +84,10 @@ each_isa! { fn slope_some(kind: Curve, x: &[f32], dy: &mut [f32]) = slope_body; 
 
 #[inline(always)]
 fn slope_body<V: Lanes>(kind: Curve, x: &[f32], dy: &mut [f32]) {
-    for (x, dy) in x.chunks(16).zip(dy.chunks_mut(16)) {
+    by_lanes!(dy.len(), |at| {
+        let (x, dy) = (&x[at.clone()], &mut dy[at]);
         curve(kind, V::load_some(x, 0.0)).1.mul(V::load_some(dy, 0.0)).store_some(dy);
-    }
+    });
 }
 
 /// y = f(gate) up
@@ -105,9 +106,10 @@ each_isa! { fn gated_some(kind: Curve, gate: &[f32], up: &[f32], y: &mut [f32]) 
 
 #[inline(always)]
 fn gated_body<V: Lanes>(kind: Curve, gate: &[f32], up: &[f32], y: &mut [f32]) {
-    for ((gate, up), y) in gate.chunks(16).zip(up.chunks(16)).zip(y.chunks_mut(16)) {
-        curve(kind, V::load_some(gate, 0.0)).0.mul(V::load_some(up, 0.0)).store_some(y);
-    }
+    by_lanes!(y.len(), |at| {
+        let (gate, up) = (&gate[at.clone()], &up[at.clone()]);
+        curve(kind, V::load_some(gate, 0.0)).0.mul(V::load_some(up, 0.0)).store_some(&mut y[at]);
+    });
 }
 
 /// The gradients of [`gated`], written over its inputs: `gate` becomes dy up f'(gate) and `up`
@@ -133,10 +135,11 @@ each_isa! {
 
 #[inline(always)]
 fn gated_slope_body<V: Lanes>(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) {
-    for ((gate, up), dy) in gate.chunks_mut(16).zip(up.chunks_mut(16)).zip(dy.chunks(16)) {
+    by_lanes!(dy.len(), |at| {
+        let (gate, up) = (&mut gate[at.clone()], &mut up[at.clone()]);
         let (value, slope) = curve(kind, V::load_some(gate, 0.0));
-        let dy = V::load_some(dy, 0.0);
+        let dy = V::load_some(&dy[at], 0.0);
         V::load_some(up, 0.0).mul(dy).mul(slope).store_some(gate);
         value.mul(dy).store_some(up);
-    }
+    });
 }

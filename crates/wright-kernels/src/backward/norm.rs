@@ -2,8 +2,9 @@
 
 use super::VALUES_A_TASK;
 use crate::Pool;
-use crate::lanes::{Lanes, each_isa};
+use crate::lanes::{Lanes, by_lanes, each_isa};
 use crate::pool::Parts;
+use std::ops::Range;
 
 /// How a norm is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +72,12 @@ fn norm_body<V: Lanes>(
     for (x, y) in x.chunks_exact(shape.group).zip(y.chunks_exact_mut(shape.group)) {
         let (mean, inverse) = moments::<V>(shape, x);
         let (mean, inverse) = (V::splat(mean), V::splat(inverse));
-        for start in (0..shape.group).step_by(16) {
-            let w = weight.map_or(V::splat(1.0), |w| V::load_some(&w[start..], 0.0));
-            let b = bias.map_or(V::splat(0.0), |b| V::load_some(&b[start..], 0.0));
-            let hat = V::load_some(&x[start..], 0.0).sub(mean).mul(inverse);
-            let end = (start + 16).min(shape.group);
-            hat.mul_add(w, b).store_some(&mut y[start..end]);
-        }
+        by_lanes!(shape.group, |at| {
+            let w = weight.map_or(V::splat(1.0), |w| V::load_some(&w[at.clone()], 0.0));
+            let b = bias.map_or(V::splat(0.0), |b| V::load_some(&b[at.clone()], 0.0));
+            let hat = V::load_some(&x[at.clone()], 0.0).sub(mean).mul(inverse);
+            hat.mul_add(w, b).store_some(&mut y[at]);
+        });
     }
 }
 
@@ -88,15 +88,15 @@ fn moments<V: Lanes>(shape: NormShape, x: &[f32]) -> (f32, f32) {
     let mut mean = 0.0;
     if shape.kind == NormKind::Layer {
         let mut sum = V::splat(0.0);
-        x.chunks(16).for_each(|x| sum = sum.add(V::load_some(x, 0.0)));
+        by_lanes!(x.len(), |at| sum = sum.add(V::load_some(&x[at], 0.0)));
         mean = sum.sum() / n;
     }
     let mut square = V::splat(0.0);
-    for x in x.chunks(16) {
+    by_lanes!(x.len(), |at| {
         // Lanes beyond the end are the mean, and count for nothing.
-        let x = V::load_some(x, mean).sub(V::splat(mean));
+        let x = V::load_some(&x[at], mean).sub(V::splat(mean));
         square = x.mul_add(x, square);
-    }
+    });
     (mean, 1.0 / (square.sum() / n + shape.eps).sqrt())
 }
 
@@ -172,37 +172,37 @@ fn backward_body<V: Lanes>(
         let (mean, inverse) = moments::<V>(shape, x);
         let inverse = V::splat(inverse);
         let (mut sum_g, mut sum_gh) = (V::splat(0.0), V::splat(0.0));
-        for start in (0..group).step_by(16) {
-            let end = (start + 16).min(group);
-            let d = V::load_some(&dy[start..], 0.0);
-            let (h, g) = (hat(x, start, mean, inverse), weigh(weight, start, d));
+        by_lanes!(group, |at| {
+            let d = V::load_some(&dy[at.clone()], 0.0);
+            let (h, g) = (hat(&x[at.clone()], mean, inverse), weigh(weight, at.clone(), d));
             sum_g = sum_g.add(g);
             sum_gh = g.mul_add(h, sum_gh);
-            h.mul_add(d, V::load_some(&dw[start..], 0.0)).store_some(&mut dw[start..end]);
-            d.add(V::load_some(&db[start..], 0.0)).store_some(&mut db[start..end]);
-        }
+            let dw = &mut dw[at.clone()];
+            h.mul_add(d, V::load_some(dw, 0.0)).store_some(dw);
+            let db = &mut db[at];
+            d.add(V::load_some(db, 0.0)).store_some(db);
+        });
         let mean_g = if shape.kind == NormKind::Layer { sum_g.sum() / n } else { 0.0 };
         let (mean_g, mean_gh) = (V::splat(mean_g), V::splat(-sum_gh.sum() / n));
-        for start in (0..group).step_by(16) {
-            let end = (start + 16).min(group);
-            let g = weigh(weight, start, V::load_some(&dy[start..], 0.0));
-            let inner = hat(x, start, mean, inverse).mul_add(mean_gh, g.sub(mean_g));
-            let before = V::load_some(&dx[start..], 0.0);
-            inner.mul_add(inverse, before).store_some(&mut dx[start..end]);
-        }
+        by_lanes!(group, |at| {
+            let g = weigh(weight, at.clone(), V::load_some(&dy[at.clone()], 0.0));
+            let inner = hat(&x[at.clone()], mean, inverse).mul_add(mean_gh, g.sub(mean_g));
+            let dx = &mut dx[at];
+            inner.mul_add(inverse, V::load_some(dx, 0.0)).store_some(dx);
+        });
     }
 }
 
-/// (x - mean) / deviation of 16 values.
+/// (x - mean) / deviation of up to 16 values.
 #[inline(always)]
-fn hat<V: Lanes>(x: &[f32], start: usize, mean: f32, inverse: V) -> V {
-    V::load_some(&x[start..], mean).sub(V::splat(mean)).mul(inverse)
+fn hat<V: Lanes>(x: &[f32], mean: f32, inverse: V) -> V {
+    V::load_some(x, mean).sub(V::splat(mean)).mul(inverse)
 }
 
 #[inline(always)]
-fn weigh<V: Lanes>(weight: Option<&[f32]>, start: usize, dy: V) -> V {
+fn weigh<V: Lanes>(weight: Option<&[f32]>, at: Range<usize>, dy: V) -> V {
     match weight {
-        Some(w) => dy.mul(V::load_some(&w[start..], 0.0)),
+        Some(w) => dy.mul(V::load_some(&w[at], 0.0)),
         None => dy,
     }
 }

@@ -1,13 +1,14 @@
 //! The AVX2 form of [`super::gemm`]: panels packed once, tiles of 6×16 in twelve registers.
 
-use super::{Job, Line, MR, NC_MAX, NR, Operand, PACKED_A, PACKED_B, at_least, block_of};
+use super::{
+    Job, Line, MR, NC_MAX, NR, Operand, PACKED_A, PACKED_B, as_floats_mut, at_least, block_of,
+};
 use crate::Pool;
-use crate::pool::Parts;
 use std::arch::x86_64::*;
 
 impl Job<'_> {
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn run_avx2(&self, pool: &Pool) {
+    pub(super) fn run_avx2(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;
         let kc = block_of(k);
         let nc = n.min(NC_MAX);
@@ -18,7 +19,7 @@ impl Job<'_> {
                 for k0 in (0..k).step_by(kc) {
                     let depth = kc.min(k - k0);
                     let panels = &mut packed[..width.div_ceil(NR) * depth];
-                    pack_b(pool, &self.b, (k0, depth), (j0, width), panels);
+                    pack_b(pool, b, (k0, depth), (j0, width), panels);
                     let panels = &*panels;
                     pool.run(m.div_ceil(self.rows), &|task| {
                         let i0 = task * self.rows;
@@ -27,18 +28,35 @@ impl Job<'_> {
                             cols: (j0, width),
                             sum: (k0, depth),
                         };
-                        self.block(&block, panels);
+                        self.block(&block, panels, depth);
                     });
                 }
             }
         });
     }
 
+    /// With all of B packed, `stride` lines from panel to panel; on this thread.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn packed_avx2(&self, lines: &[Line], stride: usize) {
+        let (m, n, k) = self.shape;
+        let kc = block_of(k);
+        for k0 in (0..k).step_by(kc) {
+            let sum = (k0, kc.min(k - k0));
+            self.block(&Block { rows: (0, m), cols: (0, n), sum }, &lines[k0..], stride);
+        }
+    }
+
     /// One task: some rows of C, all columns that are packed.
     #[target_feature(enable = "avx2,fma,f16c")]
-    fn block(&self, block: &Block, panels: &[Line]) {
+    fn block(&self, block: &Block, panels: &[Line], stride: usize) {
         let (k0, depth) = block.sum;
-        if self.a.transposed {
+        if self.a.transposed && block.cols.1 <= FEW {
+            let data = &self.a.data[k0 * self.a.stride + block.rows.0..];
+            let a = Rows { data, panel: MR, step_row: 1, step_k: self.a.stride };
+            // SAFETY: the processor has AVX2 and FMA; the columns lie in the operand, which was
+            // checked.
+            unsafe { self.tiles(block, &a, panels, stride) };
+        } else if self.a.transposed {
             PACKED_A.with_borrow_mut(|buffer| {
                 let n_panels = block.rows.1.div_ceil(MR);
                 let packed = at_least(buffer, (n_panels * depth * MR).div_ceil(NR));
@@ -46,25 +64,25 @@ impl Job<'_> {
                 pack_a::<MR>(&self.a, block, packed);
                 let a = Rows { data: packed, panel: depth * MR, step_row: 1, step_k: MR };
                 // SAFETY: as above; the panels hold what `Rows` says.
-                unsafe { self.tiles(block, &a, panels) };
+                unsafe { self.tiles(block, &a, panels, stride) };
             });
         } else {
             let data = &self.a.data[block.rows.0 * self.a.stride + k0..];
             let step = self.a.stride;
             let a = Rows { data, panel: MR * step, step_row: step, step_k: 1 };
-            // SAFETY: as above; the rows lie in the operand, which `gemm` checked.
-            unsafe { self.tiles(block, &a, panels) };
+            // SAFETY: as above; the rows lie in the operand, which was checked.
+            unsafe { self.tiles(block, &a, panels, stride) };
         }
     }
 
     /// # Safety
-    /// The processor must have AVX2 and FMA, and `a` and `panels` must hold the block.
+    /// The processor must have AVX2 and FMA, and `a` must hold the block.
     #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn tiles(&self, block: &Block, a: &Rows<'_>, panels: &[Line]) {
+    unsafe fn tiles(&self, block: &Block, a: &Rows<'_>, panels: &[Line], stride: usize) {
         let ((i0, height), (j0, width), (k0, depth)) = (block.rows, block.cols, block.sum);
-        assert_eq!(panels.len(), width.div_ceil(NR) * depth);
         let adds = self.adds(k0);
-        for (p, panel) in panels.chunks_exact(depth).enumerate() {
+        for p in 0..width.div_ceil(NR) {
+            let panel = &panels[p * stride..][..depth];
             let cols = NR.min(width - p * NR);
             for r in (0..height).step_by(MR) {
                 let rows = MR.min(height - r);
@@ -104,7 +122,10 @@ pub(super) struct Block {
     pub sum: (usize, usize),
 }
 
-/// The rows of A that a task reads: packed in panels, or as they lie.
+/// Columns of C for which it does not pay to pack A.
+pub(super) const FEW: usize = 4 * NR;
+
+/// The rows of A that a task reads, packed in panels or as they lie; one of the steps is 1.
 pub(super) struct Rows<'a> {
     pub data: &'a [f32],
     /// From one tile's rows to the next's.
@@ -137,10 +158,16 @@ impl Tile {
         // SAFETY: as promised by the caller.
         unsafe {
             for r in 0..ROWS {
-                _mm_prefetch::<_MM_HINT_T0>(c.first.add(r * c.stride).cast());
+                let row = c.first.add(r * c.stride);
+                // Two lines, unless C begins on one.
+                _mm_prefetch::<_MM_HINT_T0>(row.cast());
+                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(NR - 1).cast());
             }
-            let sums =
-                if self.step_k == 1 { self.sums::<ROWS, 1>() } else { self.sums::<ROWS, MR>() };
+            let sums = if self.step_k == 1 {
+                self.sums::<ROWS, true>()
+            } else {
+                self.sums::<ROWS, false>()
+            };
             if cols == NR {
                 for (r, [low, high]) in sums.into_iter().enumerate() {
                     let row = c.first.add(r * c.stride);
@@ -170,19 +197,19 @@ impl Tile {
     /// The sums of a tile, in registers.
     ///
     /// # Safety
-    /// As for `write`; STEP_K must be `step_k`.
+    /// As for `write`; BY_ROWS says whether `step_k` is 1, and `step_row` is 1 where it is not.
     #[target_feature(enable = "avx2,fma,f16c")]
     #[inline]
-    unsafe fn sums<const ROWS: usize, const STEP_K: usize>(&self) -> [[__m256; 2]; ROWS] {
+    unsafe fn sums<const ROWS: usize, const BY_ROWS: bool>(&self) -> [[__m256; 2]; ROWS] {
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
         let (mut a, mut b) = (self.a, self.b);
-        let step_row = if STEP_K == 1 { self.step_row } else { 1 };
+        let (step_row, step_k) = if BY_ROWS { (self.step_row, 1) } else { (1, self.step_k) };
         macro_rules! one {
             ($l:expr) => {
                 let low = _mm256_load_ps(b.add($l * NR));
                 let high = _mm256_load_ps(b.add($l * NR + 8));
                 for (r, sum) in sums.iter_mut().enumerate() {
-                    let x = _mm256_broadcast_ss(&*a.add(r * step_row + $l * STEP_K));
+                    let x = _mm256_broadcast_ss(&*a.add(r * step_row + $l * step_k));
                     sum[0] = _mm256_fmadd_ps(x, low, sum[0]);
                     sum[1] = _mm256_fmadd_ps(x, high, sum[1]);
                 }
@@ -195,12 +222,12 @@ impl Tile {
                 one!(1);
                 one!(2);
                 one!(3);
-                a = a.add(4 * STEP_K);
+                a = a.add(4 * step_k);
                 b = b.add(4 * NR);
             }
             for _ in 0..self.depth % 4 {
                 one!(0);
-                a = a.add(STEP_K);
+                a = a.add(step_k);
                 b = b.add(NR);
             }
         }
@@ -208,29 +235,41 @@ impl Tile {
     }
 }
 
-pub(super) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
-    // SAFETY: a line is NR floats and nothing else.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * NR) }
-}
-
-/// Packs MR rows of A side by side; `A` is stored transposed, so MR neighbours are one read.
+/// Packs MR rows of A side by side; `A` is stored transposed, so MR neighbours are one read, and
+/// the rows of all panels are read together.
+#[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn pack_a<const MR: usize>(a: &Operand<'_>, block: &Block, packed: &mut [f32]) {
     let ((i0, height), (k0, depth)) = (block.rows, block.sum);
-    for (p, panel) in packed.chunks_exact_mut(depth * MR).enumerate() {
-        let i = i0 + p * MR;
-        let Some(rows) = (p * MR < height).then(|| MR.min(height - p * MR)) else { break };
-        for (l, side) in panel.chunks_exact_mut(MR).enumerate() {
-            let from = &a.data[(k0 + l) * a.stride + i..][..rows];
-            if let (Ok(from), Ok(side)) =
-                (<&[f32; MR]>::try_from(from), <&mut [f32; MR]>::try_from(&mut *side))
-            {
-                *side = *from;
-            } else {
-                side[..rows].copy_from_slice(from);
-            }
+    for l in 0..depth {
+        let row = &a.data[(k0 + l) * a.stride + i0..][..height];
+        fetch_ahead(row, a.stride);
+        let whole = row.chunks_exact(MR);
+        let rest = whole.remainder();
+        let mut at = l * MR;
+        for from in whole {
+            packed[at..at + MR].copy_from_slice(from);
+            at += depth * MR;
+        }
+        if !rest.is_empty() {
+            packed[at..at + rest.len()].copy_from_slice(rest);
         }
     }
 }
+
+/// Asks for a piece of a row some rows further on: pieces that lie far apart are no pattern that a
+/// processor would see by itself.
+#[inline]
+fn fetch_ahead(row: &[f32], stride: usize) {
+    const ROWS: usize = 16;
+    for at in (0..row.len()).step_by(NR) {
+        let ahead = row.as_ptr().wrapping_add(ROWS * stride + at);
+        // SAFETY: a prefetch of any address does nothing but fetch.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+    }
+}
+
+/// Panels that are packed together, at most, so that what is read lies close together as well.
+const PANELS_MAX: usize = 4;
 
 /// Packs (depth, width) of B into panels of 16 columns, the last filled up with zeros.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -241,38 +280,55 @@ pub(super) fn pack_b(
     (j0, width): (usize, usize),
     panels: &mut [Line],
 ) {
-    let parts = Parts::new(panels);
-    let n_panels = width.div_ceil(NR);
-    // A few panels a task: packing one takes about a microsecond.
-    let a_task = n_panels.div_ceil(pool.threads() * 2).max(2);
-    pool.run(n_panels.div_ceil(a_task), &|task| {
-        for p in task * a_task..((task + 1) * a_task).min(n_panels) {
-            // SAFETY: panels do not overlap, and each is packed by one task.
-            let panel = unsafe { parts.slice(p * depth, depth) };
-            let cols = NR.min(width - p * NR);
-            let j = j0 + p * NR;
-            if !b.transposed {
-                for (l, line) in panel.iter_mut().enumerate() {
-                    let from = &b.data[(k0 + l) * b.stride + j..][..cols];
-                    if let Ok(whole) = <&[f32; NR]>::try_from(from) {
-                        line.0 = *whole;
-                    } else {
-                        line.0 = [0.0; NR];
-                        line.0[..cols].copy_from_slice(from);
-                    }
-                }
-            } else if cols == NR {
-                pack_columns(b, (k0, depth), j, panel);
-            } else {
-                for (l, line) in panel.iter_mut().enumerate() {
-                    line.0 = [0.0; NR];
-                    for (c, out) in line.0[..cols].iter_mut().enumerate() {
-                        *out = b.data[(j + c) * b.stride + k0 + l];
-                    }
-                }
+    // Few columns are shared out all the same.
+    let n_panels = width.div_ceil(NR * pool.threads() * 2).min(PANELS_MAX);
+    pool.for_chunks(panels, n_panels * depth, |task, panels| {
+        let first = task * n_panels * NR;
+        let cols = (j0 + first, (n_panels * NR).min(width - first));
+        pack_some(b, (k0, depth), cols, panels);
+    });
+}
+
+/// [`pack_b`] of a few panels.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn pack_some(
+    b: &Operand<'_>,
+    (k0, depth): (usize, usize),
+    (j0, width): (usize, usize),
+    panels: &mut [Line],
+) {
+    if !b.transposed {
+        for l in 0..depth {
+            let row = &b.data[(k0 + l) * b.stride + j0..][..width];
+            fetch_ahead(row, b.stride);
+            let whole = row.chunks_exact(NR);
+            let rest = whole.remainder();
+            let mut at = l;
+            for from in whole {
+                panels[at].0.copy_from_slice(from);
+                at += depth;
+            }
+            if !rest.is_empty() {
+                panels[at].0 = [0.0; NR];
+                panels[at].0[..rest.len()].copy_from_slice(rest);
             }
         }
-    });
+        return;
+    }
+    for (p, panel) in panels.chunks_exact_mut(depth).enumerate() {
+        let j = j0 + p * NR;
+        let cols = NR.min(width - p * NR);
+        if cols == NR {
+            pack_columns(b, (k0, depth), j, panel);
+            continue;
+        }
+        for (l, line) in panel.iter_mut().enumerate() {
+            line.0 = [0.0; NR];
+            for (c, out) in line.0[..cols].iter_mut().enumerate() {
+                *out = b.data[(j + c) * b.stride + k0 + l];
+            }
+        }
+    }
 }
 
 /// Packs a whole panel whose columns lie as rows in memory, by transposing 8×8 at a time.
@@ -320,5 +376,3 @@ fn transpose(r: [__m256; 8]) -> [__m256; 8] {
         }
     })
 }
-
-const _: () = assert!(size_of::<Line>() == NR * 4);

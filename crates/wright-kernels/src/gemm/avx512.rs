@@ -1,7 +1,9 @@
 //! The AVX-512 form of [`super::gemm`]: tiles of 12 rows by two panels of B in 24 registers.
 
-use super::avx2::{Block, C, Rows, as_floats_mut, pack_a, pack_b};
-use super::{Job, Line, NC_MAX, NR, PACKED_A, PACKED_B, at_least, block_of};
+use super::avx2::{Block, C, FEW, Rows, pack_a, pack_b};
+use super::{
+    Job, Line, NC_MAX, NR, Operand, PACKED_A, PACKED_B, as_floats_mut, at_least, block_of,
+};
 use crate::Pool;
 use std::arch::x86_64::*;
 
@@ -12,7 +14,7 @@ const TILES: [usize; 5] = [MR, 8, 4, 2, 1];
 
 impl Job<'_> {
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-    pub(super) fn run_avx512(&self, pool: &Pool) {
+    pub(super) fn run_avx512(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;
         let kc = block_of(k);
         let nc = n.min(NC_MAX);
@@ -23,26 +25,40 @@ impl Job<'_> {
                 for k0 in (0..k).step_by(kc) {
                     let depth = kc.min(k - k0);
                     let panels = &mut packed[..width.div_ceil(NR) * depth];
-                    pack_b(pool, &self.b, (k0, depth), (j0, width), panels);
+                    pack_b(pool, b, (k0, depth), (j0, width), panels);
                     let panels = &*panels;
                     pool.run(m.div_ceil(self.rows), &|task| {
                         let i0 = task * self.rows;
                         let rows = (i0, self.rows.min(m - i0));
-                        self.wide_block(
-                            &Block { rows, cols: (j0, width), sum: (k0, depth) },
-                            panels,
-                        );
+                        let block = Block { rows, cols: (j0, width), sum: (k0, depth) };
+                        self.wide_block(&block, panels, depth);
                     });
                 }
             }
         });
     }
 
+    /// With all of B packed, `stride` lines from panel to panel; on this thread.
+    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) fn packed_avx512(&self, lines: &[Line], stride: usize) {
+        let (m, n, k) = self.shape;
+        let kc = block_of(k);
+        for k0 in (0..k).step_by(kc) {
+            let sum = (k0, kc.min(k - k0));
+            self.wide_block(&Block { rows: (0, m), cols: (0, n), sum }, &lines[k0..], stride);
+        }
+    }
+
     /// One task: some rows of C, all columns that are packed.
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-    fn wide_block(&self, block: &Block, panels: &[Line]) {
+    fn wide_block(&self, block: &Block, panels: &[Line], stride: usize) {
         let (k0, depth) = block.sum;
-        if self.a.transposed {
+        if self.a.transposed && block.cols.1 <= FEW {
+            let data = &self.a.data[k0 * self.a.stride + block.rows.0..];
+            let a = Rows { data, panel: MR, step_row: 1, step_k: self.a.stride };
+            // SAFETY: the processor has AVX-512; the columns lie in the operand, which was checked.
+            unsafe { self.wide_tiles(block, &a, panels, stride) };
+        } else if self.a.transposed {
             PACKED_A.with_borrow_mut(|buffer| {
                 let n_panels = block.rows.1.div_ceil(MR);
                 let packed = at_least(buffer, (n_panels * depth * MR).div_ceil(NR));
@@ -50,27 +66,27 @@ impl Job<'_> {
                 pack_a::<MR>(&self.a, block, packed);
                 let a = Rows { data: packed, panel: depth * MR, step_row: 1, step_k: MR };
                 // SAFETY: the processor has AVX-512; the panels hold what `Rows` says.
-                unsafe { self.wide_tiles(block, &a, panels) };
+                unsafe { self.wide_tiles(block, &a, panels, stride) };
             });
         } else {
             let data = &self.a.data[block.rows.0 * self.a.stride + k0..];
             let step = self.a.stride;
             let a = Rows { data, panel: MR * step, step_row: step, step_k: 1 };
-            // SAFETY: as above; the rows lie in the operand, which `gemm` checked.
-            unsafe { self.wide_tiles(block, &a, panels) };
+            // SAFETY: as above; the rows lie in the operand, which was checked.
+            unsafe { self.wide_tiles(block, &a, panels, stride) };
         }
     }
 
     /// # Safety
-    /// The processor must have AVX-512, and `a` and `panels` must hold the block.
+    /// The processor must have AVX-512, and `a` must hold the block.
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn wide_tiles(&self, block: &Block, a: &Rows<'_>, panels: &[Line]) {
+    unsafe fn wide_tiles(&self, block: &Block, a: &Rows<'_>, panels: &[Line], stride: usize) {
         let ((i0, height), (j0, width), (k0, depth)) = (block.rows, block.cols, block.sum);
-        assert_eq!(panels.len(), width.div_ceil(NR) * depth);
         let adds = self.adds(k0);
-        for (p, pair) in panels.chunks(2 * depth).enumerate() {
-            let start_col = p * 2 * NR;
+        for start_col in (0..width).step_by(2 * NR) {
             let cols = (2 * NR).min(width - start_col);
+            let pair = &panels[start_col / NR * stride..];
+            assert!((cols - 1) / NR * stride + depth <= pair.len());
             let mut r = 0;
             while r < height {
                 let rows = TILES.into_iter().find(|&rows| rows <= height - r).unwrap_or(1);
@@ -83,6 +99,7 @@ impl Job<'_> {
                     step_row: a.step_row,
                     step_k: a.step_k,
                     b: pair.as_ptr().cast(),
+                    next_panel: stride * NR,
                     depth,
                     cols,
                     adds,
@@ -109,6 +126,7 @@ struct Tile {
     step_row: usize,
     step_k: usize,
     b: *const f32,
+    next_panel: usize,
     depth: usize,
     cols: usize,
     adds: bool,
@@ -144,8 +162,8 @@ impl Tile {
                 _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(NR).cast());
             }
             let sums = match self.step_k {
-                1 => self.sums::<ROWS, PANELS, 1>(),
-                _ => self.sums::<ROWS, PANELS, MR>(),
+                1 => self.sums::<ROWS, PANELS, true>(),
+                _ => self.sums::<ROWS, PANELS, false>(),
             };
             for (r, sums) in sums.into_iter().enumerate() {
                 for (p, sum) in sums.into_iter().enumerate() {
@@ -165,22 +183,22 @@ impl Tile {
     /// The sums of a tile, in registers.
     ///
     /// # Safety
-    /// As for `run`; STEP_K must be `step_k`.
+    /// As for `run`; BY_ROWS says whether `step_k` is 1, and `step_row` is 1 where it is not.
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
     #[inline]
-    unsafe fn sums<const ROWS: usize, const PANELS: usize, const STEP_K: usize>(
+    unsafe fn sums<const ROWS: usize, const PANELS: usize, const BY_ROWS: bool>(
         &self,
     ) -> [[__m512; PANELS]; ROWS] {
         let mut sums = [[_mm512_setzero_ps(); PANELS]; ROWS];
         let (mut a, mut b) = (self.a, self.b);
-        let step_row = if STEP_K == 1 { self.step_row } else { 1 };
-        let next_panel = self.depth * NR;
+        let (step_row, step_k) = if BY_ROWS { (self.step_row, 1) } else { (1, self.step_k) };
+        let next_panel = self.next_panel;
         macro_rules! one {
             ($l:expr) => {
                 let panels: [__m512; PANELS] =
                     std::array::from_fn(|p| _mm512_load_ps(b.add(p * next_panel + $l * NR)));
                 for (r, sum) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*a.add(r * step_row + $l * STEP_K));
+                    let x = _mm512_set1_ps(*a.add(r * step_row + $l * step_k));
                     for (sum, panel) in sum.iter_mut().zip(panels) {
                         *sum = _mm512_fmadd_ps(x, panel, *sum);
                     }
@@ -194,12 +212,12 @@ impl Tile {
                 one!(1);
                 one!(2);
                 one!(3);
-                a = a.add(4 * STEP_K);
+                a = a.add(4 * step_k);
                 b = b.add(4 * NR);
             }
             for _ in 0..self.depth % 4 {
                 one!(0);
-                a = a.add(STEP_K);
+                a = a.add(step_k);
                 b = b.add(NR);
             }
         }

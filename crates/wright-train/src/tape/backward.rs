@@ -88,7 +88,10 @@ impl Tape<'_> {
                 embed_backward(self.pool, &rows.positions, &dy, 1.0, to.of_mut(table), cols);
                 self.arena.give(dy);
             }
-            &mut Op::Linear { x, linear } => self.undo_linear(x, &linear, dy, grads, to),
+            &mut Op::Linear { x, linear } => {
+                self.undo_linear(x, &linear, &dy, grads, to);
+                self.arena.give(dy);
+            }
             &mut Op::Norm { x, norm } => self.undo_norm(x, &norm, dy, grads, to),
             &mut Op::Rope { x, rope, head_dim } => {
                 let (table, rows) = (&self.ropes[rope], self.rows);
@@ -111,6 +114,10 @@ impl Tape<'_> {
                 self.send(grads, up, dup);
             }
             &mut Op::Add { a, b } => {
+                if let Some((x, linear)) = self.only_added(b, id) {
+                    self.undo_linear(x, &linear, &dy, grads, to);
+                    return self.send(grads, a, dy);
+                }
                 let mut copy = self.arena.take(dy.len());
                 self.pool.for_chunks(&mut copy, 1 << 15, |i, part| {
                     part.copy_from_slice(&dy[i << 15..][..part.len()]);
@@ -157,12 +164,22 @@ impl Tape<'_> {
         }
     }
 
+    /// The linear map that made value `b`, if nothing but the sum `id` reads that value: both have
+    /// the same gradient then, and no copy of it is needed.
+    fn only_added(&self, b: usize, id: usize) -> Option<(usize, Linear)> {
+        let Op::Linear { x, linear } = self.values[b].op else { return None };
+        let reads = |op: &Op| op.inputs().contains(&Some(b));
+        let is_read = self.values[b + 1..id].iter().any(|value| reads(&value.op));
+        let twice = self.values[id].op.inputs()[0] == Some(b);
+        (!is_read && !twice).then_some((x, linear))
+    }
+
     /// y = x Wᵀ + b: dW += dyᵀ x, db += sum of rows, dx = dy W.
     fn undo_linear(
         &mut self,
         x: usize,
         linear: &Linear,
-        dy: Vec<f32>,
+        dy: &[f32],
         grads: &mut Grads,
         to: &mut Parameters,
     ) {
@@ -170,18 +187,17 @@ impl Tape<'_> {
         let rows = dy.len() / n;
         let value = self.value(x);
         let dw = to.of_mut(linear.weight);
-        let across = Operand::transposed(&dy, n);
+        let across = Operand::transposed(dy, n);
         gemm(self.pool, (n, k, rows), across, Operand::new(&value, k), dw, k, Into::Add);
         self.values[x].data = Some(value);
         if let Some(bias) = linear.bias {
-            sum_rows(self.pool, &dy, to.of_mut(bias));
+            sum_rows(self.pool, dy, to.of_mut(bias));
         }
         let (mut dx, held) = self.open(grads, x, rows * k);
         let w = Operand::new(self.parameters.of(linear.weight), k);
         let into = if held { Into::Add } else { Into::Overwrite };
-        gemm(self.pool, (rows, k, n), Operand::new(&dy, n), w, &mut dx, k, into);
+        gemm(self.pool, (rows, k, n), Operand::new(dy, n), w, &mut dx, k, into);
         grads[x] = Some(dx);
-        self.arena.give(dy);
     }
 
     fn undo_norm(

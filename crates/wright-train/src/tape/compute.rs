@@ -165,7 +165,7 @@ impl Tape<'_> {
 
 impl Op {
     /// The values that it is made of; the first may lend its buffer.
-    fn inputs(&self) -> [Option<usize>; 3] {
+    pub(super) fn inputs(&self) -> [Option<usize>; 3] {
         match *self {
             Op::Embed { .. } | Op::Positions { .. } => [None; 3],
             Op::Attend { q, k, v, .. } => [Some(q), Some(k), Some(v)],
