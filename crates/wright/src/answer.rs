@@ -182,9 +182,9 @@ pub fn ending(finish: FinishReason, max_tokens: Option<u32>) -> Option<String> {
         (FinishReason::Length, Some(n)) => {
             Some(format!("cut at --max-tokens {n}, or at the end of the context"))
         }
-        (FinishReason::Length, None) => {
-            Some("cut at the end of the context; --ctx makes it longer".to_owned())
-        }
+        (FinishReason::Length, None) => Some(
+            "cut at the end of the context; --ctx makes it longer where the model can".to_owned(),
+        ),
         _ => None,
     }
 }

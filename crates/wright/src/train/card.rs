@@ -49,7 +49,7 @@ fn data(out: &mut String, facts: &Facts<'_>) {
             if rows.is_empty() {
                 continue;
             }
-            let _ = write!(out, "| {title} | documents | bytes |\n|---|--:|--:|\n");
+            let _ = writeln!(out, "| {title} | documents | bytes |\n|---|--:|--:|");
             for (name, amount) in rows.iter().take(ROWS_MAX) {
                 let number = |name: &str| amount[name].as_u64().unwrap_or(0);
                 let (documents, bytes) = (number("documents"), number("bytes"));

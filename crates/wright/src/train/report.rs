@@ -156,7 +156,7 @@ fn samples(out: &mut String, history: &History) {
     let now: Vec<&Sample> = now.collect();
     out.push_str("<h2>What it writes</h2>\n");
     for sample in &now {
-        let _ = write!(out, "<p class=\"sample\" dir=\"auto\">{}</p>\n", written(sample));
+        let _ = writeln!(out, "<p class=\"sample\" dir=\"auto\">{}</p>", written(sample));
     }
     out.push_str(
         "<p class=\"note\">Grey is what it was given; the rest is its own, drawn with a seed \

@@ -99,9 +99,9 @@ fn rate(history: &History, n_steps: u64) -> Chart {
 }
 
 fn both(out: &mut String, chart: &Chart, wide: Size, narrow: Size) {
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>\n",
+        "<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>",
         chart.svg(wide),
         chart.svg(narrow)
     );
@@ -126,10 +126,10 @@ pub fn section(out: &mut String, facts: &Facts<'_>) {
     both(out, &rate(history, n_steps), WIDE_STRIP, NARROW_STRIP);
     if let Some(best) = history.best() {
         let bits = best.bits_per_byte.map_or(String::new(), |b| format!(", {b:.4} bits per byte"));
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<p class=\"note\">Held-out text is text that it never learnt from. Lower is better. \
-             The best of the dots: {:.4} nats a token{bits}, at step {}.</p>\n",
+             The best of the dots: {:.4} nats a token{bits}, at step {}.</p>",
             best.loss, best.step
         );
     }

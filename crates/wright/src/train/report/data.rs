@@ -39,7 +39,7 @@ fn amount(shards: &[Shard]) -> (u64, u64) {
 /// What `report.json` tells. It is data from outside: what it lacks is left out.
 fn packed(out: &mut String, report: &Value) {
     if let Some(how) = report["split"]["how"].as_str() {
-        let _ = write!(out, "<p class=\"note\">Held out: {}.</p>\n", escaped(how));
+        let _ = writeln!(out, "<p class=\"note\">Held out: {}.</p>", escaped(how));
     }
     amounts(out, "By licence", &report["licences"], true);
     amounts(out, "By source", &report["sources"], false);
@@ -89,7 +89,7 @@ fn dropped(out: &mut String, report: &Value) {
         return;
     }
     let found = documents(&report["found"]);
-    let _ = write!(out, "<h3>What was left out: {sum} of {found} documents</h3>\n");
+    let _ = writeln!(out, "<h3>What was left out: {sum} of {found} documents</h3>");
     for kind in all.iter().filter(|kind| documents(kind) > 0) {
         let text = |name: &str| escaped(kind[name].as_str().unwrap_or_default());
         let meaning = match kind["meaning"].as_str() {

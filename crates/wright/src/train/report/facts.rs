@@ -40,10 +40,10 @@ pub fn plan(out: &mut String, facts: &Facts<'_>) {
         }
     }
     if !rows.is_empty() {
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<h2>Plan and outcome</h2>\n<table><thead><tr><th></th><th class=\"n\">planned</th>\
-             <th class=\"n\">was</th><th class=\"n\">off by</th></tr></thead>{rows}</table>\n"
+             <th class=\"n\">was</th><th class=\"n\">off by</th></tr></thead>{rows}</table>"
         );
     }
 }
@@ -86,9 +86,9 @@ pub fn model(out: &mut String, facts: &Facts<'_>) {
             ("a step", format!("{} rows of {} tokens, {optimizer}", t.batch, s.n_ctx)),
         ],
     );
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<details><summary>The configuration</summary><pre>{}</pre></details>\n",
+        "<details><summary>The configuration</summary><pre>{}</pre></details>",
         escaped(plan.text.trim())
     );
 }
@@ -103,7 +103,7 @@ pub fn usage(out: &mut String, facts: &Facts<'_>) {
     let prompt = quoted(prompt.lines().next().unwrap_or_default());
     out.push_str("<h2>How to use it</h2>\n");
     let mut command = |what: &str, text: String| {
-        let _ = write!(out, "<h3>{what}</h3><pre>{}</pre>\n", escaped(&text));
+        let _ = writeln!(out, "<h3>{what}</h3><pre>{}</pre>", escaped(&text));
     };
     command("Have it write", format!("wright -m {folder}/model.gguf --raw {prompt}"));
     if facts.state == State::Done {
@@ -156,7 +156,7 @@ pub fn machine(out: &mut String, facts: &Facts<'_>) {
         rows.push(("in training", format!("{median:.0} GFLOP/s, {share:.0} % of the peak")));
     }
     let flops = facts.flops_a_token * facts.tokens_learnt() as f64;
-    rows.push(("arithmetic in all", format!("{:.2e} operations", flops)));
+    rows.push(("arithmetic in all", format!("{flops:.2e} operations")));
     rows.push(("wright", env!("CARGO_PKG_VERSION").to_owned()));
     table(out, &rows);
     let data = facts.plan.data();
