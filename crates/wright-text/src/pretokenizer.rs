@@ -222,7 +222,6 @@ const RULES: &[Rule] = &[
     rule(
         &["youtu"],
         &[
-            // tidy: wide: the expression as it is published
             Split("[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+"),
             Split(
                 // tidy: wide: the expression as it is published
@@ -257,7 +256,6 @@ const RULES: &[Rule] = &[
         &["afmoe"],
         &[
             ByThrees(Threes::Numbers),
-            // tidy: wide: the expression as it is published
             Split("[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+"),
             DEEPSEEK3,
         ],

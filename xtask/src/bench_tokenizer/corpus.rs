@@ -110,7 +110,10 @@ fn without_tags(html: &str) -> String {
         text.push_str(before);
         let close = ["script", "style"].iter().find(|name| tag.starts_with(**name));
         let end = close.map_or(Some(0), |name| tag.find(&format!("</{name}")));
-        let Some(end) = end.and_then(|at| Some(at + tag[at..].find('>')?)) else { break };
+        let Some(end) = end.and_then(|at| Some(at + tag[at..].find('>')?)) else {
+            rest = "";
+            break;
+        };
         rest = &tag[end + 1..];
     }
     text.push_str(rest);

@@ -3,9 +3,9 @@
 //! Models publish how they cut text to words as a regular expression. Here those expressions are
 //! data, compiled when a tokenizer is made. The dialect is what the published ones need: `|`,
 //! `(?:…)`, `(?i:…)`, classes with `\p{…}` and one `&&[…]`, `\s \d \S \r \n \t`, `? * + {m,n}`,
-//! possessive `?+ *+ ++`, and `(?=…)` `(?!…)`. What it does *not* have: captures, anchors, back references,
-//! and backtracking into a repeated group (a group takes its first match for good; a single
-//! character class gives back greedily).
+//! possessive `?+ *+ ++`, and `(?=…)` `(?!…)`. What it does *not* have: captures, anchors, back
+//! references, and backtracking into a repeated group (a group takes its first match for good; a
+//! single character class gives back greedily).
 //!
 //! The matcher recurses over the pattern, never over the text, and each published pattern does
 //! work linear in the text; [`Matcher::steps`] counts that work for the tests.
