@@ -124,8 +124,8 @@ unsafe fn whole<F: Format, const R: usize, const C: usize>(
 }
 
 /// Formats with a scale for each half of a block. A half's sum is below 2^16 and a scale at most
-/// 2^7 in magnitude, or (`WideHalves`) below 2^18 and at most 31: floats hold such products, and the
-/// sum of two, exactly.
+/// 2^7 in magnitude, or (`WideHalves`) below 2^18 and at most 31: floats hold such products, and
+/// the sum of two, exactly.
 #[inline(always)]
 unsafe fn halves<F: Format, const R: usize, const C: usize>(
     places: &[At; R],
