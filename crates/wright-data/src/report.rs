@@ -160,6 +160,8 @@ pub struct Tokenizer {
 pub struct Settings {
     pub paths: Vec<String>,
     pub tokenizer: Option<String>,
+    #[serde(default)]
+    pub vocab: Option<usize>,
     pub holdout: f64,
     pub licence: Option<String>,
     pub split: Option<String>,

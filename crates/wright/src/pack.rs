@@ -36,9 +36,12 @@ pub struct Args {
     /// The folder to make
     #[arg(short, long, value_name = "FOLDER")]
     out: PathBuf,
-    /// A tokenizer.json of byte-level BPE, or `bytes`: then each byte is a token [default: bytes]
-    #[arg(short, long, value_name = "FILE|bytes")]
+    /// A tokenizer.json of byte-level BPE, or `bytes`: then each byte is a token
+    #[arg(short, long, value_name = "FILE|bytes", conflicts_with = "vocab")]
     tokenizer: Option<String>,
+    /// Train a tokenizer of N tokens on the text [default: by the amount of text]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(257..=1_000_000))]
+    vocab: Option<u32>,
     /// The part of the text that is held out to measure by
     #[arg(long, value_name = "PERCENT", default_value_t = 1.5)]
     holdout: f64,
@@ -88,8 +91,10 @@ pub struct Options {
     pub paths: Vec<PathBuf>,
     /// The folder to make.
     pub out: PathBuf,
-    /// A tokenizer.json, or `bytes`, as it is if none is named.
+    /// A tokenizer.json, or `bytes`; if none, one is trained.
     pub tokenizer: Option<String>,
+    /// Tokens of the one that is trained; if none, as suits the text.
+    pub vocab: Option<usize>,
     /// The part that is held out, 0 to 1.
     pub holdout: f64,
     pub licence: Option<String>,
@@ -108,6 +113,7 @@ impl Options {
             paths,
             out,
             tokenizer: None,
+            vocab: None,
             holdout: 0.015,
             licence: None,
             reading: wright_data::Options::default(),
@@ -126,6 +132,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     }
     let mut options = Options::new(args.paths.clone(), args.out.clone());
     options.tokenizer.clone_from(&args.tokenizer);
+    options.vocab = args.vocab.map(|n| n as usize);
     options.holdout = args.holdout / 100.0;
     options.licence.clone_from(&args.licence);
     options.reading.separator.clone_from(&args.split);
@@ -149,15 +156,19 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
 /// If there is too little text, an option contradicts it, the folder cannot be made, or the person
 /// stopped it; then there is no folder, and what was there before is whole.
 pub fn pack(options: &Options, interrupt: &Interrupt) -> Result<DataFolder, Failure> {
-    let chosen = vocabulary::named(options)?;
+    let named = vocabulary::named(options)?;
     let sources = walk::files(&options.paths, &options.out)?;
     let staging = Staging::begin(&options.out, options.replace)?;
     let mut spool = Spool::create(&staging.file("texts"))?;
-    let gathered = gather::gather(&sources, options, interrupt, &mut spool)?;
+    let mut gathered = gather::gather(&sources, options, interrupt, &mut spool)?;
     check_amount(&gathered, options)?;
     let texts = spool.finish()?;
     let (threads, records) = (options.threads, &gathered.records);
     let (held, split) = divide::divide(records, &texts, options.holdout, threads, interrupt)?;
+    let chosen = match named {
+        Some(named) => named,
+        None => vocabulary::trained(options, &mut gathered, &texts, &held, interrupt)?,
+    };
     let packing = Packing {
         options,
         gathered: &gathered,

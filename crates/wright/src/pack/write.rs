@@ -273,6 +273,7 @@ fn settings(options: &Options) -> Settings {
     Settings {
         paths,
         tokenizer: options.tokenizer.clone(),
+        vocab: options.vocab,
         holdout: options.holdout,
         licence: options.licence.clone(),
         split: options.reading.separator.clone(),
