@@ -126,7 +126,7 @@ fn page(table: &str, pairs: usize, torch: &str) -> Result<String, Failure> {
     Ok(format!(
         "# Training beside PyTorch\n\n\
          {}, {}, 2 threads each.\n\
-         Whole steps in f32 (forward, backward, clipping, AdamW) of a llama-shaped model with a tied\n\
+         Whole steps in f32 (forward, backward, clipping, AdamW) of a llama-shaped model, tied\n\
          head. PyTorch {torch} from PyPI with transformers, eager, fused attention. Medians of\n\
          {pairs} interleaved pairs; memory is the peak of the whole process. Written by\n\
          `cargo xtask bench-train --write`.\n\n{table}\n{}",

@@ -2,10 +2,10 @@
 bench_story.py DATA OUT LAYERS EMBD HEADS KV FF T ROWS RATE SECONDS THREADS
 
 DATA is a folder of `wright pack`. Eager mode, scaled_dot_product_attention, torch.optim.AdamW as
-nanoGPT sets it (betas 0.9 and 0.95, weight decay 0.1 of matrices alone, clipping at 1), transformers'
-own initial values, 2 % warm-up, then a cosine down to a tenth of a percent. Rate and warm-up follow
-the clock, so that all of the time is used and the decay is whole. Writes OUT in the layout of
-Hugging Face and prints JSON.
+nanoGPT sets it (betas 0.9 and 0.95, weight decay 0.1 of matrices alone, clipping at 1), initial
+values as transformers has them, 2 % warm-up, then a cosine down to a tenth of a percent. Rate and
+warm-up follow the clock, so that all of the time is used and the decay is whole. Writes OUT in the
+layout of Hugging Face and prints JSON.
 """
 import json, math, pathlib, resource, struct, sys, time
 import numpy, torch
