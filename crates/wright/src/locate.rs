@@ -102,6 +102,9 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
     if let Some(path) = kept.iter().find(is_kept) {
         return here(path.clone());
     }
+    if as_path.join(TRAINED).is_file() {
+        return Ok(folder(as_path));
+    }
     if let Some(reference) = Reference::parse(name) {
         return of_reference(known, reference);
     }
@@ -112,9 +115,6 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
     }
     if as_path.is_file() {
         return here(as_path.to_owned());
-    }
-    if as_path.join(TRAINED).is_file() {
-        return Ok(folder(as_path));
     }
     if is_path {
         return Err(no_file(as_path));
