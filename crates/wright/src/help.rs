@@ -60,13 +60,13 @@ Wright runs and trains language models on your own machine.
   wright models                        what there is; default, alias, remove, du
   wright pull NAME|org/repo:Q4_K_M     fetch one; wright doctor finds faults
   wright inspect FILE                  what a model file holds and costs
-  wright tokenize \"text\"               text as the model sees it
+  wright tokenize \"text\"               as models see it; wright tokenizer train
   wright embed \"text\"                  text as a vector of numbers
   wright perplexity FILE.txt           how well a model knows a text
   wright bench                         how fast it is here
   wright convert FOLDER                safetensors to a .gguf file
   wright quantize MODEL Q4_K_M         smaller files, better with wright imatrix
-  wright pack FOLDER -o data           texts to data; also: tokenizer train, shard
+  wright pack FOLDER -o data           texts to data to train on; wright shard
   wright plan DATA, wright train DATA  a model of your own from them
 
   wright help VERB, wright help exit-codes
