@@ -95,7 +95,7 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
     let peers = Peers::locate()?;
     fs::create_dir_all(peers.path("tokenizer"))?;
     println!(
-        "{:10}{:>7}{:>8}{:>9}{:>9}{:>16}{:>9}{:>9}{:>16}  merges and tokens",
+        "{:10}{:>7}{:>8}{:>9}{:>9}{:>19}{:>9}{:>9}{:>19}  merges and tokens",
         "corpus", "MB", "vocab", "train s", "peer", "ratio", "encode s", "peer", "ratio"
     );
     let mut is_fine = true;
@@ -220,7 +220,7 @@ impl Ratio {
 impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ratio = format!("{:.1} ({:.1}–{:.1})", self.median, self.least, self.most);
-        write!(f, "{:>9.2}{:>9.2}{ratio:>16}", self.ours, self.theirs)
+        write!(f, "{:>9.2}{:>9.2}{ratio:>19}", self.ours, self.theirs)
     }
 }
 
