@@ -25,7 +25,7 @@ pub const DEVICES: [Device; 4] = [
         peak_flop_s: 312e12,
         watts: 400.0,
         price_hour: 1.10,
-        source: "NVIDIA (SXM); about what 96 of them for 14 days at $35,000, as Phi-2 took, come to",
+        source: "NVIDIA (SXM); about what $35,000 for 96 of them in 14 days (Phi-2) come to",
     },
     Device {
         name: "H100",
