@@ -34,9 +34,9 @@ struct Size {
 }
 
 const SIZES: [Size; 3] = [
-    Size { name: "small", numbers: [4, 128, 4, 2, 352, 256, 16], rate: 6e-3 },
-    Size { name: "middle", numbers: [4, 192, 6, 2, 512, 256, 16], rate: 4e-3 },
-    Size { name: "large", numbers: [6, 288, 9, 3, 768, 256, 16], rate: 3e-3 },
+    Size { name: "small", numbers: [2, 64, 2, 1, 192, 256, 8], rate: 1.2e-2 },
+    Size { name: "middle", numbers: [3, 96, 3, 1, 256, 256, 8], rate: 6e-3 },
+    Size { name: "large", numbers: [4, 128, 4, 2, 352, 256, 8], rate: 6e-3 },
 ];
 
 struct Options {
@@ -169,6 +169,7 @@ impl Bench {
         told["folder"] = json!("wright/model");
         told["parameters"] = plan["parameters"].clone();
         told["tokens"] = plan["tokens"].clone();
+        told["seconds"] = run["elapsed_s"].clone();
         told["plan"] = plan;
         told["sample"] = sample;
         Ok(told)
@@ -254,14 +255,16 @@ fn gain(scores: &[f64]) -> f64 {
 }
 
 fn table(rows: &[(String, Value)], scores: &[f64]) -> String {
-    let mut text =
-        String::from("| | parameters | tokens learnt from | bits per byte |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "| | parameters | tokens learnt from | seconds | bits per byte |\n|---|---|---|---|---|\n",
+    );
     for ((name, told), score) in rows.iter().zip(scores) {
         let millions = |key: &str| told[key].as_f64().unwrap_or(f64::NAN) / 1e6;
         text.push_str(&format!(
-            "| {name} | {:.2} M | {:.2} M | {score:.4} |\n",
+            "| {name} | {:.2} M | {:.2} M | {:.0} | {score:.4} |\n",
             millions("parameters"),
             millions("tokens"),
+            millions("seconds") * 1e6,
         ));
     }
     text
@@ -279,9 +282,10 @@ mod tests {
     fn the_gain_is_over_the_best_peer() {
         assert!((gain(&[1.8, 2.2, 2.0, 2.1]) - 0.1).abs() < 1e-9);
         assert!(gain(&[2.1, 2.2, 2.0, 2.1]) < 0.0);
-        let rows = vec![("a".to_owned(), json!({ "parameters": 2e6, "tokens": 3e6 }))];
+        let rows =
+            vec![("a".to_owned(), json!({ "parameters": 2e6, "tokens": 3e6, "seconds": 61.4 }))];
         let text = table(&rows, &[1.23456]);
-        assert!(text.contains("| a | 2.00 M | 3.00 M | 1.2346 |"), "{text}");
+        assert!(text.contains("| a | 2.00 M | 3.00 M | 61 | 1.2346 |"), "{text}");
         assert_eq!(quoted("a\nb"), "> a\n> b\n");
     }
 

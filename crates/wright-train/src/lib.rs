@@ -35,7 +35,7 @@ pub use batches::{Batches, TokenRows};
 pub use error::Error;
 pub use held_out::HeldOut;
 pub use parameters::Parameters;
-pub use run::{Detour, Report, Rollback, Run};
+pub use run::{Detour, HELD_OUT_ROWS, Report, Rollback, Run};
 pub use run_config::RunConfig;
 pub use schedule::{Decay, Schedule};
 pub use shape::{Family, ModelShape, PRESETS, preset};

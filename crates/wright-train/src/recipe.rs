@@ -32,7 +32,7 @@ pub fn micro_batch(batch: usize, n_ctx: usize) -> usize {
 const MICRO_TOKENS: usize = 8192;
 
 /// Checkpoints and held-out losses in a run.
-const LOOKS: u64 = 10;
+pub const LOOKS: u64 = 10;
 
 /// The settings of a run of `steps` steps of `batch` rows.
 pub fn train(shape: &ModelShape, steps: u64, batch: usize, seed: u64) -> TrainConfig {

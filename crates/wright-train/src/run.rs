@@ -15,7 +15,7 @@ use crate::{Error, RunConfig, Schedule};
 use std::sync::Arc;
 
 /// Rows of held-out data that tell how a run is going; all of them are scored at its end.
-const HELD_OUT_ROWS: u64 = 64;
+pub const HELD_OUT_ROWS: u64 = 64;
 /// A run that went wrong so often is given up.
 const ROLLBACKS_MAX: u32 = 3;
 /// What the rate is multiplied with when a run is rolled back.

@@ -6,6 +6,7 @@
 mod measure;
 
 use crate::context::Context;
+use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -20,7 +21,7 @@ use wright_train::plan::law::PRIOR;
 use wright_train::plan::pace::{Pace, weights_in_products};
 use wright_train::plan::{Choice, Wish, choose, promise};
 use wright_train::run_config::{Forecast, ModelConfig};
-use wright_train::{RunConfig, Shard, recipe};
+use wright_train::{HELD_OUT_ROWS, RunConfig, Shard, recipe};
 
 /// Plan a training: measure this machine, choose a size, foretell time, memory and loss
 #[derive(Debug, clap::Args)]
@@ -74,6 +75,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
             seconds: args.minutes * 60.0,
             threads: args.threads.map(usize::from),
             seed: args.seed,
+            trains_here: false,
         };
         let data = Packed::open(data)?;
         let made = make(&data, &wanted, folder, &context.interrupt)?;
@@ -98,6 +100,8 @@ pub struct Wanted {
     pub seconds: f64,
     pub threads: Option<usize>,
     pub seed: u64,
+    /// Whether this very process is to train, too: its peak of memory is then that of both.
+    pub trains_here: bool,
 }
 
 /// A plan, and what it rests on.
@@ -110,6 +114,8 @@ pub struct Made {
 
 /// Part of the time that measuring may take, with its least and most in seconds.
 const MEASURING: (f64, f64, f64) = (0.03, 3.0, 60.0);
+/// The same of timing the model to be.
+const SETTLING: (f64, f64, f64) = (0.015, 2.0, 20.0);
 /// Memory that the process has beside what training needs: its code and its files' pages.
 const BASE_BYTES: u64 = 16 << 20;
 
@@ -154,30 +160,49 @@ pub fn make(
         "steps of the model to be, {} layers of {}",
         first.shape.n_layer, first.shape.n_embd
     ));
-    let pace = measure::settle(&material, &first.shape, first.batch, pace, interrupt)?;
+    let model = (&first.shape, first.batch);
+    let seconds = (wanted.seconds * SETTLING.0).clamp(SETTLING.1, SETTLING.2);
+    let pace = measure::settle(&material, model, pace, seconds, interrupt)?;
+    let held_out: usize = validation.iter().map(Shard::n_ids).sum();
+    let beside = seconds_beside(&promise(&wish, &first.shape, &pace, &law), held_out);
+    let wish = Wish { seconds: (wanted.seconds - beside).max(wanted.seconds / 2.0), ..wish };
     let choice = promise(&wish, &first.shape, &pace, &law);
     let bytes_a_token = bytes_a_token(&validation, &token_bytes);
+    let so_far = if wanted.trains_here { machine::peak_memory() } else { None };
     let config = RunConfig {
         model: ModelConfig::of(&choice.shape),
         data: data.config(folder)?,
         train: recipe::train(&choice.shape, choice.steps, choice.batch, wanted.seed),
-        forecast: Some(forecast(&choice, bytes_a_token)),
+        forecast: Some(forecast(&choice, bytes_a_token, so_far.unwrap_or(0))),
     };
     Ok(Made { config, choice, measured, tokens: wish.tokens })
 }
 
-/// Part of the time that steps take; the rest is for held-out losses, samples and checkpoints.
+/// Part of the time that steps take, as long as nothing better is known.
 const STEPS_PART: f64 = 0.97;
+/// Seconds that a sample and a checkpoint of a small model take.
+const SECONDS_OF_A_LOOK: f64 = 0.1;
+
+/// Seconds of a run that go to held-out losses, samples and checkpoints. A held-out token is a
+/// forward pass, a third of a token of training.
+fn seconds_beside(choice: &Choice, held_out_tokens: usize) -> f64 {
+    let (all, n_ctx) = (held_out_tokens as f64, choice.shape.n_ctx as f64);
+    let looks = recipe::LOOKS as f64;
+    let tokens = looks * all.min(HELD_OUT_ROWS as f64 * n_ctx) + all;
+    tokens / 3.0 * choice.seconds / choice.tokens() + looks * SECONDS_OF_A_LOOK
+}
+
 /// A slow core's, where nothing could be timed.
 const FALLBACK: Pace = Pace { seconds_a_flop: 2e-11, seconds_a_value: 1e-9 };
 
-/// `bytes_a_token`: of held-out text, if there is any.
-fn forecast(choice: &Choice, bytes_a_token: Option<f64>) -> Forecast {
+/// `bytes_a_token`: of held-out text, if there is any. `so_far`: what this process, which the run
+/// is to be part of, had of memory at its peak.
+fn forecast(choice: &Choice, bytes_a_token: Option<f64>, so_far: u64) -> Forecast {
     let bits = bytes_a_token.map(|_| choice.bits_per_byte);
     let nats = std::f64::consts::LN_2;
     Forecast {
         seconds: round(choice.seconds, 1.0),
-        memory_bytes: choice.memory.bytes() + BASE_BYTES,
+        memory_bytes: (choice.memory.bytes() + BASE_BYTES).max(so_far),
         flops: round(choice.flops(), 1e-9),
         bits_per_byte: bits.map(|bits| round(bits, 1e3)),
         validation_loss: bytes_a_token.map(|n| round(choice.bits_per_byte * n * nats, 1e3)),
@@ -215,7 +240,7 @@ impl Made {
 
     /// What the person reads.
     pub fn words(&self) -> String {
-        let (c, s) = (&self.choice, &self.choice.shape);
+        let (c, s, forecast) = (&self.choice, &self.choice.shape, self.config.forecast);
         let mut said = format!(
             "model    {} parameters: {}, {} layers of {}, {} tokens in the vocabulary\n\
              steps    {} of {} rows of {}: {} tokens, {:.2} times the data\n\
@@ -232,9 +257,8 @@ impl Made {
             units::count(c.tokens() as u64),
             c.tokens() / self.tokens,
             units::seconds(c.seconds),
-            units::bytes(c.memory.bytes() + BASE_BYTES),
+            units::bytes(forecast.map_or(0, |f| f.memory_bytes)),
         );
-        let forecast = self.config.forecast;
         match forecast.and_then(|f| Some((f.bits_per_byte?, f.validation_loss?))) {
             Some((bits, loss)) => {
                 let _ = write!(said, "loss     {bits:.3} bits per byte of held-out text");

@@ -19,6 +19,8 @@ const FIRST_STEPS: u64 = 3;
 /// where it began.
 const STEPS_MIN: u64 = 6;
 const STEPS_THAT_TELL: u64 = 60;
+/// Steps of the model to be that are timed at most.
+const SETTLE_STEPS_MAX: u64 = 1000;
 
 /// What there is to learn from.
 pub struct Data<'a> {
@@ -138,20 +140,27 @@ fn small_run(
     Ok(())
 }
 
-/// The pace that makes steps of `shape` take what they take here, from a few of them.
+/// The pace that makes steps of `shape` take what they take here, from about `seconds` of them.
+/// It is their mean: a run, too, has the steps in which the machine was busy with something else.
 ///
 /// # Errors
 /// As [`small_runs`].
 pub fn settle(
     data: &Data<'_>,
-    shape: &ModelShape,
-    batch: usize,
+    (shape, batch): (&ModelShape, usize),
     pace: Pace,
+    seconds: f64,
     interrupt: &Interrupt,
 ) -> Result<Pace, Failure> {
     let work = Work::of(shape, batch, recipe::OPTIMIZER);
-    // As many as fit into two seconds, but one at least.
-    let n = ((2.0 / pace.seconds(work)) as u64).clamp(1, 8);
+    let n = ((seconds / pace.seconds(work)) as u64).clamp(1, SETTLE_STEPS_MAX);
     let mut run = data.run(shape, n + 1, batch)?;
-    Ok(pace.scaled_to(work, seconds_of_steps(&mut run, n, interrupt)?))
+    // The first allocates.
+    step(&mut run, interrupt)?;
+    let (start, mut done) = (Instant::now(), 0.0);
+    while done == 0.0 || (done < n as f64 && start.elapsed().as_secs_f64() < seconds) {
+        step(&mut run, interrupt)?;
+        done += 1.0;
+    }
+    Ok(pace.scaled_to(work, start.elapsed().as_secs_f64() / done))
 }

@@ -114,6 +114,7 @@ fn planned(args: &Args, context: &Context, out: &Path, data: &Path) -> Result<Pa
         seconds: args.minutes.unwrap_or(MINUTES) * 60.0,
         threads: args.threads.map(usize::from),
         seed: args.seed,
+        trains_here: true,
     };
     let made = plan::make(&packed, &wanted, out, &context.interrupt)?;
     made.write(&path)?;
