@@ -7,6 +7,7 @@ use super::linear::Job;
 use super::microkernel::{Dot, bits, by_format, columns, tiles, to_floats, unrolled};
 use super::vector::{Vector, Ymm};
 use crate::DType;
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// All outputs of a job.
@@ -18,7 +19,8 @@ pub(super) unsafe fn run(job: &Job<'_>) {
     unsafe { by_format!(span, job) }
 }
 
-/// Walks a job: rows of activations by fours, panels of K, groups by twos.
+/// Walks a job: rows of activations by fives, panels of K, groups by twos. Ten sums, two weights
+/// and what a product needs are all the registers there are.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn span<F: Format>(job: &Job<'_>) {
     let mut row = job.rows.start;
@@ -27,9 +29,10 @@ unsafe fn span<F: Format>(job: &Job<'_>) {
         row += unsafe {
             match job.rows.end - row {
                 1 => columns::<F, Ymm, 1>(job, row),
-                2 => columns::<F, Ymm, 2>(job, row),
-                3 => columns::<F, Ymm, 3>(job, row),
-                _ => columns::<F, Ymm, 4>(job, row),
+                2 | 3 => columns::<F, Ymm, 2>(job, row),
+                // What is left over by fives is not to be a single row.
+                4 | 6 | 8 => columns::<F, Ymm, 4>(job, row),
+                _ => columns::<F, Ymm, 5>(job, row),
             }
         };
     }
@@ -75,6 +78,150 @@ unsafe fn every_lane(p: *const u8) -> __m256i {
     unsafe { _mm256_set1_epi32(bits(p)) }
 }
 
+/// `sum[r] += maddubs(w[r], a)` in 16 bits for two vectors, `a` being the four bytes at `p + G4`.
+///
+/// In assembly because of what the compiler makes of the intrinsics: it gathers all products of an
+/// output into a tree and keeps broadcasts and weights of a whole block on the stack meanwhile, a
+/// third more instructions than there are here.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn add_narrow<const G4: usize>(
+    p: *const u8,
+    w: [__m256i; 2],
+    [mut s0, mut s1]: [__m256i; 2],
+) -> [__m256i; 2] {
+    // SAFETY: reads the four bytes that the caller promises, and registers.
+    unsafe {
+        asm!(
+            "vpbroadcastd {a}, dword ptr [{p} + {g}]",
+            "vpmaddubsw {t}, {w0}, {a}",
+            "vpaddw {s0}, {s0}, {t}",
+            "vpmaddubsw {a}, {w1}, {a}",
+            "vpaddw {s1}, {s1}, {a}",
+            p = in(reg) p,
+            g = const G4,
+            w0 = in(ymm_reg) w[0],
+            w1 = in(ymm_reg) w[1],
+            s0 = inout(ymm_reg) s0,
+            s1 = inout(ymm_reg) s1,
+            a = out(ymm_reg) _,
+            t = out(ymm_reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    [s0, s1]
+}
+
+/// `sum[r] += madd(maddubs(|w[r]|, a with the signs of w[r]), by[r])` in 32 bits for two vectors,
+/// `a` being the four bytes at `p + G4`. In assembly as [`add_narrow`] is.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn add_wide<const G4: usize>(
+    p: *const u8,
+    w: [__m256i; 2],
+    magnitudes: [__m256i; 2],
+    by: &[__m256i; 2],
+    [mut s0, mut s1]: [__m256i; 2],
+) -> [__m256i; 2] {
+    // SAFETY: reads the four bytes that the caller promises, `by`, and registers.
+    unsafe {
+        asm!(
+            "vpbroadcastd {a}, dword ptr [{p} + {g}]",
+            "vpsignb {t}, {a}, {w0}",
+            "vpsignb {a}, {a}, {w1}",
+            "vpmaddubsw {t}, {m0}, {t}",
+            "vpmaddubsw {a}, {m1}, {a}",
+            "vpmaddwd {t}, {t}, ymmword ptr [{by}]",
+            "vpmaddwd {a}, {a}, ymmword ptr [{by} + 32]",
+            "vpaddd {s0}, {s0}, {t}",
+            "vpaddd {s1}, {s1}, {a}",
+            p = in(reg) p,
+            g = const G4,
+            by = in(reg) by.as_ptr(),
+            w0 = in(ymm_reg) w[0],
+            w1 = in(ymm_reg) w[1],
+            m0 = in(ymm_reg) magnitudes[0],
+            m1 = in(ymm_reg) magnitudes[1],
+            s0 = inout(ymm_reg) s0,
+            s1 = inout(ymm_reg) s1,
+            a = out(ymm_reg) _,
+            t = out(ymm_reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    [s0, s1]
+}
+
+/// One vector of four values a row: adds its products with C rows of activations.
+#[inline(always)]
+unsafe fn narrow_products<const G4: usize, const R: usize, const C: usize>(
+    w: &[__m256i; R],
+    a: &[*const u8; C],
+    sum: &mut [[__m256i; C]; R],
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        for c in 0..C {
+            if R == 2 {
+                let both = [sum[0][c], sum[R - 1][c]];
+                let both = add_narrow::<G4>(a[c], [w[0], w[R - 1]], both);
+                [sum[0][c], sum[R - 1][c]] = both;
+                continue;
+            }
+            for r in 0..R {
+                let product = _mm256_maddubs_epi16(w[r], every_lane(a[c].add(G4)));
+                sum[r][c] = _mm256_add_epi16(sum[r][c], product);
+            }
+        }
+    }
+}
+
+/// As [`narrow_products`], of signed weights, each pair of products times `by`.
+#[inline(always)]
+unsafe fn wide_products<const G4: usize, const R: usize, const C: usize>(
+    w: &[__m256i; R],
+    by: &[__m256i; R],
+    a: &[*const u8; C],
+    sum: &mut [[__m256i; C]; R],
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut magnitudes = [_mm256_setzero_si256(); R];
+        for r in 0..R {
+            magnitudes[r] = _mm256_abs_epi8(w[r]);
+        }
+        for c in 0..C {
+            if R == 2 {
+                let both = [sum[0][c], sum[R - 1][c]];
+                let magnitudes = [magnitudes[0], magnitudes[R - 1]];
+                let by = [by[0], by[R - 1]];
+                let both = add_wide::<G4>(a[c], [w[0], w[R - 1]], magnitudes, &by, both);
+                [sum[0][c], sum[R - 1][c]] = both;
+                continue;
+            }
+            for r in 0..R {
+                let signed = _mm256_sign_epi8(every_lane(a[c].add(G4)), w[r]);
+                let product = _mm256_maddubs_epi16(magnitudes[r], signed);
+                let product = _mm256_madd_epi16(product, by[r]);
+                sum[r][c] = _mm256_add_epi32(sum[r][c], product);
+            }
+        }
+    }
+}
+
+/// Vector `g` of each row of vectors.
+#[inline(always)]
+unsafe fn vectors<F: Format, const R: usize>(places: &[At; R], g: usize) -> [__m256i; R] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut w = [_mm256_setzero_si256(); R];
+        for r in 0..R {
+            w[r] = F::vector::<Ymm>(&places[r], g);
+        }
+        w
+    }
+}
+
 /// See [`Sum::Narrow`].
 #[inline(always)]
 unsafe fn narrow<F: Format, const R: usize, const C: usize>(
@@ -86,13 +233,8 @@ unsafe fn narrow<F: Format, const R: usize, const C: usize>(
         let mut sum = [[_mm256_setzero_si256(); C]; R];
         // Low and high nibbles of one load follow each other.
         unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
-            for r in 0..R {
-                let w = F::vector::<Ymm>(&places[r], G);
-                for c in 0..C {
-                    let product = _mm256_maddubs_epi16(w, every_lane(a[c].add(4 * G)));
-                    sum[r][c] = _mm256_add_epi16(sum[r][c], product);
-                }
-            }
+            let w = vectors::<F, R>(places, G);
+            narrow_products::<{ 4 * G }, R, C>(&w, a, &mut sum);
         });
         for sum in &mut sum {
             for c in 0..C {
@@ -118,13 +260,8 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
         unrolled!(HALF in [0, 1] {
             let mut sum = [[_mm256_setzero_si256(); C]; R];
             unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
-                for r in 0..R {
-                    let w = F::vector::<Ymm>(&places[r], G);
-                    for c in 0..C {
-                        let product = _mm256_maddubs_epi16(w, every_lane(a[c].add(4 * G)));
-                        sum[r][c] = _mm256_add_epi16(sum[r][c], product);
-                    }
-                }
+                let w = vectors::<F, R>(places, G);
+                narrow_products::<{ 4 * G }, R, C>(&w, a, &mut sum);
             });
             for r in 0..R {
                 let scales = F::half_scales::<Ymm>(&places[r], HALF);
@@ -152,17 +289,10 @@ unsafe fn wide<F: Format, const R: usize, const C: usize>(
     // SAFETY: the caller's.
     unsafe {
         let mut sum = [[_mm256_setzero_si256(); C]; R];
+        let ones = [_mm256_set1_epi16(1); R];
         unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
-            for r in 0..R {
-                let w = F::vector::<Ymm>(&places[r], G);
-                let magnitude = _mm256_abs_epi8(w);
-                for c in 0..C {
-                    let signed = _mm256_sign_epi8(every_lane(a[c].add(4 * G)), w);
-                    let product = _mm256_maddubs_epi16(magnitude, signed);
-                    let product = _mm256_madd_epi16(product, _mm256_set1_epi16(1));
-                    sum[r][c] = _mm256_add_epi32(sum[r][c], product);
-                }
-            }
+            let w = vectors::<F, R>(places, G);
+            wide_products::<{ 4 * G }, R, C>(&w, &ones, a, &mut sum);
         });
         sum
     }
@@ -184,16 +314,8 @@ unsafe fn wide_halves<F: Format, const R: usize, const C: usize>(
                 scales[r] = Ymm::pairs(bytes, bytes);
             }
             unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
-                for r in 0..R {
-                    let w = F::vector::<Ymm>(&places[r], G);
-                    let magnitude = _mm256_abs_epi8(w);
-                    for c in 0..C {
-                        let signed = _mm256_sign_epi8(every_lane(a[c].add(4 * G)), w);
-                        let product = _mm256_maddubs_epi16(magnitude, signed);
-                        let product = _mm256_madd_epi16(product, scales[r]);
-                        total[r][c] = _mm256_add_epi32(total[r][c], product);
-                    }
-                }
+                let w = vectors::<F, R>(places, G);
+                wide_products::<{ 4 * G }, R, C>(&w, &scales, a, &mut total);
             });
         });
         total
