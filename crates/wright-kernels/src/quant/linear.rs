@@ -17,7 +17,7 @@ use std::ops::Range;
 const SPAN_BYTES_MAX: usize = 128 << 10;
 
 /// Bytes of weights in a task of one row: less is not worth a task.
-const SPAN_BYTES_MIN: usize = 16 << 10;
+const SPAN_BYTES_MIN: usize = 32 << 10;
 
 /// Rows of activations that a task has at least, where there are more.
 const TASK_ROWS_MIN: usize = 16;
@@ -27,6 +27,9 @@ const ROWS_OF_TILES: usize = 20;
 
 /// Tasks for each thread, so that an uneven split evens out.
 const TASKS_PER_THREAD: usize = 4;
+
+/// Tasks for each thread that what is left would make, where few rows share it.
+const TASKS_OF_REST: usize = 2;
 
 /// A matrix and where its product goes.
 pub struct Part<'a> {
@@ -100,6 +103,8 @@ pub fn linear_packed(pool: &Pool, weights: &Packed, x: &Activations, y: &mut [f3
 pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) {
     let (m, threads) = (x.m(), pool.threads());
     let mut jobs = Vec::new();
+    // Bytes of weights that no task has yet.
+    let mut left: usize = parts.iter().map(|part| part.weights.groups().len()).sum();
     for part in parts {
         let layout = part.weights.layout();
         assert_eq!(layout.k, x.k(), "weights and activations have the same K");
@@ -111,14 +116,19 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
             continue;
         }
         let weights = part.weights.groups();
-        let (per_span, per_rows) = split(layout, m, threads);
-        for first in (0..layout.groups()).step_by(per_span) {
+        let per_rows = rows_of_task(layout, m, threads);
+        let mut first = 0;
+        while first < layout.groups() {
+            let span = span(layout, m, threads, left);
+            let groups = first..layout.groups().min(first + span);
+            left = left.saturating_sub(groups.len() * layout.group_bytes);
+            first = groups.end;
             for row in (0..m).step_by(per_rows) {
                 jobs.push(Job {
                     layout,
                     weights,
                     activations: x.blocks(),
-                    groups: first..layout.groups().min(first + per_span),
+                    groups: groups.clone(),
                     rows: row..m.min(row + per_rows),
                     out,
                 });
@@ -138,19 +148,32 @@ fn run(isa: Isa, job: &Job<'_>) {
     by_isa!(isa, avx2::run(job), scalar::run(job));
 }
 
-/// (groups, rows) of a task.
-fn split(layout: &Layout, m: usize, threads: usize) -> (usize, usize) {
-    let groups = layout.groups();
-    if threads == 1 {
-        let span = (SPAN_BYTES_MAX / layout.group_bytes).max(2);
-        return (if m == 1 { groups } else { span.next_multiple_of(2) }, m);
-    }
-    let wanted = threads * TASKS_PER_THREAD;
-    let bytes_min = (SPAN_BYTES_MIN / m).max(1);
+/// Groups of the next task, where `left` bytes of weights are to be handed out.
+///
+/// A few rows take no longer than their weights take to come from memory, and these come fastest
+/// in long pieces: a task gets a fixed part of what is left ("guided self-scheduling",
+/// Polychronopoulos and Kuck 1987), so that the first are long and the last end together.
+fn span(layout: &Layout, m: usize, threads: usize, left: usize) -> usize {
     let most = (SPAN_BYTES_MAX / layout.group_bytes).max(2);
-    let least = bytes_min.div_ceil(layout.group_bytes).max(2);
-    let span = groups.div_ceil(wanted).max(least).min(most).next_multiple_of(2);
-    let spans = groups.div_ceil(span);
-    let row_parts = wanted.div_ceil(spans).min(m / TASK_ROWS_MIN).max(1);
-    (span, m.div_ceil(row_parts).next_multiple_of(ROWS_OF_TILES))
+    if threads == 1 {
+        return if m == 1 { layout.groups() } else { most.next_multiple_of(2) };
+    }
+    let least = (SPAN_BYTES_MIN / m).max(1).div_ceil(layout.group_bytes).max(2);
+    if m < TASK_ROWS_MIN {
+        let part = left.div_ceil(TASKS_OF_REST * threads).div_ceil(layout.group_bytes);
+        let part = if m == 1 { part } else { part.min(most) };
+        return part.max(least).next_multiple_of(4);
+    }
+    let even = layout.groups().div_ceil(threads * TASKS_PER_THREAD);
+    even.max(least).min(most).next_multiple_of(2)
+}
+
+/// Rows of a task: all, but where that gives too few tasks.
+fn rows_of_task(layout: &Layout, m: usize, threads: usize) -> usize {
+    if threads == 1 || m < 2 * TASK_ROWS_MIN {
+        return m;
+    }
+    let spans = layout.groups().div_ceil(span(layout, m, threads, 0));
+    let parts = (threads * TASKS_PER_THREAD).div_ceil(spans).min(m / TASK_ROWS_MIN).max(1);
+    m.div_ceil(parts).next_multiple_of(ROWS_OF_TILES)
 }

@@ -15,10 +15,10 @@ use std::collections::HashMap;
 const GRAM: usize = 3;
 /// Tokens that are compared at most.
 const MATCH_MAX: usize = 16;
-/// Lengths worth a pass: with the sampled token they fill the tiles of the kernels.
-const LENGTHS: [usize; 5] = [1, 3, 7, 11, 15];
-/// What a row more costs, in passes of one row. Measured for a small model: 0.2 to 0.25.
-const ROW_COST: f64 = 0.3;
+/// Lengths worth a pass: with the sampled token they fill the tiles of the kernels on AVX2.
+const LENGTHS: [usize; 5] = [1, 4, 9, 14, 19];
+/// What a row more costs, in passes of one row: for a small model 0.1 to 0.2, see LOG.md.
+const ROW_COST: f64 = 0.15;
 /// Old experience counts half after this many tokens.
 const MEMORY: f64 = 64.0;
 
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(odds.length(), 0);
         let mut odds = Odds::new(0.85);
         let before = odds.length();
-        (0..20).for_each(|_| odds.learn(15, 15));
-        assert!(odds.length() > before && odds.length() == 15, "{before}, then {}", odds.length());
+        (0..20).for_each(|_| odds.learn(19, 19));
+        assert!(odds.length() > before && odds.length() == 19, "{before}, then {}", odds.length());
     }
 }
