@@ -12,8 +12,8 @@ mod drafts;
 mod files;
 mod goals;
 mod measure;
+mod random;
 pub mod report;
-mod seven;
 mod whole;
 
 use crate::Failure;
@@ -26,10 +26,11 @@ use std::path::{Path, PathBuf};
 const USAGE: &str = "\
 usage: cargo xtask bench-peers [--pairs N] [--threads N] [--write] [CASE…]
 
-cases: models formats seven depth batch start prefix memory drafts, or one of the formats, such as
+cases: models formats types seven depth batch start prefix memory drafts, or a format, such as
 Q4_0 (all, if none is named)";
-const CASES: &[&str] =
-    &["models", "formats", "seven", "depth", "batch", "start", "prefix", "memory", "drafts"];
+const CASES: &[&str] = &[
+    "models", "formats", "types", "seven", "depth", "batch", "start", "prefix", "memory", "drafts",
+];
 const PAIRS_MIN: usize = 5;
 /// What llama-quantize makes of SmolLM2 to compare formats.
 const FORMATS: &[&str] = &["Q4_0", "Q4_K", "Q5_0", "Q5_K", "Q6_K", "Q8_0", "F16", "BF16"];
@@ -109,9 +110,14 @@ fn rates(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
         let path = files::requantised(peers, format)?;
         rows.extend(bench.rates(&format!("SmolLM2 {format}"), &path, &usual, 0)?);
     }
+    for dtype in random::TYPES.into_iter().filter(|_| options.wants("types")) {
+        let path = random::of_type(peers, dtype)?;
+        let tests = [Test::Read(128), Test::Write(32)];
+        rows.extend(bench.rates(&format!("110M shape {}", dtype.name()), &path, &tests, 0)?);
+    }
     if options.wants("seven") {
         let tests = [Test::Read(128), Test::Write(16)];
-        rows.extend(bench.rates("7B shape Q4_K_M", &seven::model(peers)?, &tests, 0)?);
+        rows.extend(bench.rates("7B shape Q4_K_M", &random::seven(peers)?, &tests, 0)?);
     }
     let smol = peers.smol()?;
     if options.wants("depth") {

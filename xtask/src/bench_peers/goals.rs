@@ -38,6 +38,7 @@ pub fn goal(row: &Measured) -> Option<Goal> {
         ("Gemma 3 Q4_K_M", "tg128") => 1.3,
         ("7B shape Q4_K_M", "pp128") => 2.0,
         ("7B shape Q4_K_M", "tg16") => 1.05,
+        (model, "pp128" | "tg32") if model.starts_with("110M shape") => 0.8,
         (_, "pp4096" | "tg128, 8 together") => 2.0,
         (_, "tg128@d4096") => 1.5,
         (_, "pp512" | "tg128") if float => 1.0,
