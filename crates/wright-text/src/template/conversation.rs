@@ -8,6 +8,32 @@ use crate::Error;
 use serde_json::{Map, Value, json};
 use wright_chat::{Message, Part, Role, Tool, ToolCall};
 
+/// The names and kinds of fields that a template looks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// Content is a list of parts.
+    pub typed: bool,
+    /// The field that holds an assistant's reasoning.
+    pub reasoning: &'static str,
+    /// The arguments of a call are JSON text, and no object.
+    pub written: bool,
+}
+
+impl Form {
+    /// What `transformers` gives: most templates read it.
+    pub fn usual(source: &str) -> Self {
+        let reads = |name: &&&str| {
+            let quoted = |quote| source.contains(&format!("{quote}{name}{quote}"));
+            source.contains(&format!(".{name}")) || quoted('\'') || quoted('"')
+        };
+        let reasoning = REASONING.iter().find(reads).unwrap_or(&REASONING[0]);
+        Form { typed: false, reasoning, written: false }
+    }
+}
+
+/// Names of the field that holds reasoning, the usual one first.
+const REASONING: &[&str] = &["reasoning_content", "thinking", "reasoning", "thought"];
+
 /// Writes a text of the message at an index (`None`: of a tool's definition).
 pub(super) type Writer<'a> = dyn Fn(&str, Option<usize>) -> String + 'a;
 
@@ -43,15 +69,15 @@ const SCHEMA_KEYS: &[&str] = &[
 const SCHEMA_TYPES: &[&str] =
     &["array", "boolean", "integer", "null", "number", "object", "string"];
 
-/// The `messages` of a template. `typed` puts content as a list of parts.
+/// The `messages` of a template.
 pub(super) fn messages(
     messages: &[Message],
-    typed: bool,
+    form: Form,
     write: &Writer,
 ) -> Result<Vec<Value>, Error> {
     let mut out = Vec::new();
     for (index, message) in messages.iter().enumerate() {
-        push_message(&mut out, message, index, typed, write)?;
+        push_message(&mut out, message, index, form, write)?;
     }
     Ok(out)
 }
@@ -60,7 +86,7 @@ fn push_message(
     out: &mut Vec<Value>,
     message: &Message,
     index: usize,
-    typed: bool,
+    form: Form,
     write: &Writer,
 ) -> Result<(), Error> {
     let mut text = String::new();
@@ -72,10 +98,10 @@ fn push_message(
             Part::Text(part) => text.push_str(&part.text),
             Part::Reasoning(part) => reasoning.push_str(&part.text),
             Part::Media(media) => return Err(Error::Media(media.mime.clone())),
-            Part::ToolCall(call) => calls.push(tool_call(call, index, write)),
+            Part::ToolCall(call) => calls.push(tool_call(call, index, form, write)),
             Part::ToolResult(result) => out.push(json!({
                 "role": "tool",
-                "content": content(&result.content.text, index, typed, write),
+                "content": content(&result.content.text, index, form, write),
                 "tool_call_id": write(&result.id, Some(index)),
                 "name": write(&result.name, Some(index)),
             })),
@@ -86,9 +112,9 @@ fn push_message(
     }
     let mut fields = Map::new();
     fields.insert("role".to_owned(), json!(message.role.as_str()));
-    fields.insert("content".to_owned(), content(&text, index, typed, write));
+    fields.insert("content".to_owned(), content(&text, index, form, write));
     if !reasoning.is_empty() {
-        fields.insert("reasoning_content".to_owned(), json!(write(&reasoning, Some(index))));
+        fields.insert(form.reasoning.to_owned(), json!(write(&reasoning, Some(index))));
     }
     if !calls.is_empty() && message.role == Role::Assistant {
         fields.insert("tool_calls".to_owned(), Value::Array(calls));
@@ -97,14 +123,16 @@ fn push_message(
     Ok(())
 }
 
-fn content(text: &str, index: usize, typed: bool, write: &Writer) -> Value {
+fn content(text: &str, index: usize, form: Form, write: &Writer) -> Value {
     let text = write(text, Some(index));
-    if typed { json!([{ "type": "text", "text": text }]) } else { json!(text) }
+    if form.typed { json!([{ "type": "text", "text": text }]) } else { json!(text) }
 }
 
-fn tool_call(call: &ToolCall, index: usize, write: &Writer) -> Value {
+fn tool_call(call: &ToolCall, index: usize, form: Form, write: &Writer) -> Value {
     let arguments = match serde_json::from_str::<Value>(&call.arguments) {
-        Ok(value @ Value::Object(_)) => data(&value, &|text| write(text, Some(index))),
+        Ok(value @ Value::Object(_)) if !form.written => {
+            data(&value, &|text| write(text, Some(index)))
+        }
         _ => json!(write(&call.arguments, Some(index))),
     };
     json!({

@@ -15,12 +15,13 @@ mod python;
 pub use clock::Now;
 
 use crate::{Error, Tokenizer};
+use conversation::Form;
 use engine::Engine;
 use guard::{Marks, Mode, Names};
 use minijinja::value::Value;
 use serde_json::json;
 use std::sync::OnceLock;
-use wright_chat::{Message, Tool};
+use wright_chat::{Message, Part, Role, Tool, ToolCall};
 
 /// A chat template, parsed for one tokenizer.
 #[derive(Debug)]
@@ -29,8 +30,10 @@ pub struct Template {
     names: Names,
     /// What the template may print as `bos_token` and so on.
     special: serde_json::Map<String, serde_json::Value>,
-    /// Whether content must be a list of parts.
-    typed: bool,
+    /// What it looks for in a message.
+    form: Form,
+    /// Whether it wants the arguments of calls as text.
+    written: OnceLock<bool>,
     /// `None` if the template fails on the trial conversation.
     takes_system: OnceLock<Option<bool>>,
     takes_tools: OnceLock<Option<bool>>,
@@ -110,11 +113,12 @@ impl Template {
             engine: Engine::new(source)?,
             names: Names::new(tokenizer.controls().clone(), &texts),
             special,
-            typed: false,
+            form: Form::usual(source),
+            written: OnceLock::new(),
             takes_system: OnceLock::new(),
             takes_tools: OnceLock::new(),
         };
-        template.typed = template.wants_typed_content();
+        template.form.typed = template.wants_typed_content();
         Ok(template)
     }
 
@@ -147,7 +151,7 @@ impl Template {
     fn shows_system(&self) -> Option<bool> {
         *self.takes_system.get_or_init(|| {
             let conversation = [Message::system("wright-system"), Message::user("wright-user")];
-            self.shows(&conversation, &[], self.typed, "wright-system")
+            self.shows(&conversation, &[], self.form, "wright-system")
         })
     }
 
@@ -163,27 +167,55 @@ impl Template {
                 description: "A tool.".to_owned(),
                 parameters: json!({ "type": "object", "properties": {}, "required": [] }),
             };
-            self.shows(&[Message::user("wright-user")], &[tool], self.typed, "wright-tool")
+            self.shows(&[Message::user("wright-user")], &[tool], self.form, "wright-tool")
         })
     }
 
     /// Some templates read content only as a list of parts: those that lose or refuse a string.
     fn wants_typed_content(&self) -> bool {
         let conversation = [Message::user("wright-user")];
-        let shows = |typed, text| self.shows(&conversation, &[], typed, text) == Some(true);
+        let shows = |typed, text| {
+            let form = Form { typed, ..self.form };
+            self.shows(&conversation, &[], form, text) == Some(true)
+        };
         // A template that prints the list as it is shows the names of its fields.
         !shows(false, "wright-user") && shows(true, "wright-user") && !shows(true, "'type'")
     }
 
+    /// Some templates take the arguments of calls only as text: those that fail on an object.
+    fn wants_written_arguments(&self) -> bool {
+        *self.written.get_or_init(|| {
+            let call = ToolCall {
+                id: "abcdefghi".to_owned(),
+                name: "wright-tool".to_owned(),
+                arguments: r#"{"wright-key": "wright-value"}"#.to_owned(),
+            };
+            let said = Message { role: Role::Assistant, parts: vec![Part::ToolCall(call)] };
+            let conversation = [Message::user("wright-user"), said];
+            let shows = |written| {
+                let form = Form { written, ..self.form };
+                self.shows(&conversation, &[], form, "wright-value") == Some(true)
+            };
+            !shows(false) && shows(true)
+        })
+    }
+
+    /// What `messages` are written in.
+    fn form_for(&self, messages: &[Message]) -> Form {
+        let is_call = |part: &Part| matches!(part, Part::ToolCall(_));
+        let calls = messages.iter().any(|message| message.parts.iter().any(is_call));
+        Form { written: calls && self.wants_written_arguments(), ..self.form }
+    }
+
     /// Whether `text` shows in a trial; `None` if the template fails on it.
-    fn shows(&self, messages: &[Message], tools: &[Tool], typed: bool, text: &str) -> Option<bool> {
+    fn shows(&self, messages: &[Message], tools: &[Tool], form: Form, text: &str) -> Option<bool> {
         let options = RenderOptions {
             add_generation_prompt: true,
             now: Some(Now { unix_s: 0, utc_offset_s: 0 }),
             ..RenderOptions::default()
         };
         let plain = |text: &str, _| text.to_owned();
-        let rendered = self.run(messages, tools, &options, typed, &plain).ok()?;
+        let rendered = self.run(messages, tools, &options, form, &plain).ok()?;
         Some(rendered.contains(text))
     }
 
@@ -202,13 +234,14 @@ impl Template {
         options: &RenderOptions,
     ) -> Result<Rendered, Error> {
         let plain = |text: &str, _| text.to_owned();
-        let plain_text = self.context(messages, tools, options, self.typed, &plain)?.to_string();
+        let form = self.form_for(messages);
+        let plain_text = self.context(messages, tools, options, form, &plain)?.to_string();
         let free = guard::free_noncharacters(&[&plain_text, &self.engine.source]);
         let (&marker, free) = free.split_first().ok_or(Error::NoMarker)?;
         let write = |mode| move |text: &str, _: Option<usize>| self.names.write(text, mode, marker);
-        let guarded = self.run(messages, tools, options, self.typed, &write(Mode::Guarded))?;
-        let severed = self.run(messages, tools, options, self.typed, &write(Mode::Severed))?;
-        let is_system = |message: &Message| message.role == wright_chat::Role::System;
+        let guarded = self.run(messages, tools, options, form, &write(Mode::Guarded))?;
+        let severed = self.run(messages, tools, options, form, &write(Mode::Severed))?;
+        let is_system = |message: &Message| message.role == Role::System;
         if messages.iter().any(is_system) && self.shows_system() == Some(false) {
             return Err(Error::NoSystemRole);
         }
@@ -239,7 +272,7 @@ impl Template {
             Some(index) => marks.write(text, index),
             None => text.to_owned(),
         };
-        let marked = self.run(messages, tools, options, self.typed, &write)?;
+        let marked = self.run(messages, tools, options, self.form_for(messages), &write)?;
         match marks.read(&marked) {
             Some((text, spans)) if text == rendered.text() => Ok(spans),
             _ => Err(Error::NoSpans),
@@ -251,7 +284,7 @@ impl Template {
         messages: &[Message],
         tools: &[Tool],
         options: &RenderOptions,
-        typed: bool,
+        form: Form,
         write: &conversation::Writer,
     ) -> Result<serde_json::Value, Error> {
         let mut context = self.special.clone();
@@ -261,7 +294,7 @@ impl Template {
             conversation::tools(tools, write)
         };
         context
-            .insert("messages".to_owned(), conversation::messages(messages, typed, write)?.into());
+            .insert("messages".to_owned(), conversation::messages(messages, form, write)?.into());
         context.insert("tools".to_owned(), tools);
         context.insert("documents".to_owned(), serde_json::Value::Null);
         context.insert("add_generation_prompt".to_owned(), json!(options.add_generation_prompt));
@@ -274,10 +307,10 @@ impl Template {
         messages: &[Message],
         tools: &[Tool],
         options: &RenderOptions,
-        typed: bool,
+        form: Form,
         write: &conversation::Writer,
     ) -> Result<String, Error> {
-        let context = self.context(messages, tools, options, typed, write)?;
+        let context = self.context(messages, tools, options, form, write)?;
         let n_bytes = size(&context);
         self.engine.run(value(&context), options.now, n_bytes)
     }
