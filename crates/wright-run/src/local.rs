@@ -4,7 +4,7 @@ use crate::context::{self, Fitted};
 use crate::engine::{self, Engine, Goal, Job, Step};
 use crate::fill::Fill;
 use crate::load::{Clock, LoadError, LoadOptions};
-use crate::stream::{Answer, Sections, State, forms};
+use crate::stream::{self, Answer, Sections, State};
 use crate::{Sampler, Sampling, vocabulary};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -128,7 +128,7 @@ impl Local {
         let fitted = context::fit(messages, self.n_ctx, room, |messages| {
             let rendered = self.render(template, messages, tools)?;
             let ids = self.tokenizer.encode_rendered(&rendered);
-            let sections = sections(template, &rendered, !tools.is_empty());
+            let sections = Sections::new(template.source(), &rendered.text(), tools);
             Ok((ids, sections))
         })?;
         let Fitted { ids, with: sections, n_dropped } = fitted;
@@ -317,8 +317,9 @@ impl wright_chat::Model for Local {
         let begin = self.seconds();
         let Ready { ids, sections, n_dropped } = self.ready(request)?;
         let mut usage = Usage { prompt_tokens: ids.len() as u32, ..Usage::default() };
-        let mut answer =
-            Answer::new(sections, &request.options.stop, format!("call_{}", ids.len()));
+        // With its index a call's id has nine letters and digits: Mistral's templates want that.
+        let prefix = format!("c{:06}", ids.len());
+        let mut answer = Answer::new(sections, &request.options.stop, prefix);
         let running = self.submit(request, ids)?;
         let mut finish = None;
         if n_dropped > 0 {
@@ -416,7 +417,7 @@ impl Local {
         }
         let bytes = self.tokenizer.token_bytes(id);
         // Some families make their section markers control tokens; others are no text.
-        if self.tokenizer.is_control(id) && !forms::is_marker(bytes) {
+        if self.tokenizer.is_control(id) && !answer.is_mark(bytes) {
             return None;
         }
         match answer.push(bytes, sink) {
@@ -462,20 +463,9 @@ fn end(
     Response { message, finish, usage, tokens }
 }
 
-/// Which sections the family writes.
-fn sections(template: &Template, rendered: &Rendered, calls: bool) -> Sections {
-    let text = rendered.text();
-    let reasoning = forms::reasoning(template.source());
-    Sections {
-        reasoning,
-        opens_in_reasoning: reasoning.is_some_and(|marks| text.trim_end().ends_with(marks.open)),
-        calls: if calls { forms::calls(template.source()) } else { None },
-    }
-}
-
 /// Whether the family writes calls in a form that [`crate::stream`] reads.
 fn calls_tools(template: &Template) -> bool {
-    template.takes_tools() && forms::calls(template.source()).is_some()
+    template.takes_tools() && stream::calls_of(template.source()).is_some()
 }
 
 /// A failure of the template, as callers see it.

@@ -8,14 +8,21 @@
 //! Stop strings are looked for in the text of the answer alone: not in the reasoning, and not in
 //! tool calls. This file knows no tokens and no model.
 
-pub(crate) mod forms;
+mod forms;
+mod literal;
+mod marks;
+mod nested;
 mod sections;
+mod shape;
 mod stop;
+mod typed;
 mod utf8;
 
+pub(crate) use forms::calls_of;
 pub(crate) use sections::Sections;
 
 use sections::{Section, Splitter};
+use shape::Call;
 use std::ops::ControlFlow;
 use stop::StopStrings;
 use utf8::Utf8;
@@ -45,7 +52,8 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// An answer without any text yet. Ids of tool calls are `{call_prefix}_{index}`.
+    /// An answer without any text yet. Calls have the ids that the model gives them, or
+    /// `{call_prefix}{index}`, the index in two digits.
     pub fn new(sections: Sections, stop: &[String], call_prefix: String) -> Self {
         Answer {
             utf8: Utf8::default(),
@@ -83,6 +91,11 @@ impl Answer {
         self.state
     }
 
+    /// Whether a control token of this text is a mark of the family's form of answers.
+    pub fn is_mark(&self, token: &[u8]) -> bool {
+        self.splitter.is_mark(token)
+    }
+
     /// What was said, and whether it has tool calls.
     pub fn into_message(self) -> (Message, bool) {
         (Message { role: Role::Assistant, parts: self.parts }, self.n_calls > 0)
@@ -102,10 +115,10 @@ impl Answer {
                     }
                 }
                 Section::Reasoning(text) => self.think(text, sink),
-                Section::Call { name, arguments } => {
+                Section::Call(call) => {
                     let held = self.stops.flush();
                     self.say(held, sink);
-                    self.call(name, arguments, sink);
+                    self.call(call, sink);
                 }
             }
         }
@@ -130,10 +143,15 @@ impl Answer {
         self.send(Event::Reasoning { text }, sink);
     }
 
-    fn call(&mut self, name: String, arguments: String, sink: &mut dyn Sink) {
+    fn call(&mut self, call: Call, sink: &mut dyn Sink) {
+        let Call { id, name, arguments } = call;
         let index = self.n_calls;
         self.n_calls += 1;
-        let id = format!("{}_{index}", self.call_prefix);
+        let is_free = |id: &String| {
+            let is_it = |part: &Part| matches!(part, Part::ToolCall(call) if call.id == *id);
+            !self.parts.iter().any(is_it)
+        };
+        let id = id.filter(is_free).unwrap_or_else(|| format!("{}{index:02}", self.call_prefix));
         let call = ToolCall { id: id.clone(), name: name.clone(), arguments: arguments.clone() };
         self.parts.push(Part::ToolCall(call));
         self.send(Event::ToolCall { index, id: Some(id), name: Some(name), arguments }, sink);

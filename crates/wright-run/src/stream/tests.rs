@@ -2,17 +2,18 @@
 
 use super::*;
 use crate::philox::uniform;
-use wright_chat::Collect;
+use serde_json::{Value, json};
+use wright_chat::{Collect, Tool};
 
 /// An answer cut into pieces of `cut(i)` bytes.
 fn run(
     bytes: &[u8],
-    sections: Sections,
+    sections: &Sections,
     stop: &[&str],
     mut cut: impl FnMut() -> usize,
 ) -> (Vec<Event>, Vec<Part>, State) {
     let stop: Vec<String> = stop.iter().map(|s| s.to_string()).collect();
-    let mut answer = Answer::new(sections, &stop, "call".into());
+    let mut answer = Answer::new(sections.clone(), &stop, "call".into());
     let mut sink = Collect::default();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -27,7 +28,7 @@ fn run(
 }
 
 /// Runs `bytes` whole, byte by byte and in random pieces; all must give the same parts.
-fn parts(bytes: &[u8], sections: Sections, stop: &[&str]) -> (Vec<Part>, State) {
+fn parts(bytes: &[u8], sections: &Sections, stop: &[&str]) -> (Vec<Part>, State) {
     let (_, whole, state) = run(bytes, sections, stop, || bytes.len());
     for seed in 0..30 {
         let mut n = 0;
@@ -48,7 +49,7 @@ fn parts(bytes: &[u8], sections: Sections, stop: &[&str]) -> (Vec<Part>, State) 
 }
 
 fn said(bytes: &[u8], stop: &[&str]) -> (String, State) {
-    let (parts, state) = parts(bytes, Sections::default(), stop);
+    let (parts, state) = parts(bytes, &Sections::default(), stop);
     (Message { role: Role::Assistant, parts }.plain_text(), state)
 }
 
@@ -80,7 +81,7 @@ fn characters_come_whole_and_broken_ones_are_replaced_as_the_standard_says() {
 
 #[test]
 fn no_event_ever_holds_half_a_character() {
-    let (events, ..) = run("né 世".as_bytes(), Sections::default(), &[], || 1);
+    let (events, ..) = run("né 世".as_bytes(), &Sections::default(), &[], || 1);
     let pieces: Vec<_> = events.iter().map(|e| format!("{e:?}")).collect();
     assert_eq!(events.len(), 4, "{pieces:?}");
 }
@@ -122,62 +123,75 @@ fn stop_strings_agree_with_a_plain_search() {
 
 #[test]
 fn text_that_cannot_become_a_stop_string_is_not_held_back() {
-    let (events, ..) = run(b"one two", Sections::default(), &["oxen"], || 1);
+    let (events, ..) = run(b"one two", &Sections::default(), &["oxen"], || 1);
     assert_eq!(events[0], Event::Text { text: "on".into() });
     assert_eq!(events.len(), 6); // on, e, a blank, t, w, and at the end the o
 }
 
+/// The sections of a family whose template is, or says, `words`.
+fn sections(words: &str) -> Sections {
+    Sections::new(words, "", &[tool("f", json!({})), tool("g", json!({}))])
+}
+
+fn tool(name: &str, properties: Value) -> Tool {
+    let parameters = json!({ "type": "object", "properties": properties });
+    Tool { name: name.into(), description: String::new(), parameters }
+}
+
 #[test]
 fn reasoning_is_told_apart_where_the_family_uses_it() {
-    let on = Sections { reasoning: super::forms::reasoning("<think>"), ..Sections::default() };
+    let on = || Sections::new("<think></think>", "", &[]);
     let bytes = b"\n<think>\nhm, 1 < 2 </th\n</think>\n\nYes: <think> is a tag.";
-    let want = vec![thought("hm, 1 < 2 </th\n"), text("Yes: <think> is a tag.")];
-    assert_eq!(parts(bytes, on, &[]), (want, State::Going));
+    let want = vec![thought("hm, 1 < 2 </th"), text("Yes: <think> is a tag.")];
+    assert_eq!(parts(bytes, &on(), &[]), (want, State::Going));
     let plain = b"<think>x</think>";
-    let (off, _) = parts(plain, Sections::default(), &[]);
+    let (off, _) = parts(plain, &Sections::default(), &[]);
     assert_eq!(off, vec![text("<think>x</think>")]);
-    assert_eq!(parts(b" <thin", on, &[]).0, vec![text(" <thin")]);
-    assert_eq!(parts(b"<think>unfinished </thi", on, &[]).0, vec![thought("unfinished </thi")]);
-    let open = Sections {
-        reasoning: super::forms::reasoning("<think>"),
-        opens_in_reasoning: true,
-        ..Sections::default()
-    };
-    assert_eq!(parts(b"so</think>A", open, &[]).0, vec![thought("so"), text("A")]);
+    assert_eq!(parts(b" <thin", &on(), &[]).0, vec![text(" <thin")]);
+    assert_eq!(
+        parts(b"<think>unfinished </thi\n", &on(), &[]).0,
+        vec![thought("unfinished </thi\n")]
+    );
+    let open = Sections::new("<think></think>", "user: hi\nbot: <think>\n", &[]);
+    assert_eq!(parts(b"so</think>A", &open, &[]).0, vec![thought("so"), text("A")]);
 }
 
 #[test]
 fn stop_strings_do_not_end_reasoning() {
-    let on = Sections { reasoning: super::forms::reasoning("<think>"), ..Sections::default() };
-    let got = parts(b"<think>a\nb</think>c\nd", on, &["\n"]);
+    let on = Sections::new("<think></think>", "", &[]);
+    let got = parts(b"<think>a\nb</think>c\nd", &on, &["\n"]);
     assert_eq!(got, (vec![thought("a\nb"), text("c")], State::Stopped));
 }
 
 fn call(index: u32, name: &str, arguments: &str) -> Part {
-    let id = format!("call_{index}");
+    let id = format!("call{index:02}");
     Part::ToolCall(ToolCall { id, name: name.into(), arguments: arguments.into() })
 }
 
 #[test]
 fn tool_calls_are_read_and_what_is_none_stays_text() {
-    let on = Sections { calls: super::forms::calls("<tool_call>"), ..Sections::default() };
+    let on = sections("<tool_call>");
     let bytes = br#"Let me see. <tool_call>
 {"name": "time", "arguments": {"zone": "UTC", "b": 1}}
 </tool_call>
 <tool_call>{"name": "now"}</tool_call>"#;
-    let want = vec![
-        text("Let me see. "),
-        call(0, "time", r#"{"zone":"UTC","b":1}"#),
-        call(1, "now", "{}"),
-    ];
-    assert_eq!(parts(bytes, on, &["zone"]), (want.clone(), State::Going));
+    let want =
+        vec![text("Let me see."), call(0, "time", r#"{"zone":"UTC","b":1}"#), call(1, "now", "{}")];
+    assert_eq!(parts(bytes, &on, &["zone"]), (want.clone(), State::Going));
     let unclosed = &bytes[..bytes.len() - "</tool_call>".len()];
-    assert_eq!(parts(unclosed, on, &[]).0, want);
-    for broken in ["<tool_call>{\"name\"</tool_call>!", "<tool_call>[1]</tool_call>", "<tool_c"] {
-        assert_eq!(parts(broken.as_bytes(), on, &[]).0, vec![text(broken)]);
+    assert_eq!(parts(unclosed, &on, &[]).0, want);
+    for broken in [
+        "<tool_call>{\"name\"</tool_call>!",
+        "a \n <tool_call>[1]</tool_call>\n\nb ",
+        "<tool_c",
+        " \n<tool_call>no_such_tool</tool_call> ",
+        "<tool_call><function=f><parameter=a>1</function></tool_call>",
+        "<tool_call></tool_call>",
+    ] {
+        assert_eq!(parts(broken.as_bytes(), &on, &[]).0, vec![text(broken)]);
     }
     let quoted = br#"<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>"#;
-    assert_eq!(parts(quoted, on, &[]).0, vec![call(0, "f", r#"{"a":1}"#)]);
+    assert_eq!(parts(quoted, &on, &[]).0, vec![call(0, "f", r#"{"a":1}"#)]);
 }
 
 #[test]
@@ -195,31 +209,10 @@ fn a_sink_that_has_enough_hears_no_more() {
     assert_eq!(answer.into_message().0.plain_text(), "abc");
 }
 
-#[test]
-fn calls_of_other_families_become_parts_wherever_tokens_end() {
-    let call = |parts: &[Part]| {
-        parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::ToolCall(call) => Some((call.name.clone(), call.arguments.clone())),
-                _ => None,
-            })
-            .collect::<Vec<_>>()
-    };
-    let mistral = Sections {
-        reasoning: super::forms::reasoning("[THINK]"),
-        calls: super::forms::calls("[TOOL_CALLS]"),
-        ..Sections::default()
-    };
-    let text = b"[THINK]look it up[/THINK]Now.[TOOL_CALLS]f[ARGS]{\"x\": 1}";
-    let (got, _) = parts(text, mistral, &[]);
-    assert!(matches!(&got[0], Part::Reasoning(thought) if thought.text == "look it up"), "{got:?}");
-    assert!(matches!(&got[1], Part::Text(said) if said.text == "Now."), "{got:?}");
-    assert_eq!(call(&got), [("f".to_owned(), "{\"x\":1}".to_owned())]);
-    let asked = r#"{"name": function name, "parameters": dictionary}"#;
-    let llama = Sections { calls: super::forms::calls(asked), ..Sections::default() };
-    let (got, _) = parts(b" {\"name\": \"f\", \"parameters\": {}}", llama, &[]);
-    assert_eq!(call(&got), [("f".to_owned(), "{}".to_owned())]);
-    let (got, _) = parts(b"{\"a\": 1} is JSON", llama, &[]);
-    assert!(matches!(&got[..], [Part::Text(said)] if said.text == "{\"a\": 1} is JSON"), "{got:?}");
+/// The value that a call's arguments write.
+fn value(arguments: &str) -> Value {
+    serde_json::from_str(arguments).unwrap()
 }
+
+mod families;
+mod roundtrip;
