@@ -32,13 +32,16 @@ pub fn spec(metadata: &Metadata) -> Result<Spec<'_>, LoadError> {
     let tokens = metadata
         .strings("tokenizer.ggml.tokens")
         .ok_or_else(|| LoadError::Missing("tokenizer.ggml.tokens".into()))?;
-    let algorithm = Algorithm::from_name(algorithm)?;
+    let pre = metadata.str("tokenizer.ggml.pre").unwrap_or_default();
+    // This one is named as a whole.
+    let pre = if algorithm == "whitespace" { algorithm } else { pre };
+    let algorithm = Algorithm::named(algorithm, pre)?;
     // BERT names the tokens around a text otherwise, and GGUF spells one so.
     let is_words = algorithm == Algorithm::WordPiece;
     let id = |name: &str| metadata.u32(&format!("tokenizer.ggml.{name}_token_id"));
     let flag = |name: &str| metadata.bool(&format!("tokenizer.ggml.{name}"));
     Ok(Spec {
-        pre: metadata.str("tokenizer.ggml.pre").unwrap_or_default(),
+        pre,
         tokens: tokens.collect(),
         scores: metadata.f32s("tokenizer.ggml.scores").unwrap_or_default(),
         kinds: kinds(metadata)?,

@@ -1,13 +1,15 @@
 //! BPE: words of known symbols, merged by the rank of their pairs.
 //!
 //! Two forms. Byte-level: every byte is a symbol, words come from a pre-tokenizer. Character-level
-//! (Gemma 4): every character is a symbol, a space is written `▁` in the file, lines are the words,
-//! and what the vocabulary lacks falls back to byte tokens.
+//! (Gemma 4): every character is a symbol, a space is written `▁` in the file, lines are the words
+//! (or what stands between white space), and what the vocabulary lacks falls back to byte tokens.
 
 use crate::merge::{Merge, Merger, NO_ID, Symbol};
 use crate::pretokenizer::Pretokenizer;
+use crate::spec::{SARVAM, WHITESPACE};
 use crate::vocabulary::{Vocabulary, mix};
 use crate::{Algorithm, Spec, byte_level};
+use std::borrow::Cow;
 
 /// Merges by pair, and the ids of single bytes.
 #[derive(Debug)]
@@ -24,15 +26,30 @@ pub(crate) struct Bpe {
 enum Words {
     /// Byte symbols within the words of a rule.
     Rule(Pretokenizer),
-    /// Character symbols within lines.
-    Lines,
+    /// Character symbols within lines and runs of newlines.
+    Lines {
+        /// Such a run is one token if there is one: the merges do not say so.
+        whole_newlines: bool,
+    },
+    /// Character symbols between white space, which is dropped.
+    Segments { lowercase: bool },
+}
+
+impl Words {
+    /// Those of a vocabulary of characters.
+    fn of_characters(spec: &Spec) -> Self {
+        match spec.pre {
+            WHITESPACE => Words::Segments { lowercase: spec.lowercase.unwrap_or(false) },
+            pre => Words::Lines { whole_newlines: pre != SARVAM },
+        }
+    }
 }
 
 impl Bpe {
     /// Reads the merges. Those whose parts or result are no text tokens can never apply and are
     /// left out.
     ///
-    /// `byte_tokens` are the `<0xHH>` tokens; without a rule in `words`, lines are the words.
+    /// `byte_tokens` are the `<0xHH>` tokens; without a rule in `words`, symbols are characters.
     pub fn new(
         spec: &Spec,
         vocabulary: &Vocabulary,
@@ -62,13 +79,8 @@ impl Bpe {
                 bytes[usize::from(byte)] = vocabulary.find(&[byte]).unwrap_or(NO_ID);
             }
         }
-        let words = words.map_or(Words::Lines, Words::Rule);
+        let words = words.map_or_else(|| Words::of_characters(spec), Words::Rule);
         Bpe { ranks, bytes, words, unk: spec.unk }
-    }
-
-    /// Whether characters are the symbols, not bytes.
-    pub fn by_characters(&self) -> bool {
-        matches!(self.words, Words::Lines)
     }
 
     /// Appends the tokens of `text`, in which no special token is looked for.
@@ -88,13 +100,26 @@ impl Bpe {
                 });
                 merger.steps += steps + merges;
             }
-            Words::Lines => {
-                let mut rest = text;
+            Words::Lines { whole_newlines } => {
+                let text = spaced(text, false);
+                let mut rest = &text[..];
                 while let Some(first) = rest.chars().next() {
                     let inside = |c: char| (c == '\n') == (first == '\n');
                     let end = rest.find(|c| !inside(c)).unwrap_or(rest.len());
-                    self.char_word(vocabulary, &rest[..end], merger, out);
+                    let whole = first == '\n' && *whole_newlines;
+                    self.char_word(vocabulary, &rest[..end], whole, merger, out);
                     rest = &rest[end..];
+                }
+            }
+            Words::Segments { lowercase } => {
+                for segment in text.split_whitespace() {
+                    let segment = spaced(segment, false);
+                    let segment = match lowercase {
+                        // Letter by letter, as the reference does.
+                        true => segment.chars().flat_map(char::to_lowercase).collect(),
+                        false => segment,
+                    };
+                    self.char_word(vocabulary, &segment, false, merger, out);
                 }
             }
         }
@@ -131,13 +156,11 @@ impl Bpe {
         &self,
         vocabulary: &Vocabulary,
         word: &str,
+        whole: bool,
         merger: &mut Merger,
         out: &mut Vec<u32>,
     ) {
-        // A run of newlines is one token if there is one: the merges do not say so.
-        if word.starts_with('\n')
-            && let Some(id) = vocabulary.find(word.as_bytes())
-        {
+        if whole && let Some(id) = vocabulary.find(word.as_bytes()) {
             out.push(id);
             return;
         }
@@ -178,6 +201,16 @@ fn write_pair(merge: &[u8], byte_level: bool, out: &mut Vec<u8>) -> Option<usize
     let decoded = byte_level::decode(left, out);
     let mid = out.len();
     (decoded && byte_level::decode(right, out)).then_some(mid)
+}
+
+/// `text` with a space for each `▁`, which the vocabulary cannot tell apart, and maybe one before.
+pub(crate) fn spaced(text: &str, prefix: bool) -> Cow<'_, str> {
+    match (prefix, text.contains('▁')) {
+        (false, false) => Cow::Borrowed(text),
+        (true, false) => Cow::Owned(format!(" {text}")),
+        (false, true) => Cow::Owned(text.replace('▁', " ")),
+        (true, true) => Cow::Owned(format!(" {}", text.replace('▁', " "))),
+    }
 }
 
 /// Appends `text` with a space for each `▁`.

@@ -29,13 +29,17 @@ struct Rule {
 enum Stage {
     /// At the matches of an expression.
     Split(&'static str),
+    /// At the matches of an expression, the first; those of white space within a line in halves of
+    /// 512, 256 and so on to 1, which the second says. As it stands that one would look ahead over
+    /// all the white space that is left at every match.
+    Halving(&'static str, &'static str),
     /// At white space that ends the piece (`\s+$`, which would be quadratic as an expression).
     TrailingSpace,
     /// Digits in threes, counted from the right.
     ByThrees(Threes),
 }
 
-use Stage::{ByThrees, Split, TrailingSpace};
+use Stage::{ByThrees, Halving, Split, TrailingSpace};
 
 const fn rule(names: &'static [&'static str], stages: &'static [Stage]) -> Rule {
     Rule { names, stages, ignore_merges: false, add_bos: false, joins_words: false }
@@ -57,10 +61,10 @@ impl Rule {
 
 const GPT2: Stage =
     Split(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+");
-const LLAMA3: Stage = Split(
+const LLAMA3: Stage = Split(LLAMA3_TEXT);
+const LLAMA3_TEXT: &str =
     // tidy: wide: the expression as it is published
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-);
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: Stage = Split(
     // tidy: wide: the expression as it is published
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -148,6 +152,14 @@ const RULES: &[Rule] = &[
     .ignoring_merges()
     .adding_bos(),
     rule(&["dbrx", "smaug-bpe", "chatglm-bpe"], &[LLAMA3]),
+    rule(
+        &["jais-2"],
+        &[Halving(
+            LLAMA3_TEXT,
+            // tidy: wide: the expression as it is published
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}",
+        )],
+    ),
     rule(&["glm4", "glm5"], &[LLAMA3]).ignoring_merges(),
     rule(
         &[
@@ -289,6 +301,7 @@ pub(crate) struct Pretokenizer {
 #[derive(Debug)]
 enum Cut {
     At(Pattern),
+    Halving(Pattern),
     TrailingSpace,
     ByThrees(Threes),
 }
@@ -305,6 +318,7 @@ impl Pretokenizer {
             .ok_or_else(|| Error::UnknownPretokenizer(name.to_owned()))?;
         let stages = rule.stages.iter().map(|stage| match stage {
             Split(expression) => Cut::At(Pattern::new(expression)),
+            Halving(expression, _) => Cut::Halving(Pattern::new(expression)),
             TrailingSpace => Cut::TrailingSpace,
             ByThrees(threes) => Cut::ByThrees(*threes),
         });
@@ -341,14 +355,19 @@ fn cut<'t>(stages: &[Cut], text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 
             threes.cut(text, &mut |piece| steps += cut(rest, piece, each));
             steps
         }
-        Cut::At(pattern) => {
+        Cut::At(pattern) | Cut::Halving(pattern) => {
+            let halves = matches!(stage, Cut::Halving(_));
             let mut matcher = Matcher::new(text);
             let (mut at, mut gap, mut steps) = (0, 0, 0);
             while at < text.len() {
                 match matcher.match_at(pattern, at) {
                     Some(end) => {
                         steps += cut(rest, &text[gap..at], each);
-                        steps += cut(rest, &text[at..end], each);
+                        let mut part = |part| steps += cut(rest, part, each);
+                        match halves {
+                            true => halve(&text[at..end], &mut part),
+                            false => part(&text[at..end]),
+                        }
                         (at, gap) = (end, end);
                     }
                     None => at += text[at..].chars().next().map_or(1, char::len_utf8),
@@ -357,6 +376,25 @@ fn cut<'t>(stages: &[Cut], text: &'t str, each: &mut dyn FnMut(&'t str)) -> u64 
             steps + cut(rest, &text[gap..], each) + matcher.steps
         }
     }
+}
+
+/// White space within a line in parts of 512 characters, then the halves of that; all else whole.
+fn halve<'t>(found: &'t str, each: &mut dyn FnMut(&'t str)) {
+    let is_space = |c: char| c.is_whitespace() && !['\r', '\n'].contains(&c);
+    let mut n_left = if found.chars().all(is_space) { found.chars().count() } else { 0 };
+    let mut rest = found;
+    let mut len = 512;
+    while n_left > 1 && n_left != len {
+        if n_left < len {
+            len /= 2;
+            continue;
+        }
+        let end = rest.char_indices().nth(len).map_or(rest.len(), |(end, _)| end);
+        each(&rest[..end]);
+        rest = &rest[end..];
+        n_left -= len;
+    }
+    each(rest);
 }
 
 /// How `tokenizer.json` writes white space at the end of a piece.
@@ -369,7 +407,7 @@ pub(crate) fn name_of(patterns: &[&str], ignore_merges: bool) -> Option<&'static
     let is = |stage: &Stage, pattern: &str| match (stage, pattern) {
         (Split(own), "GPT2") => matches!(&GPT2, Split(gpt2) if own == gpt2),
         (Split(own), "DIGIT") => matches!(&DIGIT, Split(digit) if own == digit),
-        (Split(own), pattern) => *own == pattern,
+        (Split(own) | Halving(_, own), pattern) => *own == pattern,
         (TrailingSpace, pattern) => pattern == TRAILING_SPACE,
         (ByThrees(threes), pattern) => pattern == threes.expression(),
     };
@@ -393,7 +431,7 @@ pub(crate) fn json(name: &str) -> Option<Value> {
             Split(own) if matches!(&DIGIT, Split(digit) if own == digit) => {
                 json!({ "type": "Digits", "individual_digits": true })
             }
-            Split(pattern) => split(pattern),
+            Split(pattern) | Halving(_, pattern) => split(pattern),
             TrailingSpace => split(TRAILING_SPACE),
             ByThrees(threes) => split(threes.expression()),
         });

@@ -11,7 +11,8 @@ use crate::Error;
 pub enum Algorithm {
     /// Byte-level BPE: text is cut to words by a pre-tokenizer, bytes are merged by rank (`gpt2`).
     ByteBpe,
-    /// BPE over characters with `▁` for a space and byte fallback, no words (`gemma4`).
+    /// BPE over characters with `▁` for a space and byte fallback, no words (`gemma4`, and
+    /// `gpt2` where the pre-tokenizer says so).
     CharBpe,
     /// Unigram: the likeliest cut into pieces (`t5`).
     Unigram,
@@ -22,14 +23,15 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm that `tokenizer.ggml.model` names.
+    /// The algorithm that `tokenizer.ggml.model` and `tokenizer.ggml.pre` name.
     ///
     /// # Errors
     /// [`Error::UnknownAlgorithm`] for a name that is not built.
-    pub fn from_name(name: &str) -> Result<Self, Error> {
+    pub fn named(name: &str, pre: &str) -> Result<Self, Error> {
         match name {
+            "gpt2" if CHARACTERS.contains(&pre) => Ok(Algorithm::CharBpe),
             "gpt2" => Ok(Algorithm::ByteBpe),
-            "gemma4" => Ok(Algorithm::CharBpe),
+            "gemma4" | WHITESPACE => Ok(Algorithm::CharBpe),
             "llama" => Ok(Algorithm::Spm),
             "t5" => Ok(Algorithm::Unigram),
             "bert" => Ok(Algorithm::WordPiece),
@@ -37,6 +39,13 @@ impl Algorithm {
         }
     }
 }
+
+/// Names of a pre-tokenizer that leave a text's characters to the merges.
+pub(crate) const CHARACTERS: &[&str] = &["gemma4", "granite-embed-multi-311m", SARVAM, WHITESPACE];
+/// Sarvam's: as Gemma 4's, but a run of newlines is merged like all else.
+pub(crate) const SARVAM: &str = "sarvam-moe";
+/// That of jina-embeddings-v2-base-zh: white space parts words and is dropped.
+pub(crate) const WHITESPACE: &str = "whitespace";
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

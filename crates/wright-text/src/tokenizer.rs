@@ -5,9 +5,10 @@
 //! that the program itself wrote, and from [`Tokenizer::encode_rendered`], for what a chat template
 //! made of a conversation.
 
-use crate::bpe::{Bpe, unescape_spaces};
+use crate::bpe::{Bpe, spaced, unescape_spaces};
 use crate::merge::{Merger, NO_ID};
 use crate::pretokenizer::Pretokenizer;
+use crate::spec::{SARVAM, WHITESPACE};
 use crate::special::{self, Finder};
 use crate::spm::Spm;
 use crate::unigram::Unigram;
@@ -102,7 +103,7 @@ impl Tokenizer {
             ends: ends(spec, &kinds, eos),
             strips: strips(spec, &kinds),
             ids: Ids { bos, eos, eot: spec.eot, unk: spec.unk, pad: spec.pad },
-            add_bos: bos.is_some() && (spec.algorithm == Algorithm::CharBpe || add_bos),
+            add_bos: bos.is_some() && (always_begins(spec) || add_bos),
             add_eos: eos.is_some() && spec.add_eos.unwrap_or(usual.add_eos),
             add_space_prefix: usual.spaces && spec.add_space_prefix.unwrap_or(true),
             engine,
@@ -342,8 +343,7 @@ impl<'a> Encoder<'a> {
         self.fresh = false;
         match &t.engine {
             Engine::Bpe(bpe) => {
-                let text = if bpe.by_characters() { spaced(text, false) } else { text.into() };
-                bpe.encode(&t.vocabulary, &text, &mut self.merger, &mut self.ids);
+                bpe.encode(&t.vocabulary, text, &mut self.merger, &mut self.ids);
             }
             Engine::Spm(spm) => {
                 let text = spaced(text, prefixed);
@@ -355,16 +355,6 @@ impl<'a> Encoder<'a> {
             Engine::WordPiece(words) => words.encode(&t.vocabulary, text, &mut self.ids),
         }
         prefixed
-    }
-}
-
-/// `text` with a space for each `▁`, which the vocabulary cannot tell apart, and maybe one before.
-fn spaced(text: &str, prefix: bool) -> Cow<'_, str> {
-    match (prefix, text.contains('▁')) {
-        (false, false) => Cow::Borrowed(text),
-        (true, false) => Cow::Owned(format!(" {text}")),
-        (false, true) => Cow::Owned(text.replace('▁', " ")),
-        (true, true) => Cow::Owned(format!(" {}", text.replace('▁', " "))),
     }
 }
 
@@ -393,6 +383,11 @@ impl Usual {
             }
         }
     }
+}
+
+/// Gemma 4's texts begin with the beginning-of-text token, whatever its files say.
+fn always_begins(spec: &Spec) -> bool {
+    spec.algorithm == Algorithm::CharBpe && ![SARVAM, WHITESPACE].contains(&spec.pre)
 }
 
 fn word_piece(spec: &Spec) -> WordPiece {

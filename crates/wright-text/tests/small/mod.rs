@@ -76,7 +76,7 @@ impl Random {
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         for _ in 0..self.below(24) {
-            match self.below(14) {
+            match self.below(16) {
                 0 => line.push_str(self.pick(&["the", "Hello", "WORLD", "naïve", "don't", "I'LL"])),
                 1 => line.push_str(self.pick(&["'s", "'S", "'ll", "'", "''t", "’s", "'ſ"])),
                 2 => line.push_str(self.pick(&["  ", " ", "\t", "\u{a0}", "\u{2003}", "\u{3000}"])),
@@ -90,6 +90,11 @@ impl Random {
                 8 => line.push(char::from(self.below(128) as u8)),
                 9 | 10 => line.push(self.char_below(0x3000)),
                 11 => line.push(self.char_below(0x11_0000)),
+                12 => {
+                    let blank = self.pick(&[" ", " ", "\t", "\u{a0}"]);
+                    line.push_str(&blank.repeat(self.below(40)));
+                }
+                13 => line.push_str(self.pick(&["<sentinel:12>", "IMGIMGABZ", "IMGIMGZ"])),
                 _ => line.push(' '),
             }
         }
