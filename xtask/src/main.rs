@@ -26,8 +26,8 @@ const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   tidy          check the house rules: crate edges, lengths, names, absences
-  parity        compare results with llama.cpp and tokenizers (or only: tokens, fuzz,
-                perplexity, divergence, exports)
+  parity        compare results with llama.cpp, Jinja2 and tokenizers (or only: tokens,
+                templates, fuzz, perplexity, divergence, exports)
   bench-peers   compare speed with llama.cpp (--pairs N, --threads N, --write; or only: models,
                 formats, depth, batch, start)
   fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N; or

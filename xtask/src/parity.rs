@@ -1,6 +1,6 @@
 //! `cargo xtask parity`: is Wright right? Its peers say.
 //!
-//! Each check compares Wright with llama.cpp (or with the `tokenizers` crate) on the same model
+//! Each check compares Wright with llama.cpp (or with the `tokenizers` crate, or Jinja2) on the same
 //! files and the same text, and has a bound that was set beforehand. The table at the end names
 //! all that was compared; one failure makes the whole fail. Nothing here measures speed.
 
@@ -10,6 +10,7 @@ mod exports;
 mod fuzz;
 mod llama;
 mod perplexity;
+mod templates;
 mod tokens;
 
 pub use perplexity::llama_perplexity;
@@ -53,6 +54,7 @@ type Comparison = fn(&Setting) -> Result<Vec<Check>, Failure>;
 
 const COMPARISONS: &[(&str, Comparison)] = &[
     ("tokens", tokens::compare),
+    ("templates", templates::compare),
     ("fuzz", fuzz::compare),
     ("perplexity", perplexity::compare),
     ("divergence", divergence::compare),
