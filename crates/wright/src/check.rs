@@ -4,6 +4,7 @@
 //! quick measurement of what this machine does a second.
 
 use crate::context::Context;
+use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{load, terminal, units};
@@ -25,7 +26,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
     let memory = model.memory(n_ctx as usize, 1, PROMPT as usize, KvType::default());
     // Formats tighter than nibbles are spread to these when they are made ready.
     let needed = memory.total() - memory.weights + ready_bytes(&model);
-    let has = memory_of_machine();
+    let has = machine::available_memory();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let started = Instant::now();
     let speed = Speed::measure(threads, &|| started.elapsed().as_secs_f64());
@@ -116,12 +117,4 @@ fn ready_bytes(model: &Model) -> u64 {
         if format.dtype.is_coded() { format.n_bytes.max(nibbles) } else { format.n_bytes }
     };
     model.formats().into_iter().map(of).sum()
-}
-
-/// Memory that programs can have without harm, where the system tells (Linux).
-fn memory_of_machine() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kb: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kb * 1024)
 }

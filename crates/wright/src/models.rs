@@ -1,5 +1,6 @@
 //! `wright models`: what is here, what can be fetched, what answers when none is named.
 
+mod catalogue;
 mod disk_use;
 
 pub use disk_use::unfinished_bytes;
@@ -30,6 +31,9 @@ pub struct Args {
 enum Action {
     /// Models that are here (also in other programs' folders) or can be fetched
     List,
+    /// Models that can be fetched by name: size, memory, licence
+    #[command(alias = "catalog")]
+    Catalogue,
     /// All that is known of one
     Show {
         #[arg(value_name = "NAME")]
@@ -71,6 +75,7 @@ enum Action {
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     match &args.action {
         None | Some(Action::List) => list(context, args.json),
+        Some(Action::Catalogue) => catalogue::report(context, args.json),
         Some(Action::Show { name }) => show(context, name, args.json),
         Some(Action::Check { name }) => check::main(context, name, args.json),
         Some(Action::Remove { name: Some(name), .. }) => remove(context, name),
@@ -242,15 +247,20 @@ fn shown(context: &Context, located: &Located, path: Option<&Path>) -> String {
 
 fn of_entry(entry: &Entry) -> Vec<(&'static str, String)> {
     let sources: Vec<String> = entry.sources.iter().map(|source| source.describe()).collect();
+    let size = match entry.bytes {
+        0 => "unknown".to_owned(),
+        n => format!("{}; about {} of memory", units::bytes(n), units::bytes(entry.memory_bytes())),
+    };
     vec![
         ("name", entry.name.clone()),
         ("aliases", entry.aliases.join(", ")),
         ("model", entry.title.clone()),
         ("about", entry.about.clone()),
-        ("size", units::bytes(entry.bytes)),
+        ("size", size),
         ("licence", format!("{} ({})", entry.licence, entry.licence_note)),
         ("sha-256", entry.sha256.clone()),
         ("from", sources.join(", then ")),
+        ("seen in", entry.seen_in.clone()),
     ]
 }
 

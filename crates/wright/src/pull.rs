@@ -17,6 +17,8 @@ mod unpack;
 #[cfg(test)]
 mod server_tests;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::about::{self, About};
@@ -181,12 +183,13 @@ fn ensure_with(
         "fetching {}{size}, licence: {} ({})",
         entry.title, entry.licence, entry.licence_note
     ));
-    let mut failures = Vec::new();
+    let mut failures: Vec<(String, Failure)> = Vec::new();
     for source in &entry.sources {
-        let here = staging.partial_bytes();
-        staging.check_space((entry.bytes + source.download_bytes()).saturating_sub(here))?;
-        let made = fetch::fetch(entry, source, &staging, interrupt, means);
-        match made.and_then(|made| publish(entry, source, models, &staging, &made)) {
+        if let Some((last, failure)) = failures.last() {
+            let next = source.describe();
+            terminal::note(&format!("{last}: {}; trying {next}", failure.what));
+        }
+        match from_source(entry, source, models, &staging, interrupt, means) {
             Ok(()) => {
                 terminal::note(&format!("kept as {}", path.display()));
                 return Ok(path);
@@ -197,6 +200,32 @@ fn ensure_with(
         staging.empty()?;
     }
     Err(all_failed(entry, failures))
+}
+
+/// Fetches from one source and puts the file in place. Where earlier bytes were gone on from and
+/// the whole has another hash, they may have been another file's: it is tried again without them.
+fn from_source(
+    entry: &Entry,
+    source: &Source,
+    models: &Path,
+    staging: &Staging,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<(), Failure> {
+    let once = || {
+        let here = staging.partial_bytes();
+        staging.check_space((entry.bytes + source.download_bytes()).saturating_sub(here))?;
+        let made = fetch::fetch(entry, source, staging, interrupt, means)?;
+        publish(entry, source, models, staging, &made)
+    };
+    let went_on = staging.partial_bytes() > 0;
+    match once() {
+        Err(failure) if went_on && failure.exit == Exit::WrongHash => {
+            staging.forget_partial();
+            once()
+        }
+        done => done,
+    }
 }
 
 /// Gives a checked file its name, and remembers what it is.
@@ -223,12 +252,19 @@ fn publish(
     Ok(())
 }
 
-/// One failure out of all that were met; a wrong hash weighs most, being the worst sign.
+/// One failure out of all that were met, which names each source and what was wrong with it. A
+/// wrong hash gives the exit code and the hint, being the worst sign.
 fn all_failed(entry: &Entry, mut failures: Vec<(String, Failure)>) -> Failure {
     let worst = failures.iter().position(|(_, f)| f.exit == Exit::WrongHash).unwrap_or(0);
     if failures.is_empty() {
         return Failure::new(Exit::Download, format!("{} has no source", entry.title));
     }
+    let each: Vec<String> =
+        failures.iter().map(|(source, failure)| format!("{source}: {}", failure.what)).collect();
     let (source, failure) = failures.swap_remove(worst);
-    Failure { what: format!("{} from {source}: {}", entry.title, failure.what), ..failure }
+    let what = match each.len() {
+        1 => format!("{} from {source}: {}", entry.title, failure.what),
+        n => format!("none of the {n} sources has {}:\n  {}", entry.title, each.join("\n  ")),
+    };
+    Failure { what, ..failure }
 }

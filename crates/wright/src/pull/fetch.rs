@@ -44,21 +44,36 @@ pub fn fetch(
             let sha256 = unpack::join(&members, &path, entry, interrupt)?;
             checked(entry, path, sha256)
         }
-        Source::Http { files } => {
-            let mut parts = Vec::new();
-            for (index, file) in files.iter().enumerate() {
-                let label = match files.len() {
-                    1 => entry.name.clone(),
-                    n => format!("{} {}/{n}", entry.name, index + 1),
-                };
-                parts.push(part(file, index, &label, staging, interrupt, means)?);
-            }
-            match parts.as_slice() {
-                [only] => checked(entry, only.path.clone(), only.sha256.clone()),
-                _ => joined(entry, &parts, staging, interrupt),
-            }
+        Source::Hub { repository, revision, file } => {
+            let url = format!("{}/{repository}/resolve/{revision}/{file}", means.places.hub);
+            let file = HttpFile { url, bytes: None, sha256: None, is_hub: true };
+            over_http(entry, &[file], staging, interrupt, means)
         }
+        Source::Http { files } => over_http(entry, files, staging, interrupt, means),
     }
+}
+
+/// A file, or the parts of a split one, over HTTP.
+fn over_http(
+    entry: &Entry,
+    files: &[HttpFile],
+    staging: &Staging,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<Made, Failure> {
+    if let [only] = files {
+        // What is known of the whole is known of its only file.
+        let bytes = only.bytes.or(Some(entry.bytes).filter(|&bytes| bytes > 0));
+        let file = HttpFile { bytes, ..only.clone() };
+        let made = part(&file, 0, &entry.name, staging, interrupt, means)?;
+        return checked(entry, made.path, made.sha256);
+    }
+    let mut parts = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let label = format!("{} {}/{}", entry.name, index + 1, files.len());
+        parts.push(part(file, index, &label, staging, interrupt, means)?);
+    }
+    joined(entry, &parts, staging, interrupt)
 }
 
 /// One file, fetched, in its full length, with the right hash where one is known.

