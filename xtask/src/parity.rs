@@ -4,6 +4,7 @@
 //! files and the same text, and has a bound that was set beforehand. The table at the end names
 //! all that was compared; one failure makes the whole fail. Nothing here measures speed.
 
+mod convert;
 pub mod corpus;
 mod divergence;
 mod exports;
@@ -59,6 +60,7 @@ const COMPARISONS: &[(&str, Comparison)] = &[
     ("perplexity", perplexity::compare),
     ("divergence", divergence::compare),
     ("exports", exports::compare),
+    ("convert", convert::compare),
 ];
 
 /// Runs the comparisons that `args` name, or all.

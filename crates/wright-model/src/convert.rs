@@ -1,78 +1,47 @@
 //! A model in the layout of Hugging Face (config.json, safetensors) as GGUF.
 //!
-//! Names, metadata and the few changes of values are those of llama.cpp's converter: rows of
-//! llama's queries and keys are interleaved (pairs that turn together become neighbours), gemma's
-//! norms are stored plus one. Families are rows of a table. A tensor that has no place in the
-//! family is an error: a model without it would be another one. What the vocabulary is, the caller
-//! adds to the plan.
+//! Names, metadata and changes of values are those of llama.cpp's converter: rows of llama's
+//! queries and keys are interleaved (pairs that turn together become neighbours), gemma's norms are
+//! stored plus one, experts are stacked, fused projections parted. Families are rows of a table.
+//! A tensor that has no place in the family is an error: a model without it would be another one.
+//! What the vocabulary is, the caller adds to the plan.
 
+mod changes;
+mod families;
 mod names;
+mod numbers;
+mod scaling;
 
 use crate::Error;
 use crate::gguf_writer::{Field, Plan, Planned};
 use crate::requantize::RewriteError;
 use crate::safetensors::{Safetensors, Tensor};
-use names::place;
+use changes::{Change, Map, Rows};
+use families::{FAMILIES, Family};
+use names::{Place, place};
+use numbers::Numbers;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Range;
 use wright_kernels::{DType, Isa, quantize};
 
-/// Values that are converted at a time.
+/// Values that are converted at a time, but for a matrix that is transposed, which goes whole.
 const PIECE_VALUES: usize = 1 << 20;
+/// Pieces that one tensor is stacked of: more experts, or heads, than any model has.
+const PIECES_MAX: usize = 4096;
 
-/// A family that can be converted.
-#[derive(Debug, Clone, Copy)]
-struct Family {
-    /// Of config.json, `architectures`.
-    architectures: &'static [&'static str],
-    arch: &'static str,
-    /// Rows of queries and keys are interleaved.
-    interleaves: bool,
-    /// Norms are stored less one.
-    norms_less_one: bool,
-    /// Norms stand after attention and MLP: `post_attention_layernorm` is not the MLP's own.
-    post_norms: bool,
-}
-
-const LLAMA: Family = Family {
-    architectures: &["LlamaForCausalLM", "MistralForCausalLM"],
-    arch: "llama",
-    interleaves: true,
-    norms_less_one: false,
-    post_norms: false,
-};
-const QWEN2: Family =
-    Family { architectures: &["Qwen2ForCausalLM"], arch: "qwen2", interleaves: false, ..LLAMA };
-const GEMMA: Family =
-    Family { architectures: &["GemmaForCausalLM"], arch: "gemma", norms_less_one: true, ..QWEN2 };
-
-const FAMILIES: &[Family] = &[
-    LLAMA,
-    QWEN2,
-    Family { architectures: &["Qwen3ForCausalLM"], arch: "qwen3", ..QWEN2 },
-    Family { architectures: &["SmolLM3ForCausalLM"], arch: "smollm3", ..LLAMA },
-    Family { architectures: &["Olmo2ForCausalLM"], arch: "olmo2", post_norms: true, ..QWEN2 },
-    GEMMA,
-    Family { architectures: &["Gemma2ForCausalLM"], arch: "gemma2", post_norms: true, ..GEMMA },
-    Family { architectures: &["Gemma3ForCausalLM"], arch: "gemma3", post_norms: true, ..GEMMA },
-];
-
-/// How a tensor's values are changed on their way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    None,
-    /// Rows of heads of this many, pairs made neighbours.
-    Interleave(usize),
-    PlusOne,
+/// Names of the architectures of config.json that can be converted, with GGUF's names for them.
+pub fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FAMILIES.iter().flat_map(|f| f.architectures.iter().map(|name| (*name, f.arch)))
 }
 
 /// A tensor of the file to be, and where it comes from.
 #[derive(Debug, Clone)]
 struct Move {
-    file: usize,
-    tensor: Tensor,
-    turn: Turn,
+    /// Pieces that are stacked, in order: the number of the file, and the tensor in it.
+    from: Vec<(usize, Tensor)>,
+    map: Map,
 }
 
 /// What converting a model does.
@@ -82,8 +51,8 @@ pub struct Conversion {
     /// Rows of the embedding: the vocabulary's size.
     pub n_vocab: usize,
     moves: Vec<Move>,
-    /// `rope_freqs.weight`, where a scaling of RoPE needs it; the last tensor of the plan.
-    rope_factors: Vec<f32>,
+    /// Factors of RoPE's frequencies, where a scaling needs them; the last tensors of the plan.
+    rope_factors: Vec<Vec<f32>>,
 }
 
 /// Plans the conversion of `files`, with matrices as `float` (F32, F16, BF16 or Q8_0); None takes
@@ -99,35 +68,29 @@ pub fn plan(
     float: Option<DType>,
 ) -> Result<Conversion, Error> {
     let family = family(config)?;
-    let numbers = Numbers { config, arch: family.arch };
-    let mut moves = moves(&family, &numbers, files)?;
-    moves.sort_by_cached_key(|(gguf, _)| names::order(gguf));
-    let embedding = moves.iter().find(|(gguf, _)| gguf == "token_embd.weight");
-    let (_, embedding) = embedding
+    let numbers = Numbers { config, family };
+    let mut moves = moves(&numbers, gathered(&numbers, files)?)?;
+    moves.sort_by_cached_key(|(gguf, ..)| names::order(gguf));
+    let embedding = moves.iter().find(|(gguf, ..)| gguf == "token_embd.weight");
+    let (_, _, embedding) = embedding
         .ok_or_else(|| Error::MissingTensor { name: "model.embed_tokens.weight".to_owned() })?;
-    let n_vocab = embedding.tensor.shape.first().copied().unwrap_or(0);
-    let float = float.or(embedding.tensor.dtype).unwrap_or(DType::F16);
+    let n_vocab = embedding.map.out_rows;
+    let float = float.or(embedding.from[0].1.dtype).unwrap_or(DType::F16);
     let mut plan = Plan::new();
     numbers.write(&mut plan, name, n_vocab)?;
     plan.set("general.file_type", &Field::U32(file_type(float)));
-    for (gguf, from) in &moves {
-        let dims: Vec<usize> = from.tensor.shape.iter().rev().copied().collect();
-        let fits = dims.first().is_some_and(|k| k.is_multiple_of(float.block_len()));
-        let dtype = match dims.len() {
-            0 | 1 => DType::F32,
-            _ if !fits => DType::F16,
-            _ => float,
-        };
-        plan.tensors.push(Planned { name: gguf.clone(), dims, dtype });
+    for (gguf, dims, _) in &moves {
+        let dtype = stored_as(gguf, dims, float);
+        plan.tensors.push(Planned { name: gguf.clone(), dims: dims.clone(), dtype });
     }
-    let rope_factors = numbers.rope_factors()?;
-    if !rope_factors.is_empty() {
-        let dims = vec![rope_factors.len()];
-        let name = "rope_freqs.weight".to_owned();
-        plan.tensors.push(Planned { name, dims, dtype: DType::F32 });
+    let mut rope_factors = Vec::new();
+    for (name, factors) in scaling::tensors(&numbers)? {
+        let dims = vec![factors.len()];
+        plan.tensors.push(Planned { name: name.to_owned(), dims, dtype: DType::F32 });
+        rope_factors.push(factors);
     }
     plan.data_bytes()?;
-    let moves = moves.into_iter().map(|(_, from)| from).collect();
+    let moves = moves.into_iter().map(|(_, _, from)| from).collect();
     Ok(Conversion { plan, n_vocab, moves, rope_factors })
 }
 
@@ -140,44 +103,58 @@ fn file_type(float: DType) -> u32 {
     }
 }
 
-fn family(config: &Value) -> Result<Family, Error> {
+/// Vectors, norms, routers and positions stay in F32.
+fn stored_as(gguf: &str, dims: &[usize], float: DType) -> DType {
+    const EXACT: &[&str] = &["_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight"];
+    let is_exact = dims.len() < 2
+        || !gguf.ends_with(".weight")
+        || EXACT.iter().any(|end| gguf.ends_with(end))
+        || ["position_embd.weight", "token_types.weight"].contains(&gguf);
+    let fits = dims.first().is_some_and(|k| k.is_multiple_of(float.block_len()));
+    match is_exact {
+        true => DType::F32,
+        false if fits => float,
+        false => DType::F16,
+    }
+}
+
+fn family(config: &Value) -> Result<&'static Family, Error> {
     let arch = config["architectures"][0].as_str().unwrap_or_default();
-    FAMILIES.iter().find(|f| f.architectures.contains(&arch)).copied().ok_or_else(|| {
-        let known = FAMILIES.iter().flat_map(|f| f.architectures).copied();
-        Error::Architecture {
-            arch: arch.chars().take(64).collect(),
-            known: known.collect::<Vec<_>>().join(", "),
-            closest: None,
-        }
+    FAMILIES.iter().find(|f| f.architectures.contains(&arch)).ok_or_else(|| Error::Architecture {
+        arch: arch.chars().take(64).collect(),
+        known: known().map(|(name, _)| name).collect::<Vec<_>>().join(", "),
+        closest: None,
     })
 }
 
-/// Every tensor that goes over, with its name in GGUF.
-fn moves(
-    family: &Family,
-    numbers: &Numbers<'_>,
-    files: &[Safetensors],
-) -> Result<Vec<(String, Move)>, Error> {
+/// A tensor of transformers, with all pieces of it where it is stacked here.
+type Gathered = (Place, BTreeMap<usize, (usize, Tensor)>);
+
+/// Every tensor that goes over, by GGUF's name of the part that it is.
+fn gathered(numbers: &Numbers<'_>, files: &[Safetensors]) -> Result<Vec<Gathered>, Error> {
+    let family = numbers.family;
     let is_tied = numbers.config["tie_word_embeddings"].as_bool().unwrap_or(false);
-    let head_dim = numbers.head_dim()?;
-    let mut all = Vec::new();
+    let n_layer = numbers.n_layer()?;
+    let mut all: BTreeMap<String, Gathered> = BTreeMap::new();
     let mut spare = Vec::new();
     for (file, parsed) in files.iter().enumerate() {
         for tensor in &parsed.tensors {
-            if names::is_computed(&tensor.name) || is_tied && tensor.name == "lm_head.weight" {
+            if names::is_left_out(&tensor.name) || is_tied && tensor.name == "lm_head.weight" {
                 continue;
             }
-            let Some(gguf) = place(&tensor.name, family.post_norms) else {
+            let Some(place) = place(&tensor.name, family) else {
                 spare.push(tensor.name.clone());
                 continue;
             };
-            let is_rotated = gguf.contains("attn_q.") || gguf.contains("attn_k.");
-            let turn = match () {
-                () if family.interleaves && is_rotated => Turn::Interleave(head_dim),
-                () if family.norms_less_one && gguf.ends_with("norm.weight") => Turn::PlusOne,
-                () => Turn::None,
-            };
-            all.push((gguf, Move { file, tensor: tensor.clone(), turn }));
+            // DeepSeek's layers that guess further tokens are not run.
+            if family.arch == "deepseek2" && place.layer.is_some_and(|layer| layer >= n_layer) {
+                continue;
+            }
+            let (name, piece) = (place.gguf(place.part), place.piece.unwrap_or(0));
+            let (_, pieces) = all.entry(name.clone()).or_insert_with(|| (place, BTreeMap::new()));
+            if piece >= PIECES_MAX || pieces.insert(piece, (file, tensor.clone())).is_some() {
+                return Err(Error::malformed(format!("tensor {}", tensor.name), "is there twice"));
+            }
         }
     }
     if !spare.is_empty() {
@@ -185,7 +162,74 @@ fn moves(
         let (arch, names) = (family.arch.to_owned(), spare.join(", "));
         return Err(Error::SpareTensors { arch, names });
     }
-    Ok(all)
+    Ok(all.into_values().collect())
+}
+
+/// What is written: GGUF's name, dimensions (fastest-varying first) and where values come from.
+fn moves(
+    numbers: &Numbers<'_>,
+    all: Vec<Gathered>,
+) -> Result<Vec<(String, Vec<usize>, Move)>, Error> {
+    let family = numbers.family;
+    let mut moves = Vec::new();
+    for (place, pieces) in all {
+        let is_whole = pieces.keys().copied().eq(0..pieces.len());
+        let from: Vec<(usize, Tensor)> = pieces.into_values().collect();
+        let first = &from[0].1;
+        if !is_whole || from.iter().any(|(_, tensor)| tensor.shape != first.shape) {
+            let what = format!("the pieces of {}", place.gguf(place.part));
+            return Err(Error::malformed(what, "are not all there, or of several shapes"));
+        }
+        let split = family.splits.iter().find(|(part, _)| *part == place.part);
+        let change = family.changes.iter().find(|(part, _)| *part == place.part);
+        let one = [(place.part, change.map_or(Change::NONE, |(_, change)| *change))];
+        for (part, change) in split.map_or(&one[..], |(_, parts)| parts) {
+            let change = of_kind(*change, &place, part, family);
+            let (map, dims) = shaped(numbers, change, &place, &from)?;
+            moves.push((place.gguf(part), dims, Move { from: from.clone(), map }));
+        }
+    }
+    Ok(moves)
+}
+
+/// The change of a part as its weight, norm or bias has it: nothing but matrices is transposed,
+/// and what is chosen of a transposed matrix's rows is chosen of a bias's values.
+fn of_kind(change: Change, place: &Place, part: &str, family: &Family) -> Change {
+    let plus_one = family.norms_less_one && part.ends_with("norm") && place.kind == "weight";
+    match place.kind {
+        "bias" if change.transposed => Change { first: change.then, ..Change::NONE },
+        _ => Change { plus_one, ..change },
+    }
+}
+
+/// A change for tensors of one shape, and the dimensions of what comes out, fastest-varying first.
+fn shaped(
+    numbers: &Numbers<'_>,
+    change: Change,
+    place: &Place,
+    from: &[(usize, Tensor)],
+) -> Result<(Map, Vec<usize>), Error> {
+    let shape = from[0].1.shape.as_slice();
+    // A bias of several experts is as many vectors, any other of two dimensions is a matrix.
+    let is_vectors = shape.len() < 2 || place.kind == "bias";
+    let (outer, rows, cols) = match (shape, is_vectors) {
+        ([], _) => (1, 1, 1),
+        ([outer @ .., rows], true) => (outer.iter().product(), *rows, 1),
+        ([outer @ .., rows, cols], false) => (outer.iter().product(), *rows, *cols),
+        _ => (1, 1, 1),
+    };
+    if outer * rows * cols == 0 {
+        return Err(Error::malformed(place.gguf(place.part), "is empty"));
+    }
+    let map = change.resolve(numbers, outer, rows, cols)?;
+    let makes_heads = matches!(change.first, Rows::HeadKeys | Rows::HeadValues);
+    let usual = if is_vectors { 1 } else { 2 };
+    let is_stacked = place.piece.is_some() || makes_heads || shape.len() > usual;
+    let mut dims = if is_vectors { vec![map.out_rows] } else { vec![map.out_cols, map.out_rows] };
+    if is_stacked {
+        dims.push(map.n * from.len());
+    }
+    Ok((map, dims))
 }
 
 /// Writes the planned file with the values of `files`, which were parsed in this order.
@@ -203,229 +247,95 @@ pub fn write(
     let mut done = 0;
     for (from, to) in conversion.moves.iter().zip(&plan.tensors) {
         let mut written = 0;
-        for rows in pieces(&from.tensor) {
-            let bytes = from.piece(files[from.file], rows.clone(), to)?;
-            out.write_all(&bytes)?;
-            written += bytes.len();
-            done += (rows.len() * to.dims[0]) as u64;
-            if !watch(done) {
-                return Err(RewriteError::Stopped);
+        for (source, tensor) in &from.from {
+            for rows in from.map.pieces() {
+                let values = from.map.values(tensor, files[*source], rows)?;
+                let bytes = encoded(&values, to)?;
+                out.write_all(&bytes)?;
+                written += bytes.len();
+                done += values.len() as u64;
+                if !watch(done) {
+                    return Err(RewriteError::Stopped);
+                }
             }
         }
         out.write_all(&vec![0; plan.padding(written)])?;
     }
-    if !conversion.rope_factors.is_empty() {
-        let bytes: Vec<u8> = conversion.rope_factors.iter().flat_map(|x| x.to_le_bytes()).collect();
+    for factors in &conversion.rope_factors {
+        let bytes: Vec<u8> = factors.iter().flat_map(|x| x.to_le_bytes()).collect();
         out.write_all(&bytes)?;
         out.write_all(&vec![0; plan.padding(bytes.len())])?;
     }
     Ok(())
 }
 
-/// Rows that are converted at a time.
-fn pieces(tensor: &Tensor) -> impl Iterator<Item = Range<usize>> {
-    let k = tensor.shape.last().copied().unwrap_or(1).max(1);
-    let n: usize = tensor.shape.iter().rev().skip(1).product();
-    let len = (PIECE_VALUES / k).max(1);
-    (0..n.div_ceil(len)).map(move |i| i * len..((i + 1) * len).min(n))
+/// Values in a tensor's type. Those of vectors may come in pieces, which only F32 allows.
+fn encoded(values: &[f32], to: &Planned) -> Result<Vec<u8>, Error> {
+    let failure = |why: String| Error::malformed(format!("tensor {}", to.name), why);
+    let k = if to.dtype == DType::F32 { values.len() } else { to.dims[0] };
+    let n_bytes = to.dtype.row_bytes(k).ok_or_else(|| failure("has no whole blocks".into()))?;
+    let mut out = vec![0; values.len() / k.max(1) * n_bytes];
+    quantize(Isa::detect(), to.dtype, k, values, None, &mut out)
+        .map_err(|error| failure(error.to_string()))?;
+    Ok(out)
 }
 
-impl Move {
-    /// Rows of the tensor as it shall be, as bytes of its type.
-    fn piece(&self, file: &[u8], rows: Range<usize>, to: &Planned) -> Result<Vec<u8>, Error> {
-        let failure = |why: String| Error::malformed(format!("tensor {}", self.tensor.name), why);
-        let k = to.dims[0];
-        let n_bytes = to.dtype.row_bytes(k).ok_or_else(|| failure("has no whole blocks".into()))?;
-        let mut values = match self.turn {
-            // A vector counts as one row here, and its values as rows of one.
-            Turn::Interleave(head_dim) if self.tensor.shape.len() == 1 => {
-                let all = self.tensor.values(file, 0..1)?;
-                (0..all.len()).map(|row| all[neighbour(row, head_dim)]).collect()
+impl Map {
+    /// Rows of all results that are made at a time.
+    fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
+        let n = self.n * self.out_rows;
+        let len = match self.transposed {
+            true => self.out_rows,
+            false => (PIECE_VALUES / self.out_cols.max(1)).max(1),
+        };
+        (0..n.div_ceil(len.max(1))).map(move |i| i * len..((i + 1) * len).min(n))
+    }
+
+    /// Some rows of the results, out of the tensor as it lies in its file.
+    fn values(&self, tensor: &Tensor, file: &[u8], rows: Range<usize>) -> Result<Vec<f32>, Error> {
+        let mut values = match self.transposed {
+            true => {
+                let matrix = rows.start / self.out_rows;
+                let rows = matrix * self.rows..(matrix + 1) * self.rows;
+                self.matrix(&self.source(tensor, file, rows)?)
             }
-            Turn::Interleave(head_dim) => {
-                let mut values = Vec::with_capacity(rows.len() * k);
-                for row in rows.clone() {
-                    let from = neighbour(row, head_dim);
-                    values.extend(self.tensor.values(file, from..from + 1)?);
+            false => {
+                let mut values = Vec::with_capacity(rows.len() * self.cols);
+                for run in self.runs(rows) {
+                    values.extend(self.source(tensor, file, run)?);
                 }
                 values
             }
-            Turn::None | Turn::PlusOne => self.tensor.values(file, rows.clone())?,
         };
-        if self.turn == Turn::PlusOne {
+        if self.plus_one {
             values.iter_mut().for_each(|x| *x += 1.0);
         }
-        let mut out = vec![0; rows.len() * n_bytes];
-        quantize(Isa::detect(), to.dtype, k, &values, None, &mut out)
-            .map_err(|error| failure(error.to_string()))?;
-        Ok(out)
-    }
-}
-
-/// The row that comes to stand at `row` when pairs half a head apart become neighbours.
-fn neighbour(row: usize, head_dim: usize) -> usize {
-    let (head, at) = (row / head_dim, row % head_dim);
-    head * head_dim + at % 2 * (head_dim / 2) + at / 2
-}
-
-/// config.json as metadata.
-struct Numbers<'a> {
-    config: &'a Value,
-    arch: &'static str,
-}
-
-impl Numbers<'_> {
-    fn u32(&self, key: &str) -> Option<u32> {
-        self.config[key].as_u64().and_then(|n| u32::try_from(n).ok())
+        Ok(values)
     }
 
-    fn needed(&self, key: &str) -> Result<u32, Error> {
-        let wrong = || Error::metadata(format!("{key} of config.json"), "is missing or no number");
-        self.u32(key).filter(|&n| n > 0).ok_or_else(wrong)
-    }
-
-    fn f32(&self, key: &str) -> Option<f32> {
-        self.config[key].as_f64().map(|x| x as f32).filter(|x| x.is_finite())
-    }
-
-    fn head_dim(&self) -> Result<usize, Error> {
-        let usual = self.needed("hidden_size")? / self.needed("num_attention_heads")?;
-        match self.u32("head_dim").unwrap_or(usual) {
-            0 => Err(Error::metadata("head_dim of config.json", "is 0")),
-            n if n % 2 == 1 => Err(Error::metadata("head_dim of config.json", "is odd")),
-            n => Ok(n as usize),
+    /// Rows of all source matrices; the last dimension of vectors counts as rows of one value.
+    fn source(&self, tensor: &Tensor, file: &[u8], rows: Range<usize>) -> Result<Vec<f32>, Error> {
+        if self.cols > 1 || tensor.shape.last() == Some(&1) {
+            return tensor.values(file, rows);
         }
+        let len = tensor.shape.last().copied().unwrap_or(1).max(1);
+        let vectors = rows.start / len..rows.end.div_ceil(len);
+        let skipped = rows.start - vectors.start * len;
+        let values = tensor.values(file, vectors)?;
+        Ok(values[skipped..skipped + rows.len()].to_vec())
     }
 
-    /// What is said of RoPE, in the old place or the new one.
-    fn rope(&self, key: &str) -> &Value {
-        let new = &self.config["rope_parameters"];
-        let of_full = &new["full_attention"];
-        let places = [of_full, new, &self.config["rope_scaling"], self.config];
-        places.into_iter().map(|place| &place[key]).find(|v| !v.is_null()).unwrap_or(&Value::Null)
-    }
-
-    fn write(&self, plan: &mut Plan, name: &str, n_vocab: usize) -> Result<(), Error> {
-        let key = |key: &str| format!("{}.{key}", self.arch);
-        plan.set("general.architecture", &Field::Str(self.arch.into()));
-        plan.set("general.type", &Field::Str("model".into()));
-        plan.set("general.name", &Field::Str(name.into()));
-        plan.set("general.quantization_version", &Field::U32(2));
-        let n_head = self.needed("num_attention_heads")?;
-        let n_kv_head = self.u32("num_key_value_heads").unwrap_or(n_head);
-        for (to, value) in [
-            ("block_count", self.needed("num_hidden_layers")?),
-            ("context_length", self.needed("max_position_embeddings")?),
-            ("embedding_length", self.needed("hidden_size")?),
-            ("feed_forward_length", self.needed("intermediate_size")?),
-            ("attention.head_count", n_head),
-            ("attention.head_count_kv", n_kv_head),
-            ("vocab_size", n_vocab as u32),
-        ] {
-            plan.set(&key(to), &Field::U32(value));
-        }
-        let head_dim = self.head_dim()? as u32;
-        let lengths = ["attention.key_length", "attention.value_length", "rope.dimension_count"];
-        lengths.iter().for_each(|to| plan.set(&key(to), &Field::U32(head_dim)));
-        let eps = self.f32("rms_norm_eps").unwrap_or(1e-6);
-        plan.set(&key("attention.layer_norm_rms_epsilon"), &Field::F32(eps));
-        let base = self.rope("rope_theta").as_f64().unwrap_or(10_000.0) as f32;
-        plan.set(&key("rope.freq_base"), &Field::F32(base));
-        self.write_window(plan)?;
-        self.write_scaling(plan)
-    }
-
-    /// Sliding windows and soft caps, of the families that have them.
-    fn write_window(&self, plan: &mut Plan) -> Result<(), Error> {
-        let is_used = self.config["use_sliding_window"].as_bool().unwrap_or(true);
-        let window = self.u32("sliding_window").filter(|_| is_used);
-        let has_windows = self.arch.starts_with("gemma");
-        if window.is_some() && !has_windows {
-            return Err(Error::Feature { what: format!("{} with a sliding window", self.arch) });
-        }
-        if !has_windows || self.arch == "gemma" {
-            return Ok(());
-        }
-        let key = |key: &str| format!("{}.{key}", self.arch);
-        if let Some(window) = window {
-            plan.set(&key("attention.sliding_window"), &Field::U32(window));
-        }
-        for (from, to) in [
-            ("attn_logit_softcapping", "attn_logit_softcapping"),
-            ("final_logit_softcapping", "final_logit_softcapping"),
-        ] {
-            if let Some(cap) = self.f32(from) {
-                plan.set(&key(to), &Field::F32(cap));
+    /// The source rows of these rows of results, in runs that lie one behind the other.
+    fn runs(&self, rows: Range<usize>) -> Vec<Range<usize>> {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for row in rows {
+            let row = self.source_row(row);
+            match runs.last_mut() {
+                Some(run) if run.end == row => run.end += 1,
+                _ => runs.push(row..row + 1),
             }
         }
-        // The scale of scores is the family's own; another one could not be said.
-        let usual = self.head_dim()? as u32;
-        match self.u32("query_pre_attn_scalar") {
-            Some(scalar) if scalar != usual && !self.has_odd_scale() => {
-                Err(Error::Feature { what: format!("query_pre_attn_scalar of {scalar}") })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The sizes of gemma 2 and 3 whose scale is known by their number of layers.
-    fn has_odd_scale(&self) -> bool {
-        matches!(
-            (self.arch, self.u32("num_hidden_layers")),
-            ("gemma2", Some(46)) | ("gemma3", Some(62))
-        )
-    }
-
-    fn write_scaling(&self, plan: &mut Plan) -> Result<(), Error> {
-        let key = |key: &str| format!("{}.rope.scaling.{key}", self.arch);
-        let kind = match (self.rope("rope_type").as_str(), self.rope("type").as_str()) {
-            (Some(kind), _) | (None, Some(kind)) => kind,
-            (None, None) => "default",
-        };
-        let factor = self.rope("factor").as_f64().unwrap_or(1.0) as f32;
-        match kind {
-            // The factors of llama 3 are a tensor.
-            "default" | "llama3" => return Ok(()),
-            "linear" | "yarn" => {}
-            other => return Err(Error::Feature { what: format!("RoPE scaled by {other}") }),
-        }
-        plan.set(&key("type"), &Field::Str(kind.into()));
-        plan.set(&key("factor"), &Field::F32(factor));
-        if let Some(n) = self.rope("original_max_position_embeddings").as_u64() {
-            let n = u32::try_from(n).unwrap_or(u32::MAX);
-            plan.set(&key("original_context_length"), &Field::U32(n));
-        }
-        Ok(())
-    }
-
-    /// Llama 3's factors on the frequencies of RoPE, one for each pair (Meta 2024).
-    fn rope_factors(&self) -> Result<Vec<f32>, Error> {
-        if self.rope("rope_type").as_str() != Some("llama3") {
-            return Ok(Vec::new());
-        }
-        let number = |key: &str, usual: f64| self.rope(key).as_f64().unwrap_or(usual);
-        let base = number("rope_theta", 10_000.0);
-        let (factor, low, high) = (
-            number("factor", 8.0),
-            number("low_freq_factor", 1.0),
-            number("high_freq_factor", 4.0),
-        );
-        let original = number("original_max_position_embeddings", 8192.0);
-        let dim = self.head_dim()?;
-        Ok((0..dim / 2)
-            .map(|pair| {
-                let wavelength =
-                    2.0 * std::f64::consts::PI * base.powf(2.0 * pair as f64 / dim as f64);
-                if wavelength < original / high {
-                    return 1.0;
-                }
-                if wavelength > original / low {
-                    return factor as f32;
-                }
-                let smooth = (original / wavelength - low) / (high - low);
-                (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
-            })
-            .collect())
+        runs
     }
 }
 
@@ -504,6 +414,22 @@ mod tests {
         assert_eq!(values(&gguf, &out, "output_norm.weight")[..3], [1.0, 2.0, 3.0]);
         let (gguf, out) = converted("Qwen2ForCausalLM", &[file(&tensors)]).unwrap();
         assert_eq!(values(&gguf, &out, "output_norm.weight")[..3], [0.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_are_refused_by_name() {
+        let mut whole = file(&[("model.embed_tokens.weight", &[3, 8])]);
+        let end = whole.len();
+        whole[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        let parsed = [Safetensors::parse(&whole).expect("a sound file")];
+        for float in [DType::F32, DType::F16, DType::Q8_0] {
+            let mut config = config("LlamaForCausalLM");
+            config["hidden_size"] = json!(8);
+            let conversion = plan(&config, "tiny", &parsed, Some(float)).expect("a plan");
+            let error = write(&conversion, &[&whole], &mut std::io::sink(), &mut |_| true);
+            let error = error.expect_err("a NaN").to_string();
+            assert!(error.contains("token_embd.weight") && error.contains("finite"), "{error}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub enum Field {
     F32(f32),
     Bool(bool),
     Str(String),
+    U8s(Vec<u8>),
     U32s(Vec<u32>),
     I32s(Vec<i32>),
     F32s(Vec<f32>),
@@ -41,6 +42,7 @@ impl Field {
                 push_str(&mut out, x.as_bytes());
                 out
             }
+            Field::U8s(all) => array(0, all, |out, x| out.push(*x)),
             Field::U32s(all) => array(4, all, |out, x| out.extend(x.to_le_bytes())),
             Field::I32s(all) => array(5, all, |out, x| out.extend(x.to_le_bytes())),
             Field::F32s(all) => array(6, all, |out, x| out.extend(x.to_le_bytes())),

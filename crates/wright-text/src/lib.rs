@@ -32,5 +32,5 @@ pub use error::Error;
 pub use spec::{Algorithm, Spec, TokenKind};
 pub use template::{Now, RenderOptions, Rendered, Span, Template};
 pub use tokenizer::{Encoded, Tokenizer};
-pub use tokenizer_json::{Pieces, TokenizerJsonError, pretokenizer_of};
+pub use tokenizer_json::{Frame, Pieces, TokenizerJsonError, pretokenizer_of};
 pub use unicode_properties::UNICODE_VERSION;

@@ -1,14 +1,21 @@
 //! `tokenizer.json` (of the Hugging Face library `tokenizers`) as the pieces that GGUF holds.
 //!
-//! Two kinds are understood: byte-level BPE, whose pre-tokenizer must be one that GGUF has a name
-//! for, and BPE over characters with byte fallback, which becomes SentencePiece's form: the score
-//! of a piece is how early it is merged. What GGUF could not say is refused, never dropped.
+//! Four kinds are understood: byte-level BPE, whose pre-tokenizer must be one that GGUF has a name
+//! for; BPE over characters with byte fallback, which becomes SentencePiece's form: the score of a
+//! piece is how early it is merged; WordPiece, as BERT has it; and Unigram. SentencePiece's own
+//! `tokenizer.model` is read, too. What GGUF could not say is refused, never dropped.
+
+mod sentencepiece;
+mod unigram;
+mod vocab;
+mod wordpiece;
 
 use crate::pretokenizer::name_of;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use thiserror::Error;
+use vocab::Vocab;
 
 /// Tokens, and merges, that are read at most: twice what the largest vocabulary has.
 const TOKENS_MAX: usize = 1 << 19;
@@ -29,7 +36,7 @@ use TokenizerJsonError::{Json, Unsupported, Wrong};
 /// A vocabulary in GGUF's terms, without the keys' prefix `tokenizer.ggml.`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pieces {
-    /// `gpt2` or `llama`.
+    /// `gpt2`, `llama`, `bert` or `t5`.
     pub model: &'static str,
     /// Name of the pre-tokenizer, for `gpt2`.
     pub pre: &'static str,
@@ -37,12 +44,30 @@ pub struct Pieces {
     pub tokens: Vec<String>,
     /// GGUF's numbers: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     pub token_type: Vec<i32>,
-    /// For `llama`.
+    /// For `llama` and `t5`.
     pub scores: Vec<f32>,
     /// For `gpt2`.
     pub merges: Vec<String>,
-    /// For `llama`: whether text gets a space before it.
+    /// For `llama` and `t5`: whether text gets a space before it.
     pub add_space_prefix: bool,
+    /// For `t5`: whether spaces in a row become one.
+    pub remove_extra_whitespaces: bool,
+    /// For `t5`: SentencePiece's compiled table of replacements; empty if there is none.
+    pub charsmap: Vec<u8>,
+    /// For `bert`: whether letters become small, and whether accents go.
+    pub lowercase: bool,
+    pub strip_accents: bool,
+    /// The special token that a text begins with and the one that it ends with; a flag is None
+    /// where the file does not say whether there is one.
+    pub begins: Option<Frame>,
+    pub ends: Option<Frame>,
+}
+
+/// What stands at an end of each text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    Nothing,
+    Token(String),
 }
 
 #[derive(Deserialize)]
@@ -54,13 +79,15 @@ struct File {
     normalizer: Value,
     #[serde(default)]
     pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
 }
 
 #[derive(Deserialize)]
 struct Model {
     #[serde(rename = "type", default)]
     kind: String,
-    vocab: HashMap<String, u32>,
+    vocab: Vocab,
     #[serde(default)]
     merges: Vec<Merge>,
     #[serde(default)]
@@ -69,6 +96,12 @@ struct Model {
     ignore_merges: bool,
     #[serde(default)]
     unk_token: Option<String>,
+    /// Of Unigram.
+    #[serde(default)]
+    unk_id: Option<u32>,
+    /// Of WordPiece.
+    #[serde(default)]
+    continuing_subword_prefix: Option<String>,
 }
 
 /// Both ways to write a merge: `"a b"` and `["a", "b"]`.
@@ -99,12 +132,54 @@ impl Pieces {
             return Err(Wrong(format!("a vocabulary of {n_vocab}")));
         }
         let file: File = serde_json::from_str(text).map_err(|e| Json(e.to_string()))?;
-        if !file.model.kind.is_empty() && file.model.kind != "BPE" {
-            return Err(Unsupported(format!("is of the kind {}", file.model.kind)));
-        }
         if file.model.vocab.len().max(file.model.merges.len()) > TOKENS_MAX {
             return Err(Wrong("it has more tokens than any vocabulary".into()));
         }
+        let pieces = match (file.model.kind.as_str(), &file.model.vocab) {
+            ("" | "BPE", Vocab::Ids(ids)) => Pieces::bpe(&file, ids, n_vocab)?,
+            ("WordPiece", Vocab::Ids(ids)) => wordpiece::read(&file, ids, n_vocab)?,
+            ("Unigram" | "", Vocab::Scores(scores)) => unigram::read(&file, scores, n_vocab)?,
+            (kind, _) => return Err(Unsupported(format!("is of the kind {kind}"))),
+        };
+        let (begins, ends) = frames(&file.post_processor);
+        Ok(Pieces { begins, ends, ..pieces })
+    }
+
+    /// Reads a `tokenizer.model` of SentencePiece (BPE or Unigram) for a model whose embedding has
+    /// `n_vocab` rows; ids that nothing names are marked unused.
+    ///
+    /// # Errors
+    /// If it is cut short, of another kind, replaces characters in a way that GGUF has no words
+    /// for, or has more pieces than `n_vocab`.
+    pub fn read_sentencepiece(file: &[u8], n_vocab: usize) -> Result<Pieces, TokenizerJsonError> {
+        if n_vocab == 0 || n_vocab > TOKENS_MAX {
+            return Err(Wrong(format!("a vocabulary of {n_vocab}")));
+        }
+        sentencepiece::read(file, n_vocab)
+    }
+
+    /// Puts a token in the place of what has its id, as tokenizer_config.json adds them.
+    ///
+    /// # Errors
+    /// If the id is beyond the vocabulary.
+    pub fn add(&mut self, id: u32, text: &str, special: bool) -> Result<(), TokenizerJsonError> {
+        let (at, n) = (id as usize, self.tokens.len());
+        let Some(token) = self.tokens.get_mut(at) else {
+            return Err(Wrong(format!("token {id} is outside of the model's {n}")));
+        };
+        text.clone_into(token);
+        self.token_type[at] = if special { 3 } else { 4 };
+        if let Some(score) = self.scores.get_mut(at) {
+            *score = -1000.0;
+        }
+        Ok(())
+    }
+
+    fn bpe(
+        file: &File,
+        ids: &HashMap<String, u32>,
+        n_vocab: usize,
+    ) -> Result<Pieces, TokenizerJsonError> {
         let is_byte_level = !file.model.byte_fallback;
         let mut pieces = match is_byte_level {
             true => Pieces {
@@ -118,11 +193,12 @@ impl Pieces {
             },
             false => Pieces {
                 model: "llama",
-                add_space_prefix: space_prefix(&file)?,
+                add_space_prefix: space_prefix(file)?,
                 ..Pieces::default()
             },
         };
-        pieces.fill(&file, n_vocab)?;
+        let vocab = ids.iter().map(|(text, &id)| (id, text.as_str()));
+        pieces.fill(file, vocab, n_vocab)?;
         match is_byte_level {
             true => pieces.merges = file.model.merges.iter().map(joined).collect(),
             false => pieces.scores = pieces.scores_of(&file.model.merges),
@@ -130,7 +206,13 @@ impl Pieces {
         Ok(pieces)
     }
 
-    fn fill(&mut self, file: &File, n_vocab: usize) -> Result<(), TokenizerJsonError> {
+    /// Puts tokens in their places, those of `vocab` and the added ones.
+    fn fill<'a>(
+        &mut self,
+        file: &File,
+        vocab: impl Iterator<Item = (u32, &'a str)>,
+        n_vocab: usize,
+    ) -> Result<(), TokenizerJsonError> {
         let mut all: Vec<Option<(String, i32)>> = vec![None; n_vocab];
         let mut put = |id: u32, text: &str, kind: i32| match all.get_mut(id as usize) {
             Some(slot) => {
@@ -139,7 +221,7 @@ impl Pieces {
             }
             None => Err(Wrong(format!("token {id} is outside of the model's {n_vocab}"))),
         };
-        for (text, &id) in &file.model.vocab {
+        for (id, text) in vocab {
             let is_unknown = file.model.unk_token.as_deref() == Some(text);
             let kind = match file.model.byte_fallback {
                 true if is_byte(text) => 6,
@@ -189,6 +271,37 @@ fn joined(merge: &Merge) -> String {
 fn is_byte(text: &str) -> bool {
     let digits = text.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
     digits.is_some_and(|d| d.len() == 2 && u8::from_str_radix(d, 16).is_ok())
+}
+
+/// What is put around a text, as far as a post-processor says it.
+fn frames(post_processor: &Value) -> (Option<Frame>, Option<Frame>) {
+    let mut frames = (None, None);
+    for step in steps(post_processor, "processors") {
+        match step["type"].as_str().unwrap_or_default() {
+            // It says nothing of tokens, so that nothing is put there, unless another step does.
+            "ByteLevel" => {
+                frames.0.get_or_insert(Frame::Nothing);
+                frames.1.get_or_insert(Frame::Nothing);
+            }
+            "TemplateProcessing" => {
+                let single = step["single"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let special = |place: Option<&Value>| {
+                    let token = place?["SpecialToken"]["id"].as_str()?;
+                    Some(Frame::Token(token.to_owned()))
+                };
+                if single.len() > 1 {
+                    frames.0 = special(single.first()).or(frames.0);
+                    frames.1 = special(single.last()).or(frames.1);
+                }
+            }
+            "BertProcessing" | "RobertaProcessing" => {
+                let token = |key: &str| step[key][0].as_str().map(|t| Frame::Token(t.to_owned()));
+                frames = (token("cls").or(frames.0), token("sep").or(frames.1));
+            }
+            _ => {}
+        }
+    }
+    frames
 }
 
 /// The steps of a step that may be a sequence of them.
@@ -292,6 +405,25 @@ mod tests {
         let odd = byte_level(r#"{"type":"Split","pattern":{"Regex":"x"}}"#);
         assert!(matches!(Pieces::read(&odd, 6), Err(Unsupported(_))));
         assert!(matches!(Pieces::read("{", 6), Err(Json(_))));
+    }
+
+    #[test]
+    fn what_stands_around_a_text_is_read_of_the_post_processor() {
+        let with = |post: &str| {
+            let pre = format!(r#"{{"type":"ByteLevel"}},"post_processor":{post}"#);
+            let pieces = Pieces::read(&byte_level(&pre), 6).unwrap();
+            (pieces.begins, pieces.ends)
+        };
+        let token = |text: &str| Some(Frame::Token(text.to_owned()));
+        assert_eq!(with("null"), (None, None));
+        let bytes = r#"{"type":"ByteLevel"}"#;
+        assert_eq!(with(bytes), (Some(Frame::Nothing), Some(Frame::Nothing)));
+        let llama3 = r#"{"type":"Sequence","processors":[{"type":"ByteLevel"},
+            {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},
+            {"Sequence":{"id":"A","type_id":0}}]}]}"#;
+        assert_eq!(with(llama3), (token("<s>"), Some(Frame::Nothing)));
+        let roberta = r#"{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>",0]}"#;
+        assert_eq!(with(roberta), (token("<s>"), token("</s>")));
     }
 
     #[test]

