@@ -4,6 +4,7 @@
 //! against the length of the file before anything is allocated or looked at, so that bytes from
 //! anywhere give an error and never a panic. What the tensors mean is not known here.
 
+use crate::apart;
 use crate::metadata::{Entry, Metadata, ValueType};
 use crate::{Bytes, Error};
 use std::collections::HashSet;
@@ -119,6 +120,7 @@ impl Gguf {
             }
             place(tensor, start, offset, reader.bytes.len())?;
         }
+        apart::check(tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.at)))?;
         Ok(Gguf { version, alignment, metadata, tensors })
     }
 }

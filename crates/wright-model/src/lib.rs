@@ -7,6 +7,7 @@
 //! This crate opens no file, reads no clock and no environment, prints nothing and knows no text.
 #![forbid(unsafe_code)]
 
+mod apart;
 pub mod batch;
 pub mod config;
 pub mod convert;

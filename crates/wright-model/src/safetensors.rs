@@ -5,6 +5,7 @@
 //! without being kept.
 
 use crate::Error;
+use crate::apart;
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -69,6 +70,7 @@ impl Safetensors {
         for (name, info) in header.0 {
             tensors.push(placed(name, info, start, data)?);
         }
+        apart::check(tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.at)))?;
         Ok(Safetensors { tensors })
     }
 
@@ -222,6 +224,9 @@ mod tests {
             tensor("F32", "[18446744073709551615,2]", "[0,4]"),
             tensor("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"),
             tensor("F32", "[-1]", "[0,4]"),
+            r#"{"a":{"dtype":"I8","shape":[3],"data_offsets":[0,3]},
+                "b":{"dtype":"I8","shape":[2],"data_offsets":[2,4]}}"#
+                .to_owned(),
             "[]".to_owned(),
             "{".to_owned(),
         ] {

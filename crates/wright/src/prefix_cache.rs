@@ -189,6 +189,25 @@ mod tests {
         assert!(cache.get(&key).is_none());
     }
 
+    #[test]
+    fn what_was_not_used_for_longest_goes_when_there_is_too_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = PrefixCache::new(folder.path().to_owned());
+        let long_ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
+        // Files of nothing but length, which take no room.
+        for (key, hours) in [(1u8, 3), (2, 9), (3, 1), (4, 5)] {
+            let file = File::create(cache.path(&[key; 32])).unwrap();
+            file.set_len(BYTES_MAX / 3).unwrap();
+            file.set_modified(long_ago(hours)).unwrap();
+        }
+        let half_written = folder.path().join("x.7.partial");
+        File::create(&half_written).unwrap().set_modified(long_ago(2)).unwrap();
+        cache.shrink();
+        let kept = [1u8, 2, 3, 4].map(|key| cache.has(&[key; 32]));
+        assert_eq!(kept, [true, false, true, true], "three thirds are within the bounds");
+        assert!(!half_written.exists(), "what a dead process left half-written is gone");
+    }
+
     #[cfg(unix)]
     #[test]
     fn the_folder_is_private_and_what_cannot_be_written_is_no_failure() {
