@@ -3,22 +3,27 @@
 //! Inputs are sound files, changed in the ways in which files lie: bits and bytes, numbers that
 //! are just too large, runs cut out, doubled or moved, words of the format in wrong places. Each is
 //! made from its number alone, so that one that fails can be made again:
-//! `cargo xtask fuzz gguf --from NUMBER --inputs 1`. An input fails if it panics, takes longer than
-//! ten seconds, or makes the program hold more than 16 MiB and four times its length at any time:
-//! the allocator counts, and refuses what goes beyond, which ends the program. Runs unoptimised
-//! code with overflow checks on.
+//! `cargo xtask fuzz gguf --from NUMBER --inputs 1`. With `--guided`, inputs that reach code which
+//! none had reached before are kept and changed further (`guided`). An input fails if it panics,
+//! takes longer than ten seconds, or makes the program hold more than 16 MiB and four times its
+//! length at any time: the allocator counts, and refuses what goes beyond, which ends the program.
+//! Runs unoptimised code with overflow checks on.
 
+mod coverage;
 mod files;
+mod folders;
+pub mod guided;
 mod mutate;
 mod targets;
 
 use crate::Failure;
 use cap::Cap;
+use coverage::Coverage;
 use mutate::{Mutator, Random};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use targets::{TARGETS, Target};
+use targets::{TARGETS, Target, Try};
 
 #[global_allocator]
 static ALLOCATOR: Cap<std::alloc::System> = Cap::new(std::alloc::System, usize::MAX);
@@ -28,7 +33,8 @@ const BYTES_MAX: usize = 16 << 20;
 const TIMES_MAX: usize = 4;
 const SECONDS_MAX: u64 = 10;
 
-const USAGE: &str = "usage: cargo xtask fuzz [--inputs N] [--from NUMBER] [--each] [TARGET…]";
+const USAGE: &str = "usage: cargo xtask fuzz [--inputs N] [--from NUMBER] [--each | --guided] \
+    [--file PATH] [TARGET…]";
 
 /// The input at work, for the thread that watches over its time.
 static AT_WORK: AtomicU64 = AtomicU64::new(u64::MAX);
@@ -38,14 +44,29 @@ struct Options {
     from: u64,
     /// Say the number of each input, and keep it, before it is tried: one may end the program.
     each: bool,
+    /// Keep what reaches new code, and go on from it.
+    guided: bool,
+    /// Try this file alone.
+    file: Option<String>,
     targets: Vec<&'static Target>,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Failure> {
-        let mut options = Options { inputs: 1_000_000, from: 0, each: false, targets: Vec::new() };
+        let mut options = Options {
+            inputs: 1_000_000,
+            from: 0,
+            each: false,
+            guided: false,
+            file: None,
+            targets: Vec::new(),
+        };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
+            if arg == "--file" {
+                options.file = Some(args.next().ok_or("--file wants a path")?.clone());
+                continue;
+            }
             let mut number = || -> Result<u64, Failure> {
                 let number = args.next().and_then(|value| value.parse().ok());
                 Ok(number.ok_or_else(|| format!("{arg} wants a number"))?)
@@ -54,6 +75,7 @@ impl Options {
                 "--inputs" => options.inputs = number()?,
                 "--from" => options.from = number()?,
                 "--each" => options.each = true,
+                "--guided" => options.guided = true,
                 name => {
                     let target = TARGETS.iter().find(|target| target.name == name);
                     options.targets.push(target.ok_or_else(|| {
@@ -76,6 +98,16 @@ impl Options {
 /// For arguments that are not understood.
 pub fn run(args: &[String]) -> Result<bool, Failure> {
     let options = Options::parse(args)?;
+    let mut coverage = None;
+    if options.guided {
+        coverage = Coverage::of_this_program();
+        if coverage.is_none() && cfg!(target_os = "linux") && !is_counted_build() {
+            return guided::in_counted_build(args);
+        }
+        if coverage.is_none() {
+            return Err("--guided needs counters that can be read, which is so on Linux".into());
+        }
+    }
     std::thread::spawn(watch);
     // A backtrace takes more memory than an input may.
     std::panic::set_hook(Box::new(|panic| {
@@ -84,9 +116,51 @@ pub fn run(args: &[String]) -> Result<bool, Failure> {
     }));
     let mut all_passed = true;
     for target in &options.targets {
-        all_passed &= run_target(target, &options)?;
+        all_passed &= match (&options.file, &mut coverage) {
+            (Some(path), _) => {
+                let trial = try_input(target, &(target.make)(), &std::fs::read(path)?, 0)?;
+                println!("{} {path}: {trial:?}", target.name);
+                trial != Trial::Panicked
+            }
+            (None, Some(coverage)) => guided::run_target(target, &options, coverage)?,
+            (None, None) => run_target(target, &options)?,
+        };
     }
     Ok(all_passed)
+}
+
+/// Whether this program lies where the build with counters puts it.
+fn is_counted_build() -> bool {
+    std::env::current_exe().is_ok_and(|path| path.parent().is_some_and(|p| p.ends_with("fuzz")))
+}
+
+/// What became of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trial {
+    Passed { is_sound: bool },
+    Panicked,
+}
+
+/// Tries one input within its bounds of time and memory; one that panics is kept as a file.
+fn try_input(target: &Target, try_one: &Try, input: &[u8], number: u64) -> Result<Trial, Failure> {
+    AT_WORK.store(number, Ordering::Relaxed);
+    let before = ALLOCATOR.allocated();
+    let limit = before + BYTES_MAX + TIMES_MAX * input.len();
+    if ALLOCATOR.set_limit(limit).is_err() {
+        return Err("the limit is below what is held".into());
+    }
+    let result = catch_unwind(AssertUnwindSafe(|| try_one(input)));
+    let _ = ALLOCATOR.set_limit(usize::MAX);
+    AT_WORK.store(u64::MAX, Ordering::Relaxed);
+    match result {
+        Ok(is_sound) => Ok(Trial::Passed { is_sound }),
+        Err(_) => {
+            let path = format!("fuzz-{}-{number}.bin", target.name);
+            std::fs::write(&path, input)?;
+            println!("{} PANICKED at input {number}, kept as {path}", target.name);
+            Ok(Trial::Panicked)
+        }
+    }
 }
 
 fn run_target(target: &Target, options: &Options) -> Result<bool, Failure> {
@@ -102,28 +176,14 @@ fn run_target(target: &Target, options: &Options) -> Result<bool, Failure> {
             eprintln!("{} {number}: {} bytes", target.name, input.len());
             std::fs::write(format!("fuzz-{}.bin", target.name), &input)?;
         }
-        AT_WORK.store(number, Ordering::Relaxed);
-        let before = ALLOCATOR.allocated();
-        let limit = before + BYTES_MAX + TIMES_MAX * input.len();
-        if ALLOCATOR.set_limit(limit).is_err() {
-            return Err("the limit is below what is held".into());
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| try_one(&input)));
-        let _ = ALLOCATOR.set_limit(usize::MAX);
-        match result {
-            Ok(is_sound) => n_sound += u64::from(is_sound),
-            Err(_) => {
-                let path = format!("fuzz-{}-{number}.bin", target.name);
-                std::fs::write(&path, &input)?;
-                println!("{} PANICKED at input {number}, kept as {path}", target.name);
-                return Ok(false);
-            }
+        match try_input(target, &try_one, &input, number)? {
+            Trial::Passed { is_sound } => n_sound += u64::from(is_sound),
+            Trial::Panicked => return Ok(false),
         }
         if (number + 1).is_multiple_of(100_000) {
             eprintln!("{}: {} inputs", target.name, number + 1);
         }
     }
-    AT_WORK.store(u64::MAX, Ordering::Relaxed);
     println!(
         "{:12} {} inputs in {:.0} s, {n_sound} of them still sound: no panic, no hang, no more \
          than 16 MiB + 4 × the input",

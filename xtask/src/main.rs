@@ -27,11 +27,12 @@ usage: cargo xtask CHORE
 
   tidy          check the house rules: crate edges, lengths, names, absences
   parity        compare results with llama.cpp, Jinja2 and tokenizers (or only: tokens,
-                templates, fuzz, perplexity, divergence, exports)
+                templates, fuzz, perplexity, divergence, exports, convert)
   bench-peers   compare speed with llama.cpp (--pairs N, --threads N, --write; or only: models,
                 formats, depth, batch, start)
-  fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N; or
-                only: gguf, safetensors, tokenizer, template)
+  fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N;
+                --guided keeps inputs that reach new code; or only: gguf, safetensors, tokenizer,
+                config, template, html, jsonl, pdf, archive)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   bench-tokenizer  compare a tokenizer's training with Hugging Face's: merges, tokens, time
                 (--pairs N, --threads N, --vocab N, --pre NAME; or only: stories, packages)
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let done = match chore {
+        _ if fuzz::guided::is_wrapper() => fuzz::guided::wrap(&args),
         "tidy" => tidy::run(&workspace_root(), rest),
         "parity" | "bench-peers" | "bench-train" | "bench-story" | "bench-quantize"
         | "bench-tokenizer"

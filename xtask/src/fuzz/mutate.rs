@@ -64,6 +64,21 @@ impl Mutator {
         input
     }
 
+    /// The same, but half of the time with one of the newest seeds: they reach what is new.
+    pub fn input_of_late(&self, random: &mut Random) -> Vec<u8> {
+        let (n, late) = (self.seeds.len(), self.seeds.len().min(64));
+        let seed = match random.below(2) {
+            0 => random.below(n),
+            _ => n - late + random.below(late),
+        };
+        let mut input = self.seeds[seed].clone();
+        for _ in 0..1 + random.below(8) {
+            self.change(&mut input, random);
+            input.truncate(LEN_MAX);
+        }
+        input
+    }
+
     fn change(&self, input: &mut Vec<u8>, random: &mut Random) {
         let at = random.below(input.len());
         let len = 1 + random.below(32);

@@ -1,14 +1,12 @@
 //! The readers of files from strangers, each with sound files to begin with.
 
-use super::files;
-use serde_json::json;
+use super::{files, folders};
 use std::sync::Arc;
 use wright_chat::{Message, Role};
 use wright_model::gguf_writer::{Field, Plan, Planned};
 use wright_model::mixture::{FileType, Wishes};
-use wright_model::safetensors::Safetensors;
-use wright_model::{Bytes, DType, Gguf, Importance, Model, Value, convert, join, requantize};
-use wright_text::{Algorithm, Pieces, RenderOptions, Spec, Template, TokenKind, Tokenizer};
+use wright_model::{Bytes, DType, Gguf, Importance, Model, Value, join, requantize};
+use wright_text::{Algorithm, RenderOptions, Spec, Template, TokenKind, Tokenizer};
 
 /// Tries an input; says whether it was taken for sound.
 pub type Try = Box<dyn Fn(&[u8]) -> bool>;
@@ -25,15 +23,27 @@ pub const TARGETS: &[Target] = &[
     Target { name: "gguf", seeds: gguf_seeds, words: GGUF_WORDS, make: || Box::new(try_gguf) },
     Target {
         name: "safetensors",
-        seeds: safetensors_seeds,
-        words: SAFETENSORS_WORDS,
-        make: || Box::new(try_safetensors),
+        seeds: folders::safetensors_seeds,
+        words: folders::SAFETENSORS_WORDS,
+        make: || Box::new(folders::try_safetensors),
+    },
+    Target {
+        name: "config",
+        seeds: folders::config_seeds,
+        words: folders::CONFIG_WORDS,
+        make: folders::make_config,
     },
     Target {
         name: "tokenizer",
-        seeds: tokenizer_seeds,
-        words: TOKENIZER_WORDS,
-        make: || Box::new(try_tokenizer),
+        seeds: folders::tokenizer_seeds,
+        words: folders::TOKENIZER_WORDS,
+        make: || Box::new(folders::try_tokenizer),
+    },
+    Target {
+        name: "sentencepiece",
+        seeds: folders::sentencepiece_seeds,
+        words: &[],
+        make: || Box::new(folders::try_sentencepiece),
     },
     Target { name: "template", seeds: template_seeds, words: TEMPLATE_WORDS, make: make_template },
     Target {
@@ -158,103 +168,6 @@ fn try_gguf(input: &[u8]) -> bool {
         && let Ok(tokenizer) = wright_run::tokenizer(&model)
     {
         let _ = tokenizer.encode_document("abc <x> \u{1f980}");
-    }
-    true
-}
-
-const SAFETENSORS_WORDS: &[&str] = &[
-    "\"__metadata__\":{}",
-    "\"dtype\":\"I64\"",
-    "\"shape\":[18446744073709551615]",
-    "\"data_offsets\":[0,18446744073709551615]",
-    "[[[[[[",
-    "1e999",
-    "\"\\u0000\"",
-    "model.layers.0.self_attn.q_proj.bias",
-];
-
-fn safetensors_seeds() -> Vec<Vec<u8>> {
-    let mut header = serde_json::Map::new();
-    let mut at = 0;
-    for (name, shape) in [
-        ("model.embed_tokens.weight", vec![8, 16]),
-        ("model.norm.weight", vec![16]),
-        ("model.layers.0.input_layernorm.weight", vec![16]),
-        ("model.layers.0.self_attn.q_proj.weight", vec![16, 16]),
-        ("model.layers.0.mlp.up_proj.weight", vec![32, 16]),
-    ] {
-        let end = at + shape.iter().product::<usize>() * 2;
-        let about = json!({ "dtype": "BF16", "shape": shape, "data_offsets": [at, end] });
-        header.insert(name.to_owned(), about);
-        at = end;
-    }
-    let header = serde_json::Value::Object(header).to_string();
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header.bytes());
-    file.extend((0..at).map(|i| (i % 61) as u8));
-    vec![file]
-}
-
-fn try_safetensors(input: &[u8]) -> bool {
-    let Ok(parsed) = Safetensors::parse(input) else { return false };
-    let config = json!({
-        "architectures": ["LlamaForCausalLM"], "hidden_size": 16, "num_attention_heads": 2,
-        "num_hidden_layers": 1, "max_position_embeddings": 64, "intermediate_size": 32,
-    });
-    if let Ok(conversion) = convert::plan(&config, "x", &[parsed], None) {
-        let _ = convert::write(&conversion, &[input], &mut std::io::sink(), &mut |_| true);
-    }
-    true
-}
-
-const TOKENIZER_WORDS: &[&str] = &[
-    "\"byte_fallback\":true,",
-    "\"type\":\"Unigram\"",
-    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"}}",
-    "\"Digits\"",
-    "\"merges\":[\"a b\",[\"a\",\"b\"]]",
-    "4294967295",
-    "1e9",
-    "[[[[[[[[[[",
-    "\"\\ud800\"",
-    "\"<0x00>\":1,",
-];
-
-fn tokenizer_seeds() -> Vec<Vec<u8>> {
-    let byte_level = json!({
-        "model": { "type": "BPE", "vocab": { "a": 0, "b": 1, "ab": 2 }, "merges": ["a b"] },
-        "added_tokens": [{ "id": 3, "content": "<|end|>", "special": true }],
-        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
-            { "type": "Digits", "individual_digits": true }, { "type": "ByteLevel" }] },
-    });
-    let pieces = json!({
-        "model": { "type": "BPE", "byte_fallback": true, "unk_token": "<unk>",
-            "vocab": { "<unk>": 0, "<0x41>": 1, "▁": 2, "a": 3, "▁a": 4 },
-            "merges": [["▁", "a"]] },
-        "normalizer": { "type": "Sequence", "normalizers": [
-            { "type": "Prepend", "prepend": "▁" },
-            { "type": "Replace", "pattern": { "String": " " }, "content": "▁" }] },
-    });
-    [byte_level, pieces].iter().map(|json| json.to_string().into_bytes()).collect()
-}
-
-fn try_tokenizer(input: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(input) else { return false };
-    let Ok(pieces) = Pieces::read(text, 8) else { return false };
-    let algorithm = match pieces.model {
-        "gpt2" => Algorithm::ByteBpe,
-        _ => Algorithm::Spm,
-    };
-    let spec = Spec {
-        pre: pieces.pre,
-        tokens: pieces.tokens.iter().map(|token| token.as_bytes()).collect(),
-        kinds: pieces.token_type.iter().filter_map(|&kind| TokenKind::from_ggml(kind)).collect(),
-        scores: pieces.scores.clone(),
-        merges: pieces.merges.iter().map(|merge| merge.as_bytes()).collect(),
-        ..Spec::new(algorithm)
-    };
-    if let Ok(tokenizer) = Tokenizer::new(&spec) {
-        let _ = tokenizer.encode_document("ab 12 <|end|> \u{1f980}");
     }
     true
 }

@@ -16,6 +16,9 @@ const MAY_DIFFER: &[(&str, &str)] = &[
     ("general.size_label", "not written: it says nothing that the tensors do not"),
     ("tokenizer.ggml.pre", "overridden in the peer, which knows no tokenizer this small"),
     ("tokenizer.ggml.add_space_prefix", "the file's own word, which the peer has by family"),
+    ("command-r.rope.scaling.type", "`none`, which no word says as well"),
+    ("cohere2.rope.scaling.type", "the same"),
+    ("nemotron.rope.scaling.type", "the same"),
     ("falcon.context_length", "config.json's, where the peer writes 2048"),
     ("falcon.tensor_data_layout", "read by no program"),
 ];
