@@ -11,6 +11,7 @@ use crate::imatrix::Importance;
 use crate::mixture::{FileType, Wishes, tensor_types};
 use std::io::{self, Write};
 use std::ops::Range;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use wright_kernels::{DType, Pool, QuantizeError, dequantize, quantize};
 
@@ -65,7 +66,8 @@ pub fn plan(gguf: &Gguf, file_type: FileType, wishes: &Wishes) -> Result<Plan, E
     Ok(plan)
 }
 
-/// Writes `plan`, whose tensors are those of `gguf` in its order, with the values of `file`.
+/// Writes `plan`, whose tensors are those of `gguf` in its order, with the values of `file`. One
+/// piece is written while the next is made.
 ///
 /// # Errors
 /// If a value is not finite, importance does not fit, writing fails, or `watch` returns false.
@@ -75,10 +77,32 @@ pub fn rewrite(
     file: &[u8],
     plan: &Plan,
     importance: Option<&Importance>,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
     watch: &mut dyn FnMut(Step<'_>) -> bool,
 ) -> Result<(), RewriteError> {
     out.write_all(&plan.head()?)?;
+    std::thread::scope(|scope| {
+        let (give, take) = sync_channel::<Vec<u8>>(1);
+        let writer = scope.spawn(move || take.into_iter().try_for_each(|b| out.write_all(&b)));
+        let made = make(pool, gguf, file, plan, importance, &give, watch);
+        drop(give);
+        let written = writer.join().map_err(|_| io::Error::other("the writing thread died"));
+        // Where writing failed, making ended for that reason.
+        written??;
+        made
+    })
+}
+
+/// Makes all pieces, in order, and hands them on; ends early where nobody takes them any more.
+fn make(
+    pool: &Pool,
+    gguf: &Gguf,
+    file: &[u8],
+    plan: &Plan,
+    importance: Option<&Importance>,
+    give: &SyncSender<Vec<u8>>,
+    watch: &mut dyn FnMut(Step<'_>) -> bool,
+) -> Result<(), RewriteError> {
     let mut done = 0;
     for (from, to) in gguf.tensors.iter().zip(&plan.tensors) {
         let weights = importance.map_or(Ok(None), |i| i.of(from))?;
@@ -86,18 +110,19 @@ pub fn rewrite(
         let mut written = 0;
         for piece in job.pieces() {
             let result = job.piece(piece.clone())?;
-            out.write_all(&result)?;
             written += result.len();
             done += (piece.len() * from.k()) as u64;
             let row_bytes = job.stored_row_bytes();
             let at = from.at.start + piece.start * row_bytes;
             let released = at..at + piece.len() * row_bytes;
             let step = Step { tensor: &from.name, from: from.dtype, to: to.dtype, done, released };
-            if !watch(step) {
+            if give.send(result).is_err() || !watch(step) {
                 return Err(RewriteError::Stopped);
             }
         }
-        out.write_all(&vec![0; plan.padding(written)])?;
+        if give.send(vec![0; plan.padding(written)]).is_err() {
+            return Err(RewriteError::Stopped);
+        }
     }
     Ok(())
 }
@@ -149,31 +174,29 @@ impl Job<'_> {
         }
     }
 
-    /// Rows from `first` on, `bytes` as they were and `out` as they shall be.
+    /// Rows from `first` on, `bytes` as they were and `out` as they shall be. One by one: values
+    /// stay in the nearest cache.
     fn rows(&self, first: usize, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let k = self.from.k();
-        let mut values = vec![0.0; bytes.len() / self.stored_row_bytes() * k];
-        dequantize(self.from.dtype, bytes, &mut values);
-        let isa = self.pool.isa();
-        let failure = |error: QuantizeError| match error {
-            QuantizeError::NotFinite { index } => {
-                let row = first + index / k;
-                self.failure(&format!("the value in row {row}, column {} is not finite", index % k))
-            }
-            QuantizeError::Shape { .. } | QuantizeError::ReadOnly { .. } => {
-                self.failure(&error.to_string())
-            }
-        };
-        let Some(weights) = self.weights else {
-            return quantize(isa, self.to, k, &values, None, out).map_err(failure);
-        };
+        let n_rows = bytes.len() / self.stored_row_bytes();
+        let out_bytes = out.len() / n_rows.max(1);
         // Each matrix of a tensor of experts has its own importance.
-        let rows_each = self.from.n() / (weights.len() / k);
-        let row_bytes = out.len() / (values.len() / k);
-        for (i, (row, out)) in values.chunks(k).zip(out.chunks_mut(row_bytes)).enumerate() {
-            let matrix = (first + i) / rows_each;
-            let weights = &weights[matrix * k..(matrix + 1) * k];
-            quantize(isa, self.to, k, row, Some(weights), out).map_err(failure)?;
+        let rows_each = self.weights.map(|weights| self.from.n() / (weights.len() / k));
+        let mut values = vec![0.0; k];
+        let rows = bytes.chunks_exact(self.stored_row_bytes()).zip(out.chunks_exact_mut(out_bytes));
+        for (row, (from, to)) in (first..).zip(rows) {
+            dequantize(self.from.dtype, from, &mut values);
+            let weights = self.weights.zip(rows_each).map(|(weights, each)| {
+                let matrix = row / each;
+                &weights[matrix * k..(matrix + 1) * k]
+            });
+            let made = quantize(self.pool.isa(), self.to, k, &values, weights, to);
+            made.map_err(|error| match error {
+                QuantizeError::NotFinite { index } => {
+                    self.failure(&format!("the value in row {row}, column {index} is not finite"))
+                }
+                _ => self.failure(&error.to_string()),
+            })?;
         }
         Ok(())
     }
