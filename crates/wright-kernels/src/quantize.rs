@@ -9,6 +9,10 @@
 //!
 //! Rows are independent, so callers split work by rows. NaN and infinities are refused by
 //! [`quantize`]; reading blocks back is `dequantize`.
+//!
+//! Loops here go over indices of short arrays and pass no closures: iterators were not always
+//! inlined into the functions of each instruction set, and then ran without its instructions.
+#![allow(clippy::needless_range_loop)]
 
 mod fit;
 mod k_min;
@@ -74,46 +78,87 @@ pub fn quantize(
     if dtype.is_coded() {
         return Err(QuantizeError::ReadOnly { dtype });
     }
-    // Without a branch in the middle many values are looked at at once.
-    let is_finite = |run: &[f32]| !run.iter().fold(false, |bad, x| bad | !x.is_finite());
-    if !src.chunks(64).all(is_finite)
-        && let Some(index) = src.iter().position(|x| !x.is_finite())
+    for (index, (row, out)) in
+        src.chunks_exact(row_len).zip(dst.chunks_exact_mut(row_bytes)).enumerate()
     {
-        return Err(QuantizeError::NotFinite { index });
-    }
-    for (row, out) in src.chunks_exact(row_len).zip(dst.chunks_exact_mut(row_bytes)) {
-        write_row(isa, dtype, row, importance, out);
+        if !write_row(isa, dtype, row, importance, out) {
+            let at = row.iter().position(|x| !x.is_finite()).unwrap_or(0);
+            return Err(QuantizeError::NotFinite { index: index * row_len + at });
+        }
     }
     Ok(())
 }
 
 each_isa! {
-    fn write_row(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) = row_in;
+    fn write_row(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) -> bool
+        = row_in;
 }
 
-/// One row, block by block.
+/// One row, block by block; false if a value is not finite.
 #[inline(always)]
-fn row_in<V: Lanes>(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let blocks = row.chunks_exact(dtype.block_len());
-    let outs = out.chunks_exact_mut(dtype.block_bytes());
-    for (index, (x, out)) in blocks.zip(outs).enumerate() {
-        let start = index * dtype.block_len();
-        let importance = importance.map(|i| &i[start..start + dtype.block_len()]);
-        block::<V>(dtype, x, importance, out);
+fn row_in<V: Lanes>(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) -> bool {
+    if !is_finite::<V>(row) {
+        return false;
     }
+    match dtype {
+        DType::F32 => return floats_in(row, out, |x| x.to_le_bytes()),
+        DType::BF16 => return floats_in(row, out, |x| f32_to_bf16(x).to_le_bytes()),
+        DType::F16 => return halves_in::<V>(row, out),
+        _ => {}
+    }
+    let len = dtype.block_len();
+    for (index, out) in out.chunks_exact_mut(dtype.block_bytes()).enumerate() {
+        let at = index * len..(index + 1) * len;
+        let importance = importance.map(|i| &i[at.clone()]);
+        block::<V>(dtype, &row[at], importance, out);
+    }
+    true
+}
+
+#[inline(always)]
+fn floats_in<const N: usize>(row: &[f32], out: &mut [u8], bytes: impl Fn(f32) -> [u8; N]) -> bool {
+    for (out, &x) in out.as_chunks_mut().0.iter_mut().zip(row) {
+        *out = bytes(x);
+    }
+    true
+}
+
+#[inline(always)]
+fn halves_in<V: Lanes>(row: &[f32], out: &mut [u8]) -> bool {
+    let whole = row.len() & !15;
+    for start in (0..whole).step_by(16) {
+        let halves = V::load(&row[start..]).to_f16();
+        let out = &mut out[2 * start..2 * start + 32];
+        for i in 0..16 {
+            out[2 * i..2 * i + 2].copy_from_slice(&halves[i].to_le_bytes());
+        }
+    }
+    floats_in(&row[whole..], &mut out[2 * whole..], |x| f32_to_f16(x).to_le_bytes())
+}
+
+/// Whether all values are: times zero they add up to zero, and to no number if one is not.
+#[inline(always)]
+fn is_finite<V: Lanes>(row: &[f32]) -> bool {
+    let (zero, whole) = (V::splat(0.0), row.len() & !15);
+    let mut sum = zero;
+    for start in (0..whole).step_by(16) {
+        sum = V::load(&row[start..]).mul_add(zero, sum);
+    }
+    let mut rest = 0.0f32;
+    for &x in &row[whole..] {
+        rest += x * 0.0;
+    }
+    sum.sum() + rest == 0.0
 }
 
 #[inline(always)]
 fn block<V: Lanes>(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     match dtype {
-        DType::F32 => out.copy_from_slice(&x[0].to_le_bytes()),
-        DType::F16 => out.copy_from_slice(&f32_to_f16(x[0]).to_le_bytes()),
-        DType::BF16 => out.copy_from_slice(&f32_to_bf16(x[0]).to_le_bytes()),
         DType::Q4_0 => legacy::q4_0::<V>(x, importance, out),
         DType::Q4_1 => legacy::q4_1::<V>(x, importance, out),
         DType::Q5_0 => legacy::q5_0::<V>(x, importance, out),
         DType::Q5_1 => legacy::q5_1::<V>(x, importance, out),
-        DType::Q8_0 => legacy::q8_0(x, out),
+        DType::Q8_0 => legacy::q8_0::<V>(x, out),
         DType::Q2K => k_min::q2_k::<V>(x, importance, out),
         DType::Q4K => k_min::q4_k::<V>(x, importance, out),
         DType::Q5K => k_min::q5_k::<V>(x, importance, out),

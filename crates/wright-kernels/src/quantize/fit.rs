@@ -15,11 +15,13 @@ pub const MAX: usize = 32;
 const TRIES: [f32; 16] =
     [-0.8, -0.7, -0.6, -0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7];
 
+/// Added to a small number, it leaves no place for a fraction, and the integer in the lowest bits:
+/// 1.5 · 2^23.
+const MAGIC: f32 = 12_582_912.0;
+
 /// Nearest integer within `lo..=hi`, halves to even, for an `x` of any size; `lo` for a NaN.
 #[inline(always)]
 pub fn nearest_in(x: f32, lo: i32, hi: i32) -> i32 {
-    // Added to a small number, it leaves no place for a fraction: 1.5 · 2^23.
-    const MAGIC: f32 = 12_582_912.0;
     let x = Float::min(Float::max(x, lo as f32), hi as f32) + MAGIC;
     (x.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)
 }
@@ -43,34 +45,60 @@ pub fn inverse(x: f32) -> f32 {
     if inverse.is_finite() { inverse } else { 0.0 }
 }
 
-/// The weight of each value: importance × (rms + |x|) with a matrix or for grids with a minimum.
+/// The weight of each value: importance × √(rms² + x²) with a matrix, rms + |x| without.
 #[inline(always)]
-pub fn weights(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
+pub fn weights<V: Lanes>(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
     let mut w = [0.0; MAX];
-    for (i, (w, &x)) in w.iter_mut().zip(x).enumerate() {
-        *w = match importance {
-            Some(importance) => importance[i] * x.mul_add(x, rms * rms).sqrt(),
-            None => rms + x.abs(),
-        };
+    if let Some(importance) = importance {
+        for i in 0..x.len().min(MAX) {
+            w[i] = importance[i] * x[i].mul_add(x[i], rms * rms).sqrt();
+        }
+        return w;
+    }
+    for start in (0..x.len()).step_by(16) {
+        V::load(&x[start..]).abs().add(V::splat(rms)).store(&mut w[start..]);
     }
     w
+}
+
+/// x² as weights: what keeps large values right.
+#[inline(always)]
+pub fn squares<V: Lanes>(x: &[f32]) -> [f32; MAX] {
+    let mut w = [0.0; MAX];
+    for start in (0..x.len()).step_by(16) {
+        let x = V::load(&x[start..]);
+        x.mul(x).store(&mut w[start..]);
+    }
+    w
+}
+
+/// The integers nearest to `(x + offset) · inverse_d` within `lo..=hi`, halves to even, less `lo`;
+/// 0 for a NaN. Whole runs of 16.
+#[inline(always)]
+pub fn codes<V: Lanes>(x: &[f32], offset: f32, inverse_d: f32, lo: i32, hi: i32, out: &mut [u8]) {
+    let (low, high) = (V::splat(lo as f32), V::splat(hi as f32));
+    let (offset, inverse_d) = (V::splat(offset), V::splat(inverse_d));
+    for start in (0..x.len()).step_by(16) {
+        let x = V::load(&x[start..]).add(offset).mul(inverse_d);
+        let bits = x.max(low).min(high).add(V::splat(MAGIC)).to_array();
+        let out = &mut out[start..start + 16];
+        for i in 0..16 {
+            out[i] = (bits[i].to_bits() as u8).wrapping_sub(lo as u8);
+        }
+    }
 }
 
 /// Root mean square.
 #[inline(always)]
 pub fn rms(x: &[f32]) -> f32 {
-    (dot(x, x) / x.len() as f32).sqrt()
-}
-
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane = a.mul_add(*b, *lane);
+    for start in (0..x.len()).step_by(8) {
+        let x = &x[start..start + 8];
+        for i in 0..8 {
+            lanes[i] = x[i].mul_add(x[i], lanes[i]);
         }
     }
-    sum(lanes)
+    (sum(lanes) / x.len() as f32).sqrt()
 }
 
 /// Sum of eight lanes by a fixed tree.
@@ -84,15 +112,15 @@ fn sum(v: [f32; 8]) -> f32 {
 /// The sign of `d` is free, so that the larger extreme may take the longer side of the range.
 #[inline(always)]
 pub fn signed<V: Lanes>(x: &[f32], w: &[f32], lo: i32, hi: i32) -> f32 {
-    let extreme = extreme(x);
+    let extreme = extreme::<V>(x);
     if extreme == 0.0 {
         return 0.0;
     }
     let (lo, hi) = (lo as f32, hi as f32);
     let inverse_d = V::splat(lo).sub(V::load(&TRIES)).div(V::splat(extreme));
     let (mut xq, mut qq) = (V::splat(0.0), V::splat(0.0));
-    for (&x, &w) in x.iter().zip(w) {
-        let x = V::splat(x);
+    for i in 0..x.len() {
+        let (x, w) = (V::splat(x[i]), w[i]);
         let q = x.mul(inverse_d).max(V::splat(lo)).min(V::splat(hi)).round();
         let wq = q.mul(V::splat(w));
         xq = wq.mul_add(x, xq);
@@ -101,15 +129,24 @@ pub fn signed<V: Lanes>(x: &[f32], w: &[f32], lo: i32, hi: i32) -> f32 {
     best_unit(xq, qq).unwrap_or(extreme / lo)
 }
 
-/// The value of the largest magnitude.
+/// The value of the largest magnitude, the highest of two.
 #[inline(always)]
-pub fn extreme(x: &[f32]) -> f32 {
-    let (mut lowest, mut highest) = (0.0f32, 0.0f32);
-    for &x in x {
-        lowest = Float::min(x, lowest);
-        highest = Float::max(x, highest);
-    }
+pub fn extreme<V: Lanes>(x: &[f32]) -> f32 {
+    let (lowest, highest) = extremes::<V>(x);
     if -lowest > highest { lowest } else { highest }
+}
+
+/// The lowest and the highest of some values, whole runs of 16.
+#[inline(always)]
+pub fn extremes<V: Lanes>(x: &[f32]) -> (f32, f32) {
+    let mut lowest = V::load(x);
+    let mut highest = lowest;
+    for start in (16..x.len()).step_by(16) {
+        let run = V::load(&x[start..]);
+        lowest = run.min(lowest);
+        highest = run.max(highest);
+    }
+    (-V::splat(0.0).sub(lowest).highest(), highest.highest())
 }
 
 /// Out of candidates with these Σ w·x·q and Σ w·q·q, the best one's least-squares unit: with it
@@ -117,14 +154,24 @@ pub fn extreme(x: &[f32]) -> f32 {
 #[inline(always)]
 pub fn best_unit<V: Lanes>(xq: V, qq: V) -> Option<f32> {
     let d = xq.div(qq);
-    let gains = d.mul(xq).to_array();
-    let mut best = (f32::MIN, None);
-    for (lane, &gain) in gains.iter().enumerate() {
-        if gain > best.0 && gain < f32::INFINITY {
-            best = (gain, Some(lane));
-        }
+    let gains = d.mul(xq);
+    // What is no number, and what is infinite, counts for less than nothing.
+    let least = V::splat(f32::MIN);
+    let gains = gains.if_less(V::splat(f32::INFINITY), gains, least).max(least);
+    let lane = first_highest(gains)?;
+    Some(d.to_array()[lane]).filter(|d| d.is_finite())
+}
+
+/// The first of the lanes that hold the highest value; None if that is `f32::MIN`.
+#[inline(always)]
+fn first_highest<V: Lanes>(x: V) -> Option<usize> {
+    let highest = x.highest();
+    let lanes = x.to_array();
+    let mut mask = 0u32;
+    for (lane, &x) in lanes.iter().enumerate() {
+        mask |= u32::from(x == highest) << lane;
     }
-    best.1.map(|lane| d.to_array()[lane]).filter(|d| d.is_finite())
+    (highest > f32::MIN).then_some((mask.trailing_zeros() & 15) as usize)
 }
 
 /// A fitted grid `d·q + m`.
@@ -138,11 +185,7 @@ pub struct Grid {
 /// from 0, as in formats that store a subtracted minimum.
 #[inline(always)]
 pub fn with_min<V: Lanes>(x: &[f32], w: &[f32], hi: i32, m_at_most_0: bool) -> Grid {
-    let (mut lowest, mut highest) = (f32::MAX, f32::MIN);
-    for &x in x {
-        lowest = Float::min(x, lowest);
-        highest = Float::max(x, highest);
-    }
+    let (mut lowest, highest) = extremes::<V>(x);
     if m_at_most_0 {
         lowest = lowest.min(0.0);
     }
@@ -151,14 +194,16 @@ pub fn with_min<V: Lanes>(x: &[f32], w: &[f32], hi: i32, m_at_most_0: bool) -> G
     }
     let sums = Sums::<V>::of(x, w, hi as f32, lowest, highest - lowest);
     let (d, m, error) = sums.solve(lowest, m_at_most_0);
-    let (d, m, error) = (d.to_array(), m.to_array(), error.to_array());
-    let mut best = (f32::INFINITY, Grid { d: (highest - lowest) / hi as f32, m: lowest });
-    for lane in 0..16 {
-        if error[lane] < best.0 && d[lane] > 0.0 && d[lane] < f32::INFINITY {
-            best = (error[lane], Grid { d: d[lane], m: m[lane] });
-        }
+    let (zero, most) = (V::splat(0.0), V::splat(f32::INFINITY));
+    // The best candidate is that with the least error; one that has none, or no grid, is the worst.
+    let worst = V::splat(f32::MIN);
+    let merit = error.if_less(most, zero.sub(error), worst);
+    let merit = zero.if_less(d, merit, worst);
+    let merit = d.if_less(most, merit, worst);
+    match first_highest(merit) {
+        Some(lane) => Grid { d: d.to_array()[lane], m: m.to_array()[lane] },
+        None => Grid { d: (highest - lowest) / hi as f32, m: lowest },
     }
-    best.1
 }
 
 /// Sums over values y = x - lowest, of which those with q differ by candidate.
@@ -177,13 +222,13 @@ impl<V: Lanes> Sums<V> {
         let inverse_d = V::splat(hi).add(V::load(&TRIES)).div(V::splat(span));
         let zero = V::splat(0.0);
         let mut sums = Sums { w: 0.0, wy: 0.0, wyy: 0.0, wq: zero, wqq: zero, wqy: zero };
-        for (&x, &w) in x.iter().zip(w) {
-            let y = x - lowest;
+        for i in 0..x.len() {
+            let (y, w) = (x[i] - lowest, w[i]);
             sums.w += w;
             sums.wy = w.mul_add(y, sums.wy);
             sums.wyy = (w * y).mul_add(y, sums.wyy);
             let y = V::splat(y);
-            let q = y.mul(inverse_d).max(zero).min(V::splat(hi)).round();
+            let q = y.mul(inverse_d).min(V::splat(hi)).round();
             let wq = q.mul(V::splat(w));
             sums.wq = sums.wq.add(wq);
             sums.wqq = wq.mul_add(q, sums.wqq);

@@ -27,10 +27,12 @@ fn fitted<V: Lanes, const LEN: usize>(
     let mut grids = [Grid { d: 0.0, m: 0.0 }; 16];
     let (mut d_max, mut m_max) = (0.0f32, 0.0f32);
     let block_rms = fit::rms(x);
-    for (index, (x, grid)) in x.chunks_exact(LEN).zip(&mut grids).enumerate() {
-        let importance = importance.map(|i| &i[index * LEN..(index + 1) * LEN]);
+    for (index, grid) in grids.iter_mut().take(256 / LEN).enumerate() {
+        let at = index * LEN..(index + 1) * LEN;
+        let x = &x[at.clone()];
+        let importance = importance.map(|i| &i[at]);
         let rms = if importance.is_some() { block_rms } else { fit::rms(x) };
-        let w = fit::weights(x, importance, rms);
+        let w = fit::weights::<V>(x, importance, rms);
         *grid = fit::with_min::<V>(x, &w, hi, true);
         d_max = d_max.max(grid.d);
         m_max = m_max.max(-grid.m);
@@ -38,16 +40,15 @@ fn fitted<V: Lanes, const LEN: usize>(
     let d = fit::round_f16(d_max / top as f32);
     let d_min = fit::round_f16(m_max / top as f32);
     let mut fitted = Fitted { d, d_min, scales: [0; 16], mins: [0; 16], q: [0; 256] };
-    for (index, x) in x.chunks_exact(LEN).enumerate() {
+    for index in 0..256 / LEN {
+        let at = index * LEN..(index + 1) * LEN;
         let scale = fit::nearest_in(grids[index].d * fit::inverse(d), 0, top);
         let min = fit::nearest_in(-grids[index].m * fit::inverse(d_min), 0, top);
         fitted.scales[index] = scale as u8;
         fitted.mins[index] = min as u8;
         let inverse_step = fit::inverse(d * scale as f32);
         let offset = d_min * min as f32;
-        for (q, &x) in fitted.q[index * LEN..].iter_mut().zip(x) {
-            *q = fit::nearest_in((x + offset) * inverse_step, 0, hi) as u8;
-        }
+        fit::codes::<V>(&x[at.clone()], offset, inverse_step, 0, hi, &mut fitted.q[at]);
     }
     fitted
 }

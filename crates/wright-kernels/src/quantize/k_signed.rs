@@ -2,7 +2,7 @@
 //!
 //! `x ≈ d·scale·q`, q signed, scale a signed integer per sub-block, d f16.
 
-use super::fit::{self, MAX};
+use super::fit;
 use crate::lanes::Lanes;
 
 /// Sub-block scales as integers, their unit, and the values on the grid, counted from 0.
@@ -18,9 +18,14 @@ fn fitted<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) 
     let mut steps = [0.0f32; 16];
     let mut extreme = 0.0f32;
     let block_rms = fit::rms(x);
-    for (index, (x, step)) in x.chunks_exact(16).zip(&mut steps).enumerate() {
-        let w = weights(x, importance.map(|i| &i[index * 16..(index + 1) * 16]), block_rms);
-        *step = fit::signed::<V>(x, &w[..16], -zero, zero - 1);
+    for (index, step) in steps.iter_mut().enumerate() {
+        let at = index * 16..(index + 1) * 16;
+        let x = &x[at.clone()];
+        let w = match importance {
+            Some(importance) => fit::weights::<V>(x, Some(&importance[at]), block_rms),
+            None => fit::squares::<V>(x),
+        };
+        *step = fit::signed::<V>(x, &w, -zero, zero - 1);
         if step.abs() > extreme.abs() {
             extreme = *step;
         }
@@ -28,28 +33,14 @@ fn fitted<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) 
     // The scale of the largest magnitude takes the long side of the signed range.
     let d = fit::round_f16(extreme / -top as f32);
     let mut fitted = Fitted { d, scales: [0; 16], q: [zero as u8; 256] };
-    for (index, x) in x.chunks_exact(16).enumerate() {
+    for index in 0..16 {
+        let at = index * 16..(index + 1) * 16;
         let scale = fit::nearest_in(steps[index] * fit::inverse(d), -top, top - 1);
         fitted.scales[index] = scale as i8;
         let inverse_step = fit::inverse(d * scale as f32);
-        for (q, &x) in fitted.q[index * 16..].iter_mut().zip(x) {
-            *q = (fit::nearest_in(x * inverse_step, -zero, zero - 1) + zero) as u8;
-        }
+        fit::codes::<V>(&x[at.clone()], 0.0, inverse_step, -zero, zero - 1, &mut fitted.q[at]);
     }
     fitted
-}
-
-/// Importance × √(rms² + x²) with a matrix, x² without.
-#[inline(always)]
-fn weights(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
-    if importance.is_some() {
-        return fit::weights(x, importance, rms);
-    }
-    let mut w = [0.0; MAX];
-    for (w, &x) in w.iter_mut().zip(x) {
-        *w = x * x;
-    }
-    w
 }
 
 #[inline(always)]

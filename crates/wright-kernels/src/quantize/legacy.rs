@@ -6,42 +6,27 @@
 use super::fit::{self, Grid, MAX};
 use crate::lanes::Lanes;
 
-/// Where a block's minimum stands, and its scale: `x ≈ d·(q - zero)` or `d·q + m`.
+/// A block's scale and codes: `x ≈ d·(q - zero)`.
 #[inline(always)]
 fn symmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32, [u8; MAX]) {
     let w = match importance {
-        Some(_) => fit::weights(x, importance, fit::rms(x)),
-        None => squares(x),
+        Some(_) => fit::weights::<V>(x, importance, fit::rms(x)),
+        None => fit::squares::<V>(x),
     };
     let d = fit::round_f16(fit::signed::<V>(x, &w, -zero, zero - 1));
-    let inverse_d = fit::inverse(d);
     let mut q = [0; MAX];
-    for (q, &x) in q.iter_mut().zip(x) {
-        *q = (fit::nearest_in(x * inverse_d, -zero, zero - 1) + zero) as u8;
-    }
+    fit::codes::<V>(x, 0.0, fit::inverse(d), -zero, zero - 1, &mut q);
     (d, q)
 }
 
-/// x² as weights: what keeps large values right.
-#[inline(always)]
-fn squares(x: &[f32]) -> [f32; MAX] {
-    let mut w = [0.0; MAX];
-    for (w, &x) in w.iter_mut().zip(x) {
-        *w = x * x;
-    }
-    w
-}
-
+/// A block's grid and codes: `x ≈ d·q + m`.
 #[inline(always)]
 fn asymmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
-    let w = fit::weights(x, importance, fit::rms(x));
+    let w = fit::weights::<V>(x, importance, fit::rms(x));
     let Grid { d, m } = fit::with_min::<V>(x, &w, hi, false);
     let grid = Grid { d: fit::round_f16(d), m: fit::round_f16(m) };
-    let inverse_d = fit::inverse(grid.d);
     let mut q = [0; MAX];
-    for (q, &x) in q.iter_mut().zip(x) {
-        *q = fit::nearest_in((x - grid.m) * inverse_d, 0, hi) as u8;
-    }
+    fit::codes::<V>(x, -grid.m, fit::inverse(grid.d), 0, hi, &mut q);
     (grid, q)
 }
 
@@ -57,8 +42,8 @@ fn put_nibbles(q: &[u8; MAX], out: &mut [u8]) {
 #[inline(always)]
 fn fifth_bits(q: &[u8; MAX]) -> [u8; 4] {
     let mut bits = 0u32;
-    for (i, &q) in q.iter().enumerate() {
-        bits |= u32::from(q >> 4) << i;
+    for i in 0..MAX {
+        bits |= u32::from(q[i] >> 4) << i;
     }
     bits.to_le_bytes()
 }
@@ -102,12 +87,13 @@ pub fn q5_1<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 
 /// Eight bits need no search: the largest value takes 127.
 #[inline(always)]
-pub fn q8_0(x: &[f32], out: &mut [u8]) {
-    let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-    let d = fit::round_f16(largest / 127.0);
-    let inverse_d = fit::inverse(d);
+pub fn q8_0<V: Lanes>(x: &[f32], out: &mut [u8]) {
+    let (lowest, highest) = fit::extremes::<V>(x);
+    let d = fit::round_f16(highest.max(-lowest) / 127.0);
     put_f16(d, &mut out[..2]);
-    for (out, &x) in out[2..].iter_mut().zip(x) {
-        *out = fit::nearest_in(x * inverse_d, -127, 127) as u8;
+    let mut q = [0; MAX];
+    fit::codes::<V>(x, 0.0, fit::inverse(d), -127, 127, &mut q);
+    for i in 0..MAX {
+        out[2 + i] = q[i].wrapping_sub(127);
     }
 }

@@ -10,29 +10,18 @@ const STEPS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38
 const TRIES: [f32; 16] =
     [-7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, -0.5, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
 
-/// The code of the step nearest to `x`.
-#[inline(always)]
-fn nearest_code(x: f32) -> u8 {
-    let mut code = 0;
-    for pair in STEPS.windows(2) {
-        let middle = 0.5 * (f32::from(pair[0]) + f32::from(pair[1]));
-        code += u8::from(x > middle);
-    }
-    code
-}
-
 /// The unit `d` for `x ≈ d·step`, by weighted least squares over a few candidates.
 #[inline(always)]
 fn unit<V: Lanes>(x: &[f32], w: &[f32]) -> f32 {
-    let extreme = fit::extreme(x);
+    let extreme = fit::extreme::<V>(x);
     if extreme == 0.0 {
         return 0.0;
     }
     let lowest = f32::from(STEPS[0]);
     let inverse_d = V::splat(lowest).sub(V::load(&TRIES)).div(V::splat(extreme));
     let (mut xq, mut qq) = (V::splat(0.0), V::splat(0.0));
-    for (&x, &w) in x.iter().zip(w) {
-        let x = V::splat(x);
+    for i in 0..x.len() {
+        let (x, w) = (V::splat(x[i]), w[i]);
         let q = nearest_step(x.mul(inverse_d));
         let wq = q.mul(V::splat(w));
         xq = wq.mul_add(x, xq);
@@ -53,34 +42,40 @@ fn nearest_step<V: Lanes>(x: V) -> V {
 }
 
 #[inline(always)]
-fn weights(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
+fn weights<V: Lanes>(x: &[f32], importance: Option<&[f32]>, rms: f32) -> [f32; MAX] {
     match importance {
-        Some(_) => fit::weights(x, importance, rms),
-        None => {
-            let mut w = [0.0; MAX];
-            for (w, &x) in w.iter_mut().zip(x) {
-                *w = x * x;
-            }
-            w
-        }
+        Some(_) => fit::weights::<V>(x, importance, rms),
+        None => fit::squares::<V>(x),
     }
 }
 
+/// The codes of the steps nearest to 16 of `x`, as numbers.
 #[inline(always)]
-fn put_codes(x: &[f32], d: f32, out: &mut [u8]) {
-    let inverse_d = fit::inverse(d);
+fn nearest_code<V: Lanes>(x: V) -> [f32; 16] {
+    let mut code = V::splat(0.0);
+    for (index, pair) in STEPS.windows(2).enumerate() {
+        let (low, high) = (f32::from(pair[0]), f32::from(pair[1]));
+        code = V::splat(0.5 * (low + high)).if_less(x, V::splat((index + 1) as f32), code);
+    }
+    code.to_array()
+}
+
+#[inline(always)]
+fn put_codes<V: Lanes>(x: &[f32], d: f32, out: &mut [u8]) {
+    let inverse_d = V::splat(fit::inverse(d));
+    let low = nearest_code(V::load(x).mul(inverse_d));
+    let high = nearest_code(V::load(&x[16..]).mul(inverse_d));
     for i in 0..16 {
-        let (low, high) = (nearest_code(x[i] * inverse_d), nearest_code(x[i + 16] * inverse_d));
-        out[i] = low | (high << 4);
+        out[i] = low[i] as u8 | ((high[i] as u8) << 4);
     }
 }
 
 #[inline(always)]
 pub fn iq4_nl<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let w = weights(x, importance, fit::rms(x));
+    let w = weights::<V>(x, importance, fit::rms(x));
     let d = fit::round_f16(unit::<V>(x, &w));
     out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
-    put_codes(x, d, &mut out[2..]);
+    put_codes::<V>(x, d, &mut out[2..]);
 }
 
 /// Eight sub-blocks of 32, each with a 6-bit scale counted from -32.
@@ -90,7 +85,7 @@ pub fn iq4_xs<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let mut units = [0.0f32; 8];
     let mut extreme = 0.0f32;
     for (index, (x, unit_out)) in x.chunks_exact(32).zip(&mut units).enumerate() {
-        let w = weights(x, importance.map(|i| &i[index * 32..(index + 1) * 32]), block_rms);
+        let w = weights::<V>(x, importance.map(|i| &i[index * 32..(index + 1) * 32]), block_rms);
         *unit_out = unit::<V>(x, &w);
         if unit_out.abs() > extreme.abs() {
             extreme = *unit_out;
@@ -105,7 +100,7 @@ pub fn iq4_xs<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         let stored = (scale + 32) as u8;
         upper |= u16::from(stored >> 4) << (2 * index);
         out[4 + index / 2] |= (stored & 15) << (4 * (index % 2));
-        put_codes(x, d * scale as f32, &mut out[8 + 16 * index..]);
+        put_codes::<V>(x, d * scale as f32, &mut out[8 + 16 * index..]);
     }
     out[2..4].copy_from_slice(&upper.to_le_bytes());
 }

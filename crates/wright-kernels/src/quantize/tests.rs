@@ -142,3 +142,26 @@ fn wrong_shapes_and_values_that_are_not_finite_are_refused() {
     let nan = quantize(isa, DType::Q8_0, 32, &x, None, &mut out);
     assert_eq!(nan, Err(QuantizeError::NotFinite { index: 9 }));
 }
+
+#[test]
+fn floats_are_rounded_one_by_one_however_many_stand_in_a_row() {
+    for n in [1, 15, 16, 17, 33] {
+        let mut x = normal(2 * n, 7);
+        for dtype in [DType::F32, DType::F16, DType::BF16] {
+            let mut out = vec![0xAA; dtype.row_bytes(n).unwrap() * 2];
+            quantize(Isa::detect(), dtype, n, &x, None, &mut out).unwrap();
+            let one = |x: &f32| match dtype {
+                DType::F32 => x.to_le_bytes().to_vec(),
+                DType::F16 => f32_to_f16(*x).to_le_bytes().to_vec(),
+                _ => f32_to_bf16(*x).to_le_bytes().to_vec(),
+            };
+            assert_eq!(out, x.iter().flat_map(one).collect::<Vec<u8>>(), "{n} {dtype}");
+        }
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            x[2 * n - 1] = odd;
+            let mut out = vec![0; 8 * n];
+            let refused = quantize(Isa::detect(), DType::F32, n, &x, None, &mut out);
+            assert_eq!(refused, Err(QuantizeError::NotFinite { index: 2 * n - 1 }));
+        }
+    }
+}
