@@ -2,8 +2,8 @@
 //! licence, what is kept and what is dropped, and why.
 //!
 //! [`read()`] takes the bytes of a file of any kind and gives [`Item`]s. [`quality`] and
-//! [`duplicates`] say which documents teach nothing new, [`holdout`] which text a model is
-//! measured by, and [`report`] is how all of it is written down.
+//! [`duplicates`] say which documents teach nothing new, [`boilerplate`] which paragraphs,
+//! [`holdout`] which text a model is measured by, and [`report`] is how all of it is written down.
 //!
 //! This crate opens no file, reads no clock and prints nothing, and knows no tokens: readers in,
 //! documents out. It works as well on one document after the other as on many at once: each
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+pub mod boilerplate;
 mod cut;
 mod document;
 pub mod duplicates;

@@ -22,6 +22,7 @@ pub enum Reason {
     Mojibake,
     RepeatedLines,
     RepeatedPhrases,
+    Boilerplate,
 }
 
 /// Fewer letters and digits are no document.
@@ -39,7 +40,7 @@ const REPEATED_PHRASES_MAX: f64 = 0.6;
 const PHRASE_WORDS: usize = 10;
 
 impl Reason {
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::ExactDuplicate,
         Reason::NearDuplicate,
         Reason::TooShort,
@@ -50,6 +51,7 @@ impl Reason {
         Reason::Mojibake,
         Reason::RepeatedLines,
         Reason::RepeatedPhrases,
+        Reason::Boilerplate,
     ];
 
     pub fn name(self) -> &'static str {
@@ -64,6 +66,7 @@ impl Reason {
             Reason::Mojibake => "mojibake",
             Reason::RepeatedLines => "repeated-lines",
             Reason::RepeatedPhrases => "repeated-phrases",
+            Reason::Boilerplate => "boilerplate",
         }
     }
 
@@ -80,6 +83,7 @@ impl Reason {
             Reason::Mojibake => "more than 2 % broken or control characters",
             Reason::RepeatedLines => "more than 60 % in lines that it has said before",
             Reason::RepeatedPhrases => "more than 60 % of its runs of ten words said before",
+            Reason::Boilerplate => "nothing but paragraphs that earlier documents have",
         }
     }
 }
@@ -180,6 +184,11 @@ pub fn judge(text: &str) -> Option<Reason> {
         return Some(Reason::RepeatedLines);
     }
     (repeated_phrases(text) > REPEATED_PHRASES_MAX).then_some(Reason::RepeatedPhrases)
+}
+
+/// Whether a text has hardly any letters and digits.
+pub fn is_too_short(text: &str) -> bool {
+    text.chars().filter(|c| c.is_alphanumeric()).take(LETTERS_MIN).count() < LETTERS_MIN
 }
 
 /// The part of the bytes that are in lines which stand above, too.

@@ -19,24 +19,47 @@ fn stands_alone(c: char) -> bool {
         | 0xf900..=0xfaff | 0x20000..=0x3ffff)
 }
 
+/// Each letter and digit of ASCII in lower case; 0 for all else.
+const FOLDED: [u8; 128] = {
+    let (mut table, mut byte) = ([0; 128], 0u8);
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() {
+            table[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// A word's hash with one more character.
+fn with(hash: u64, c: u64) -> u64 {
+    (hash.rotate_left(5) ^ c).wrapping_mul(K) | 1
+}
+
 /// The hash of each word of `text`, in order.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = u64> + '_ {
-    let mut chars = text.chars();
+    let mut at = 0;
     let mut ahead: Option<u64> = None;
     std::iter::from_fn(move || {
         if let Some(word) = ahead.take() {
             return Some(word);
         }
         let mut hash = 0u64;
-        for c in chars.by_ref() {
-            let in_word =
-                if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() };
+        while let Some(&byte) = text.as_bytes().get(at) {
+            if byte < 128 {
+                at += 1;
+                match FOLDED[usize::from(byte)] {
+                    0 if hash == 0 => {}
+                    0 => return Some(mix(hash)),
+                    folded => hash = with(hash, folded.into()),
+                }
+                continue;
+            }
+            let c = text[at..].chars().next()?;
+            at += c.len_utf8();
+            let in_word = c.is_alphanumeric();
             if in_word && !stands_alone(c) {
-                let folded = match c.is_ascii() {
-                    true => c.to_ascii_lowercase(),
-                    false => c.to_lowercase().next().unwrap_or(c),
-                };
-                hash = (hash.rotate_left(5) ^ u64::from(folded)).wrapping_mul(K) | 1;
+                hash = with(hash, c.to_lowercase().next().unwrap_or(c).into());
                 continue;
             }
             let alone = in_word.then(|| mix(u64::from(c)));
@@ -57,7 +80,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = u64> + '_ {
 pub(crate) fn shingles(text: &str, n: usize) -> impl Iterator<Item = u64> + '_ {
     let last = (1..n).fold(1u64, |power, _| power.wrapping_mul(K));
     let mut ring = vec![0u64; n.max(1)];
-    let (mut count, mut sum) = (0usize, 0u64);
+    let (mut count, mut sum, mut slot) = (0usize, 0u64, 0);
     let mut all = words(text);
     let mut ended = false;
     std::iter::from_fn(move || {
@@ -66,10 +89,10 @@ pub(crate) fn shingles(text: &str, n: usize) -> impl Iterator<Item = u64> + '_ {
                 ended = true;
                 return (0 < count && count < n).then(|| mix(sum));
             };
-            let slot = count % ring.len();
             sum = sum.wrapping_sub(ring[slot].wrapping_mul(last)).wrapping_mul(K);
             sum = sum.wrapping_add(word);
             ring[slot] = word;
+            slot = if slot + 1 == ring.len() { 0 } else { slot + 1 };
             count += 1;
             if count >= n {
                 return Some(mix(sum));

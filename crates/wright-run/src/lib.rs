@@ -26,4 +26,4 @@ pub use options::{OptionError, Sampling};
 pub use prefix::{BlockKey, BlockStore, Prefixes};
 pub use sampler::{SampleError, Sampler};
 pub use softmax::LogSoftmax;
-pub use vocabulary::{sampling, spec, template, tokenizer};
+pub use vocabulary::{sampling, spec, template, tokenizer, tokenizer_of};

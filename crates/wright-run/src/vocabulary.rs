@@ -12,13 +12,21 @@ use wright_text::{Algorithm, Spec, Template, TokenKind, Tokenizer};
 /// # Errors
 /// If it carries none, one that is damaged or not known, or more tokens than the model has logits.
 pub fn tokenizer(model: &Model) -> Result<Tokenizer, LoadError> {
-    let tokenizer = Tokenizer::new(&spec(model.metadata())?)?;
+    let tokenizer = tokenizer_of(model.metadata())?;
     // A padded embedding is wider than the vocabulary; the other way round ids have no row.
     let (tokens, rows) = (tokenizer.n_vocab(), model.n_vocab());
     if tokens > rows {
         return Err(LoadError::Vocabulary { tokens, rows });
     }
     Ok(tokenizer)
+}
+
+/// The tokenizer that a file's metadata tell of, whether there are weights beside it or not.
+///
+/// # Errors
+/// If they tell of none, or of one that is damaged or not known.
+pub fn tokenizer_of(metadata: &Metadata) -> Result<Tokenizer, LoadError> {
+    Ok(Tokenizer::new(&spec(metadata)?)?)
 }
 
 /// What a file says about its tokenizer, borrowed from it.

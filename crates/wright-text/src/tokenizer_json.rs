@@ -11,6 +11,7 @@ mod vocab;
 mod wordpiece;
 
 use crate::pretokenizer::name_of;
+use crate::{Algorithm, Spec, TokenKind, Tokenizer};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ use vocab::Vocab;
 
 /// Tokens, and merges, that are read at most: twice what the largest vocabulary has.
 const TOKENS_MAX: usize = 1 << 19;
+/// Ids without a token, beside as many as there are tokens.
+const HOLES_MAX: usize = 1024;
 
 /// Why a tokenizer.json cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -128,17 +131,21 @@ impl Pieces {
     /// If it is no JSON of that form, of a kind that GGUF has no words for, or has ids beyond
     /// `n_vocab`.
     pub fn read(text: &str, n_vocab: usize) -> Result<Pieces, TokenizerJsonError> {
+        let file: File = serde_json::from_str(text).map_err(|e| Json(e.to_string()))?;
+        Pieces::of(&file, n_vocab)
+    }
+
+    fn of(file: &File, n_vocab: usize) -> Result<Pieces, TokenizerJsonError> {
         if n_vocab == 0 || n_vocab > TOKENS_MAX {
             return Err(Wrong(format!("a vocabulary of {n_vocab}")));
         }
-        let file: File = serde_json::from_str(text).map_err(|e| Json(e.to_string()))?;
         if file.model.vocab.len().max(file.model.merges.len()) > TOKENS_MAX {
             return Err(Wrong("it has more tokens than any vocabulary".into()));
         }
         let pieces = match (file.model.kind.as_str(), &file.model.vocab) {
-            ("" | "BPE", Vocab::Ids(ids)) => Pieces::bpe(&file, ids, n_vocab)?,
-            ("WordPiece", Vocab::Ids(ids)) => wordpiece::read(&file, ids, n_vocab)?,
-            ("Unigram" | "", Vocab::Scores(scores)) => unigram::read(&file, scores, n_vocab)?,
+            ("" | "BPE", Vocab::Ids(ids)) => Pieces::bpe(file, ids, n_vocab)?,
+            ("WordPiece", Vocab::Ids(ids)) => wordpiece::read(file, ids, n_vocab)?,
+            ("Unigram" | "", Vocab::Scores(scores)) => unigram::read(file, scores, n_vocab)?,
             (kind, _) => return Err(Unsupported(format!("is of the kind {kind}"))),
         };
         let (begins, ends) = frames(&file.post_processor);
@@ -204,6 +211,56 @@ impl Pieces {
             false => pieces.scores = pieces.scores_of(&file.model.merges),
         }
         Ok(pieces)
+    }
+
+    /// As [`Pieces::read`], for as many tokens as the file itself has.
+    ///
+    /// # Errors
+    /// As [`Pieces::read`].
+    pub fn read_all(text: &str) -> Result<Pieces, TokenizerJsonError> {
+        let file: File = serde_json::from_str(text).map_err(|e| Json(e.to_string()))?;
+        let added = file.added_tokens.iter().map(|added| added.id);
+        let n_vocab = added.map(|last| last as usize + 1).fold(file.model.vocab.rows(), usize::max);
+        // Ids have few holes; a file that names the last one alone is not worth half a million.
+        let named = file.model.vocab.len() + file.added_tokens.len();
+        if n_vocab > 2 * named + HOLES_MAX {
+            return Err(Wrong(format!(
+                "it has {named} tokens, and one of them is {}",
+                n_vocab - 1
+            )));
+        }
+        Pieces::of(&file, n_vocab)
+    }
+
+    /// What turns text into these tokens. It adds none of its own: which ones begin and end a text
+    /// is said beside a tokenizer.json, not in it.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::new`].
+    pub fn tokenizer(&self) -> Result<Tokenizer, crate::Error> {
+        fn bytes(texts: &[String]) -> Vec<&[u8]> {
+            texts.iter().map(String::as_bytes).collect()
+        }
+        let kind = |&kind: &i32| TokenKind::from_ggml(kind).unwrap_or(TokenKind::Unused);
+        let mut spec = Spec::new(Algorithm::from_name(self.model)?);
+        spec.pre = self.pre;
+        spec.tokens = bytes(&self.tokens);
+        spec.kinds = self.token_type.iter().map(kind).collect();
+        spec.scores.clone_from(&self.scores);
+        spec.merges = bytes(&self.merges);
+        spec.unk = spec.kinds.iter().position(|&k| k == TokenKind::Unknown).map(|id| id as u32);
+        spec.add_bos = Some(false);
+        spec.add_eos = Some(false);
+        match spec.algorithm {
+            Algorithm::Spm => spec.add_space_prefix = Some(self.add_space_prefix),
+            Algorithm::WordPiece => {
+                (spec.lowercase, spec.strip_accents) =
+                    (Some(self.lowercase), Some(self.strip_accents));
+            }
+            Algorithm::Unigram => spec.charsmap.clone_from(&self.charsmap),
+            _ => {}
+        }
+        Tokenizer::new(&spec)
     }
 
     /// Puts tokens in their places, those of `vocab` and the added ones.
@@ -424,6 +481,19 @@ mod tests {
         assert_eq!(with(llama3), (token("<s>"), Some(Frame::Nothing)));
         let roberta = r#"{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>",0]}"#;
         assert_eq!(with(roberta), (token("<s>"), token("</s>")));
+    }
+
+    #[test]
+    fn a_file_by_itself_turns_text_into_its_tokens() {
+        let text = byte_level(r#"{"type":"ByteLevel","add_prefix_space":false}"#);
+        let pieces = Pieces::read_all(&text).unwrap();
+        assert_eq!(pieces.tokens.len(), 5);
+        let tokenizer = pieces.tokenizer().unwrap();
+        assert_eq!(tokenizer.encode("abba<|end|>")[..3], [2, 1, 0]);
+        assert!(!tokenizer.encode("<|end|>").contains(&3), "text is only text");
+        assert!(matches!(Pieces::read_all(r#"{"model":{"vocab":{}}}"#), Err(Wrong(_))));
+        let far = r#"{"model":{"vocab":{"a":4294967295}}}"#;
+        assert!(matches!(Pieces::read_all(far), Err(Wrong(_))));
     }
 
     #[test]

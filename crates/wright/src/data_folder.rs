@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::stdin;
 use std::path::{Path, PathBuf};
-use wright_data::report::{self, Report};
+use wright_data::report::Report;
 
 pub const REPORT: &str = "report.json";
 pub const MANIFEST: &str = "manifest.jsonl";
@@ -71,22 +71,15 @@ impl DataFolder {
     }
 }
 
-fn read_report(file: &Path) -> Result<Report, Failure> {
-    let again = "make it anew with `wright pack … --force`";
-    let bad = |why: String| {
-        Failure::new(Exit::BadInput, format!("{}: {why}", file.display())).hint(again)
-    };
-    let text = stdin::file(file)?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    if value["format"] != report::FORMAT {
-        return Err(bad("it is not the report of packed data".into()));
-    }
-    if value["version"] != report::VERSION {
-        let (theirs, ours) = (&value["version"], report::VERSION);
-        return Err(bad(format!("it has version {theirs}; this program reads version {ours}")));
-    }
-    serde_json::from_value(value).map_err(|error| bad(error.to_string()))
+/// Reads what `wright pack` says of the data.
+///
+/// # Errors
+/// If the file cannot be read, is something else, damaged, or of another version.
+pub fn read_report(file: &Path) -> Result<Report, Failure> {
+    Report::parse(&stdin::file(file)?).map_err(|error| {
+        Failure::new(Exit::BadInput, format!("{}: {error}", file.display()))
+            .hint("make it anew with `wright pack … --force`")
+    })
 }
 
 /// A file of the folder, which the report may not make another's.

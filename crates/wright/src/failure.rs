@@ -6,6 +6,9 @@ use std::io;
 use std::path::Path;
 use wright_chat::ErrorKind;
 
+/// How to have something written elsewhere.
+const ELSEWHERE: &str = "-o where a command has it, WRIGHT_HOME for what Wright keeps itself";
+
 /// A failure on its way to the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -42,10 +45,11 @@ impl Failure {
         };
         let failure = Self::new(exit, format!("cannot {verb} {}: {error}", path.display()));
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failure
-                .hint("free some space, or set WRIGHT_HOME to a folder on a disk that has some"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failure.hint(format!(
+                "free some space on that disk, or name a place on another: {ELSEWHERE}"
+            )),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                failure.hint("check who may use that path, or set WRIGHT_HOME to another folder")
+                failure.hint(format!("check who may use that path, or name another: {ELSEWHERE}"))
             }
             io::ErrorKind::NotFound => failure.hint("check the path: nothing has that name"),
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {

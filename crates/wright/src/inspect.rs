@@ -3,13 +3,15 @@
 //! Nothing is loaded: the header is read, and the cost comes from counting the model's own forward
 //! pass.
 
+mod vocabulary;
+
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{load, terminal, units};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use wright_model::{Cost, KvType, Model};
+use wright_model::{Cost, KvType, Metadata, Model};
 
 /// Longer values of metadata are cut in the table; `--json` has them whole.
 const VALUE_CHARS_MAX: usize = 100;
@@ -17,7 +19,7 @@ const VALUE_CHARS_MAX: usize = 100;
 /// Show what a model file holds, and what running it takes
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .gguf file, or a name from `wright models`
+    /// A .gguf file, a tokenizer.json, or a name from `wright models`
     #[arg(value_name = "FILE|NAME")]
     model: Option<String>,
     /// Context length that memory and cost are told for [default: the model's own, at most 8192]
@@ -36,6 +38,9 @@ pub struct Args {
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let located = load::located(args.model.as_deref(), context)?;
+    if let Some(lexicon) = vocabulary::alone(&located.path)? {
+        return vocabulary::show(&lexicon, &located.path, args.json);
+    }
     let (_, model) = load::weights(&located.path)?;
     let n_ctx = load::context_length(&model, args.ctx)?;
     let text = match args.json {
@@ -110,11 +115,16 @@ fn table(model: &Model, n_ctx: u32, args: &Args) -> String {
             let _ = writeln!(text, "  {:40} {dtype:8} {shape}", tensor.name);
         }
     }
+    list(&mut text, metadata);
+    text
+}
+
+fn list(text: &mut String, metadata: &Metadata) {
     text.push_str("\nMetadata\n");
     for (key, value) in metadata.iter() {
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "  {key:44} {}", cut(&value.to_string()));
     }
-    text
 }
 
 fn cost(cost: Cost) -> String {
@@ -125,7 +135,11 @@ fn cost(cost: Cost) -> String {
 fn tokenizer(model: &Model) -> String {
     let metadata = model.metadata();
     let kind = metadata.str("tokenizer.ggml.model").unwrap_or("none");
-    match metadata.str("tokenizer.ggml.pre") {
+    splitting(kind, metadata.str("tokenizer.ggml.pre"))
+}
+
+fn splitting(kind: &str, pre: Option<&str>) -> String {
+    match pre {
         Some(pre) => format!("{kind}, splits text as {pre}"),
         None => kind.to_owned(),
     }
@@ -168,8 +182,6 @@ fn object(model: &Model, n_ctx: u32) -> Value {
     let tensors = model.tensors().iter().map(
         |tensor| json!({ "name": tensor.name, "type": tensor.dtype.name(), "dims": tensor.dims }),
     );
-    let metadata: Map<String, Value> =
-        model.metadata().iter().map(|(key, value)| (key.to_owned(), plain(value))).collect();
     json!({
         "architecture": config.arch.to_string(),
         "parameters": model.n_parameters(),
@@ -187,8 +199,12 @@ fn object(model: &Model, n_ctx: u32) -> Value {
         "cost_of_whole_prompt": cost(costs.prompt),
         "formats": formats.collect::<Vec<_>>(),
         "tensors": tensors.collect::<Vec<_>>(),
-        "metadata": metadata,
+        "metadata": metadata_object(model.metadata()),
     })
+}
+
+fn metadata_object(metadata: &Metadata) -> Map<String, Value> {
+    metadata.iter().map(|(key, value)| (key.to_owned(), plain(value))).collect()
 }
 
 /// A value of metadata as JSON; a long array (a vocabulary, say) as its length and type.

@@ -4,6 +4,7 @@ use crate::arguments::{EngineFlags, ModelFlags};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::lexicon::Lexicon;
 use crate::locate::{self, Located};
 use crate::mmap::Mapped;
 use crate::prefix_cache::{self, PrefixCache};
@@ -35,11 +36,21 @@ pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
     for path in other_parts(path) {
         parts.push(Arc::new(Mapped::open(&path)?));
     }
-    let model = Model::from_parts(parts).map_err(|error| {
-        let failure = failure(error);
-        Failure { what: format!("{}: {}", path.display(), failure.what), ..failure }
-    })?;
-    Ok((mapped, model))
+    match Model::from_parts(parts) {
+        Ok(model) => Ok((mapped, model)),
+        Err(_) if Lexicon::of(&mapped).is_some_and(|found| found.is_bare()) => {
+            let what = format!("{} holds a vocabulary and no weights", path.display());
+            Err(Failure::new(Exit::Unsupported, what).hint(
+                "`wright tokenize -m` and `wright inspect` take it; what runs needs a whole model",
+            ))
+        }
+        Err(error) => Err(in_file(path, failure(error))),
+    }
+}
+
+/// The same failure, with the file that it was met in.
+pub fn in_file(path: &Path, failure: Failure) -> Failure {
+    Failure { what: format!("{}: {}", path.display(), failure.what), ..failure }
 }
 
 /// The further parts of a split model whose first part this is, by their names.

@@ -85,7 +85,8 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
     let alias = known.aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name));
     let name = alias.map_or(name, |(_, meant)| meant.as_str());
     let as_path = Path::new(name);
-    let is_path = name.contains(['/', '\\']) || is_gguf(as_path);
+    let is_json = as_path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let is_path = name.contains(['/', '\\']) || is_gguf(as_path) || is_json;
     if is_path && as_path.is_dir() {
         return Ok(folder(as_path));
     }

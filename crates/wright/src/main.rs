@@ -23,8 +23,10 @@ mod failure;
 mod help;
 mod home;
 mod imatrix;
+mod in_order;
 mod inspect;
 mod interrupt;
+mod lexicon;
 mod load;
 mod locate;
 #[allow(unsafe_code)]
@@ -38,6 +40,7 @@ mod prefix_cache;
 mod progress;
 mod pull;
 mod quantize;
+mod reading;
 mod reference;
 mod run;
 mod sampler_options;

@@ -3,14 +3,13 @@
 //!
 //! The folder is a function of the input and the options: the number of threads changes no byte.
 
+mod boilerplate;
 mod divide;
 mod gather;
-mod in_order;
 mod spool;
 mod staging;
 pub mod summary;
 mod vocabulary;
-mod walk;
 mod write;
 
 use crate::context::Context;
@@ -18,6 +17,7 @@ use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::reading::walk;
 use crate::terminal;
 use gather::Gathered;
 use spool::Spool;
@@ -61,6 +61,9 @@ pub struct Args {
     /// Keep documents that say the same as an earlier one
     #[arg(long)]
     keep_duplicates: bool,
+    /// Keep paragraphs that many documents have in all of them
+    #[arg(long)]
+    keep_boilerplate: bool,
     /// Replace a folder that `wright pack` made
     #[arg(long)]
     force: bool,
@@ -80,6 +83,11 @@ in it, or its first line begins `# Title: `, which then begins each document.
 What is left out: the same text again, texts much like an earlier one, and texts that are too
 short, have no letters, are mostly digits or symbols, are garbled, or repeat themselves. Each is
 counted, with examples.
+
+What is taken out: a paragraph of 150 letters or more that three documents or more have, such as
+a licence header, a notice or a footer, stays in the first of them and goes from the others, with
+what is repeated as often between two of that kind. Shorter ones (headings, dialogue, refrains)
+stay, and so do repeats within a document. --keep-boilerplate keeps all.
 
 What is written: shards of token ids, the tokenizer, manifest.jsonl with source, licence and
 SHA-256 of each document, and report.json.";
@@ -101,6 +109,7 @@ pub struct Options {
     pub reading: wright_data::Options,
     pub filters: bool,
     pub keep_duplicates: bool,
+    pub keep_boilerplate: bool,
     /// Whether a folder of packed data may be replaced.
     pub replace: bool,
     pub threads: usize,
@@ -119,6 +128,7 @@ impl Options {
             reading: wright_data::Options::default(),
             filters: true,
             keep_duplicates: false,
+            keep_boilerplate: false,
             replace: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
@@ -139,6 +149,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     options.reading.fields.clone_from(&args.field);
     options.filters = !args.no_filters;
     options.keep_duplicates = args.keep_duplicates;
+    options.keep_boilerplate = args.keep_boilerplate;
     options.replace = args.force;
     options.threads = args.threads.map_or(options.threads, usize::from);
     let data = pack(&options, &context.interrupt)?;
@@ -157,13 +168,19 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
 /// stopped it; then there is no folder, and what was there before is whole.
 pub fn pack(options: &Options, interrupt: &Interrupt) -> Result<DataFolder, Failure> {
     let named = vocabulary::named(options)?;
-    let sources = walk::files(&options.paths, &options.out)?;
+    let sources = walk::files(&options.paths, &[&options.out])?;
     let staging = Staging::begin(&options.out, options.replace)?;
     let mut spool = Spool::create(&staging.file("texts"))?;
-    let mut gathered = gather::gather(&sources, options, interrupt, &mut spool)?;
+    let mut gathered = gather::gather(sources, options, interrupt, &mut spool)?;
     check_amount(&gathered, options)?;
-    let texts = spool.finish()?;
-    let (threads, records) = (options.threads, &gathered.records);
+    let mut texts = spool.finish()?;
+    let threads = options.threads;
+    if !options.keep_boilerplate {
+        let anew = || Spool::create(&staging.file("texts-stripped"));
+        texts = boilerplate::strip(&mut gathered, texts, threads, interrupt, anew)?;
+        check_amount(&gathered, options)?;
+    }
+    let records = &gathered.records;
     let (held, split) = divide::divide(records, &texts, options.holdout, threads, interrupt)?;
     let chosen = match named {
         Some(named) => named,
@@ -190,14 +207,6 @@ fn check_amount(gathered: &Gathered, options: &Options) -> Result<(), Failure> {
     if gathered.kept_bytes >= TEXT_BYTES_MIN {
         return Ok(());
     }
-    let skipped: Vec<String> = gathered
-        .skipped
-        .iter()
-        .map(|skipped| {
-            let example = skipped.examples.first().map(String::as_str).unwrap_or_default();
-            format!("{} {} ({example})", skipped.files, skipped.reason.name())
-        })
-        .collect();
     let dropped: u64 = gathered.dropped.iter().map(|dropped| dropped.documents).sum();
     let mut what = match gathered.kept_bytes {
         0 => "there is no text to train on".to_owned(),
@@ -207,12 +216,14 @@ fn check_amount(gathered: &Gathered, options: &Options) -> Result<(), Failure> {
         let reasons: Vec<&str> = gathered.dropped.iter().map(|d| d.reason.name()).collect();
         what.push_str(&format!("; {dropped} documents were dropped ({})", reasons.join(", ")));
     }
-    if !skipped.is_empty() {
-        what.push_str(&format!("; skipped: {}", skipped.join(", ")));
+    if let Some(skipped) = gathered.tally.skipped_in_words() {
+        what.push_str(&format!("; {skipped}"));
     }
     let failure = Failure::new(Exit::BadInput, what);
     Err(match dropped > 0 && (options.filters || !options.keep_duplicates) {
-        true => failure.hint("--no-filters and --keep-duplicates keep what would be dropped"),
+        true => failure.hint(
+            "--no-filters, --keep-duplicates and --keep-boilerplate keep what would be dropped",
+        ),
         false => failure.hint("name files or folders with a kilobyte of text or more"),
     })
 }

@@ -4,6 +4,7 @@
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::lexicon::Lexicon;
 use crate::{load, stdin, terminal};
 use serde_json::json;
 use std::fmt::Write;
@@ -14,7 +15,8 @@ pub struct Args {
     /// The text; without it, what comes through a pipe
     #[arg(value_name = "TEXT")]
     text: Vec<String>,
-    /// A name from `wright models`, or a path to a .gguf file
+    /// A name from `wright models`, a path to a .gguf file (a vocabulary is enough), or to a
+    /// tokenizer.json
     #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Print the ids alone, on one line
@@ -33,8 +35,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         })?,
     };
     let located = load::located(args.model.as_deref(), context)?;
-    let (_mapped, model) = load::weights(&located.path)?;
-    let tokenizer = load::tokenizer(&model)?;
+    let tokenizer = Lexicon::open(&located.path)?.tokenizer()?;
     let ids = tokenizer.encode(&text);
     let mut out = String::new();
     if args.json {

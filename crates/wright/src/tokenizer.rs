@@ -3,21 +3,23 @@
 //! The result is a tokenizer.json that Hugging Face's libraries and `wright shard` read, and on
 //! wish the same as a GGUF file without weights. Nothing has its name before it is whole.
 
-mod texts;
-
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::{Count, Progress};
+use crate::reading::{self, Found, Tally, walk};
 use crate::{disk, terminal, train, units};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use texts::Texts;
+use wright_data::duplicates;
 use wright_text::Error;
 use wright_text::bpe_trainer::{BpeTrainer, DEFAULT_PRE, TrainedBpe};
 use wright_train::Vocabulary;
 
+/// Text that counts in full. Of what comes after only every second document does, from twice as
+/// much on every fourth, and so on: more teaches little, and the table of words is to stay bounded.
+const TEXT_BYTES_FULL: u64 = 1 << 30;
 /// Ends every document.
 const END: &str = "<|endoftext|>";
 
@@ -35,8 +37,9 @@ enum Action {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXPLANATION)]
 struct TrainArgs {
-    /// Files or folders of text; `-` is standard input
+    /// Files, folders with all that is below them, or `-` for standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Tokens that the vocabulary shall have, <|endoftext|> and the 256 bytes included
@@ -48,6 +51,10 @@ struct TrainArgs {
     /// Write it as a GGUF file without weights, too
     #[arg(long, value_name = "FILE")]
     gguf: Option<PathBuf>,
+    /// The field of JSONL that holds the text; several are joined [default: text, content, body,
+    /// document]
+    #[arg(long, value_name = "NAME")]
+    field: Vec<String>,
     /// How text is cut to words: gpt-2, llama-bpe, qwen2, … (names of GGUF)
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRE)]
     pre: String,
@@ -65,6 +72,11 @@ struct TrainArgs {
     json: bool,
 }
 
+const EXPLANATION: &str = "\
+It reads what `wright pack` reads: text, Markdown, HTML, PDF and JSONL; plain, compressed or in
+archives. It learns from all of it. `wright pack` without --tokenizer trains one on what it keeps:
+without copies, text that teaches nothing and what is held out.";
+
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     match &args.action {
         Action::Train(args) => learn(args, context),
@@ -80,48 +92,85 @@ fn learn(args: &TrainArgs, context: &Context) -> Result<Exit, Failure> {
     let n_threads = args.threads.map_or_else(all, usize::from);
     let trainer = BpeTrainer::new(&args.pre, n_threads).map_err(failure)?;
     let mut trainer = trainer.min_frequency(args.min_frequency.into());
-    let texts = Texts::find(&args.paths)?;
-    read(&texts, &mut trainer, context)?;
+    let tally = read(args, &outputs, &mut trainer, context)?;
     if trainer.n_bytes() == 0 {
-        return Err(Failure::new(Exit::BadInput, "there is no text to learn from")
-            .hint("the files are empty, or none of them is text"));
+        return Err(nothing_read(&tally));
     }
     let trained = merge(args, trainer, context)?;
     check_size(args, &trained)?;
     write(args, &trained)?;
     let seconds = started.elapsed().as_secs_f64();
     let said = match args.json {
-        true => format!("{}\n", as_json(args, &trained, &texts, seconds)),
-        false => summary(args, &trained, seconds),
+        true => format!("{}\n", as_json(args, &trained, &tally, seconds)),
+        false => terminal::shown(&summary(args, &trained, &tally, seconds)).into_owned(),
     };
     terminal::print(&said)?;
     Ok(Exit::Done)
 }
 
+/// What could not be written at the end is refused at the beginning.
 fn check_free(paths: &[&Path], force: bool) -> Result<(), Failure> {
-    match paths.iter().find(|path| path.exists() && !force) {
-        Some(path) => Err(Failure::usage(format!("{} is there already", path.display()))
-            .hint("--force replaces it, -o FILE names another")),
-        None => Ok(()),
+    for path in paths {
+        let at = path.display();
+        if path.is_dir() {
+            return Err(Failure::usage(format!("{at} is a folder"))
+                .hint(format!("name a file: {at}/tokenizer.json")));
+        }
+        if path.exists() && !force {
+            return Err(Failure::usage(format!("{at} is there already"))
+                .hint("--force replaces it, -o FILE names another"));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Failure::new(Exit::NotFound, format!("no folder {}", folder.display()))
+                .hint(format!("make it first: mkdir -p {}", folder.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Feeds the trainer, in the order of names.
+fn read(
+    args: &TrainArgs,
+    outputs: &[&Path],
+    trainer: &mut BpeTrainer,
+    context: &Context,
+) -> Result<Tally, Failure> {
+    let sources = walk::files(&args.paths, outputs)?;
+    let options = wright_data::Options { fields: args.field.clone(), ..Default::default() };
+    let mut seen = 0;
+    let mut tally = reading::read(sources, &options, &context.interrupt, |batch| {
+        for found in batch {
+            let Found::Document(document) = found else { continue };
+            if counts(&document.text, seen) {
+                trainer.feed(&document.text);
+            }
+            seen += document.text.len() as u64;
+        }
+        Ok(())
+    })?;
+    if trainer.n_bytes() < seen {
+        let (learnt, all) = (units::bytes(trainer.n_bytes()), units::bytes(seen));
+        tally.note(format!("learnt from {learnt} of {all}: documents were chosen by their hashes"));
+    }
+    Ok(tally)
+}
+
+/// Whether a text is learnt from, `seen` bytes having come before it.
+fn counts(text: &str, seen: u64) -> bool {
+    let halvings = (seen / TEXT_BYTES_FULL).checked_ilog2().map_or(0, |n| n + 1);
+    halvings == 0 || {
+        let hash = duplicates::text_hash(text);
+        u64::from_le_bytes(std::array::from_fn(|at| hash[at])).trailing_zeros() >= halvings
     }
 }
 
-fn read(texts: &Texts, trainer: &mut BpeTrainer, context: &Context) -> Result<(), Failure> {
-    let mut progress = Progress::start("reading", texts.n_bytes(), Count::Bytes);
-    let read = texts.each(&mut |text| {
-        trainer.feed(text);
-        progress.set(trainer.n_bytes());
-        match context.interrupt.is_set() {
-            true => Err(Failure::interrupted()),
-            false => Ok(()),
-        }
-    });
-    progress.finish();
-    let skipped = read?;
-    if skipped > 0 {
-        terminal::note(&format!("{skipped} files are no UTF-8 text and were left out"));
+fn nothing_read(tally: &Tally) -> Failure {
+    let mut what = "there is no text to learn from".to_owned();
+    if let Some(skipped) = tally.skipped_in_words() {
+        what.push_str(&format!("; {skipped}"));
     }
-    Ok(())
+    Failure::new(Exit::BadInput, what).hint("name files or folders that hold text")
 }
 
 fn merge(args: &TrainArgs, trainer: BpeTrainer, context: &Context) -> Result<TrainedBpe, Failure> {
@@ -175,13 +224,15 @@ fn bytes_a_token(trained: &TrainedBpe) -> f64 {
     trained.n_bytes() as f64 / trained.n_tokens().max(1) as f64
 }
 
-fn summary(args: &TrainArgs, trained: &TrainedBpe, seconds: f64) -> String {
-    format!(
-        "{}: {} tokens, {:.2} bytes of text each, from {} and {} distinct words, in {}\n",
+fn summary(args: &TrainArgs, trained: &TrainedBpe, tally: &Tally, seconds: f64) -> String {
+    let mut said = String::new();
+    // Writing to a string does not fail.
+    let _ = tally.write(&mut said);
+    said + &format!(
+        "tokenizer  {}: {} tokens, {:.2} bytes of text each, {} distinct words, in {}\n",
         args.out.display(),
         trained.n_vocab(),
         bytes_a_token(trained),
-        units::bytes(trained.n_bytes()),
         units::count(trained.n_distinct() as u64),
         units::seconds(seconds)
     )
@@ -190,14 +241,30 @@ fn summary(args: &TrainArgs, trained: &TrainedBpe, seconds: f64) -> String {
 fn as_json(
     args: &TrainArgs,
     trained: &TrainedBpe,
-    texts: &Texts,
+    tally: &Tally,
     seconds: f64,
 ) -> serde_json::Value {
     json!({
         "file": args.out, "gguf": args.gguf, "n_vocab": trained.n_vocab(),
-        "merges": trained.n_merges(), "pre": trained.pre(), "files": texts.len(),
+        "merges": trained.n_merges(), "pre": trained.pre(), "files": tally.files,
+        "file_bytes": tally.file_bytes, "documents": tally.found.documents,
         "text_bytes": trained.n_bytes(), "words": trained.n_words(),
         "distinct_words": trained.n_distinct(), "tokens": trained.n_tokens(),
-        "bytes_per_token": bytes_a_token(trained), "seconds": seconds,
+        "bytes_per_token": bytes_a_token(trained), "skipped": tally.skipped,
+        "encodings": tally.encodings, "notes": tally.notes, "seconds": seconds,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_ever_more_text_ever_fewer_documents_count() {
+        let n = |seen: u64| (0..4000).filter(|n| counts(&format!("text {n}"), seen)).count();
+        assert_eq!([n(0), n(TEXT_BYTES_FULL - 1)], [4000, 4000]);
+        assert!((1800..2200).contains(&n(TEXT_BYTES_FULL)));
+        assert!((800..1200).contains(&n(3 * TEXT_BYTES_FULL)));
+        assert!((400..600).contains(&n(4 * TEXT_BYTES_FULL)));
+    }
 }

@@ -26,11 +26,12 @@ use live::{Course, Live};
 use plan::Plan;
 pub use plan::available_bytes;
 use report::{Machine, State};
-use serde_json::{Value, json};
+use serde_json::json;
 pub use stages::minutes;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
+use wright_data::report::Report;
 use wright_train::{Error, Run, run_config};
 
 /// Train a model from scratch on shards of tokens
@@ -192,7 +193,7 @@ struct Job<'a> {
     machine: Machine,
     flops_a_token: f64,
     /// What `wright pack` said of the data, if it did.
-    data_report: Option<Value>,
+    data_report: Option<Report>,
 }
 
 impl Job<'_> {

@@ -45,6 +45,11 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
+/// `2, "document"` → `2 documents`.
+pub fn number_of(n: u64, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
 /// `n` things a second, or a dash where no time was measured.
 pub fn rate(n: u64, s: f64) -> String {
     if s > 0.0 { format!("{:.1}", n as f64 / s) } else { "–".to_owned() }
@@ -69,6 +74,8 @@ mod tests {
         assert_eq!(seconds(75.2), "1 min 15 s");
         assert_eq!(seconds(3661.0), "1 h 1 min");
         assert_eq!(seconds(f64::INFINITY), "?");
+        assert_eq!(number_of(1, "file"), "1 file");
+        assert_eq!(number_of(0, "file"), "0 files");
         assert_eq!(rate(10, 0.0), "–");
         assert_eq!(rate(10, 4.0), "2.5");
     }

@@ -128,6 +128,42 @@ fn a_folder_of_all_kinds_is_packed_and_nothing_vanishes_unsaid() {
 }
 
 #[test]
+fn what_many_documents_have_stays_in_the_first_and_short_lines_stay() {
+    let bench = Bench::new();
+    let notice = "This text is free for everyone to read, to keep and to hand on, in part or \
+        whole, as long as this notice stays with it and nobody is told that it was written by \
+        somebody else than by its author, who would like to hear what you think of it.";
+    let refrain = "\"Who are you, and why do you seek me?\"";
+    for number in 0..6 {
+        let text = format!("{notice}\n\n{refrain}\n\n{}\n{refrain}\n", story(number));
+        bench.file(&format!("in/{number}.txt"), text);
+    }
+    bench.file("in/7.txt", format!("{notice}\n\nThe end.\n"));
+    let all = ["in", "-t", "bytes", "-o"];
+    let report = bench.pack(&[&all[..], &["data", "--threads", "1"]].concat());
+    let gone = &report["boilerplate"];
+    assert_eq!((gone["paragraphs"].as_u64(), gone["documents"].as_u64()), (Some(1), Some(6)));
+    assert_eq!(gone["bytes"].as_u64().unwrap() as usize, 6 * (notice.len() + 2));
+    assert_eq!(gone["examples"][0]["source"], "in/0.txt");
+    assert_eq!(report["dropped"][0]["reason"], "boilerplate");
+    let manifest = bench.manifest("data");
+    let lost = manifest.iter().filter(|entry| entry["boilerplate_bytes"].is_u64());
+    assert_eq!((lost.count(), manifest.len()), (5, 6));
+    let packed: Vec<u8> = fs::read(bench.path("data/train-00000.shard")).unwrap();
+    let times = |text: &str| {
+        let ids: Vec<u8> = text.bytes().flat_map(|byte| [byte, 0]).collect();
+        packed.windows(ids.len()).filter(|window| *window == ids).count()
+    };
+    assert!(times(notice) <= 1 && times(refrain) >= 2 * 5, "a shard holds ids of two bytes");
+    bench.pack(&[&all[..], &["three", "--threads", "3"]].concat());
+    let [one, three] = ["data", "three"].map(|f| fs::read(bench.path(f).join("manifest.jsonl")));
+    assert!(one.unwrap() == three.unwrap(), "threads change a byte");
+    let kept = bench.pack(&[&all[..], &["kept", "--keep-boilerplate"]].concat());
+    assert_eq!(kept["boilerplate"]["documents"], 0);
+    assert_eq!(bench.manifest("kept").len(), 7);
+}
+
+#[test]
 fn threads_change_no_byte_and_a_folder_is_replaced_only_when_asked() {
     let bench = Bench::new();
     for number in 0..30 {

@@ -175,6 +175,7 @@ pub fn reading(name: &'static str) -> Try {
             if let Item::Document(document) = item {
                 let _ = quality::judge(&document.text);
                 let _ = wright_data::duplicates::bands(&document.text);
+                let _ = wright_data::boilerplate::hashes(&document.text);
                 n += 1;
             }
             n < 1000

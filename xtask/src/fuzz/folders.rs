@@ -98,31 +98,16 @@ pub fn tokenizer_seeds() -> Vec<Vec<u8>> {
 
 pub fn try_tokenizer(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
-    Pieces::read(text, 8).is_ok_and(|pieces| use_pieces(&pieces))
+    let all = [Pieces::read(text, 8), Pieces::read_all(text)];
+    all.iter().flatten().for_each(use_pieces);
+    all[0].is_ok()
 }
 
 /// Makes a tokenizer of a vocabulary, and cuts a text.
-fn use_pieces(pieces: &Pieces) -> bool {
-    let algorithm = match pieces.model {
-        "gpt2" => Algorithm::ByteBpe,
-        "bert" => Algorithm::WordPiece,
-        "t5" => Algorithm::Unigram,
-        _ => Algorithm::Spm,
-    };
-    let spec = Spec {
-        pre: pieces.pre,
-        tokens: pieces.tokens.iter().map(|token| token.as_bytes()).collect(),
-        kinds: pieces.token_type.iter().filter_map(|&kind| TokenKind::from_ggml(kind)).collect(),
-        scores: pieces.scores.clone(),
-        merges: pieces.merges.iter().map(|merge| merge.as_bytes()).collect(),
-        charsmap: pieces.charsmap.clone(),
-        unk: Some(0),
-        ..Spec::new(algorithm)
-    };
-    if let Ok(tokenizer) = Tokenizer::new(&spec) {
+fn use_pieces(pieces: &Pieces) {
+    if let Ok(tokenizer) = pieces.tokenizer() {
         let _ = tokenizer.encode_document("ab 12 <|end|> \u{1f980}");
     }
-    true
 }
 
 /// Two pieces, a kind, and a normaliser, as Protocol Buffers.
@@ -138,7 +123,8 @@ pub fn sentencepiece_seeds() -> Vec<Vec<u8>> {
 pub fn try_sentencepiece(input: &[u8]) -> bool {
     let Ok(mut pieces) = Pieces::read_sentencepiece(input, 8) else { return false };
     let _ = pieces.add(7, "<x>", true);
-    use_pieces(&pieces)
+    use_pieces(&pieces);
+    true
 }
 
 pub const CONFIG_WORDS: &[&str] = &[

@@ -22,6 +22,16 @@ impl Vocab {
     }
 }
 
+impl Vocab {
+    /// Ids up to the last that is named.
+    pub fn rows(&self) -> usize {
+        match self {
+            Vocab::Ids(ids) => ids.values().max().map_or(0, |&last| last as usize + 1),
+            Vocab::Scores(scores) => scores.len(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Vocab {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Either;

@@ -1,9 +1,9 @@
 //! Which parts of the kept texts are held out: the passes over texts that `holdout` asks for.
 
 use crate::failure::Failure;
+use crate::in_order;
 use crate::interrupt::Interrupt;
 use crate::pack::gather::Record;
-use crate::pack::in_order;
 use crate::pack::spool::Texts;
 use crate::units;
 use std::collections::HashMap;
@@ -122,14 +122,14 @@ pub fn divide(
 fn how(chosen: &[Unit], sections: usize, sizes: &Sizes) -> String {
     let whole = chosen.len() - sections;
     let bytes = units::bytes(sizes.section as u64);
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    let number = |n: usize, thing: &str| units::number_of(n as u64, thing);
     match (whole, sections) {
-        (whole, 0) => format!("{whole} whole document{}", plural(whole)),
-        (0, n) => format!("{n} section{} of about {bytes} of larger documents", plural(n)),
+        (whole, 0) => number(whole, "whole document"),
+        (0, n) => format!("{} of about {bytes} of larger documents", number(n, "section")),
         (whole, n) => format!(
-            "{whole} whole document{}, and {n} section{} of about {bytes} of larger ones",
-            plural(whole),
-            plural(n)
+            "{}, and {} of about {bytes} of larger ones",
+            number(whole, "whole document"),
+            number(n, "section")
         ),
     }
 }

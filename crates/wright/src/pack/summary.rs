@@ -1,9 +1,10 @@
 //! What a person reads when packing is done: what went in, what was dropped, what came out.
 
 use crate::data_folder::{DataFolder, REPORT};
+use crate::reading::Tally;
 use crate::units;
 use std::fmt::Write;
-use wright_data::report::{Amount, Half};
+use wright_data::report::{Amount, Half, Report};
 
 /// Licences and kinds of dropped documents that are listed.
 const LINES_MAX: usize = 6;
@@ -18,44 +19,8 @@ pub fn text(data: &DataFolder) -> String {
 
 fn write(to: &mut String, data: &DataFolder) -> std::fmt::Result {
     let report = &data.report;
-    let found = report.found;
-    writeln!(
-        to,
-        "read       {} in {} file{}: {} of text in {}",
-        units::bytes(report.file_bytes),
-        report.files,
-        plural(report.files),
-        units::bytes(found.bytes),
-        documents(found.documents)
-    )?;
-    for note in report.notes.iter().take(LINES_MAX) {
-        writeln!(to, "           {note}")?;
-    }
-    let odd = report.encodings.iter().filter(|(name, _)| *name != "utf-8");
-    for (name, n) in odd {
-        writeln!(to, "           {} taken for {name}", documents(*n))?;
-    }
-    for skipped in &report.skipped {
-        writeln!(to, "skipped    {} {}", skipped.files, skipped.reason.name())?;
-        for example in &skipped.examples {
-            writeln!(to, "           {example}")?;
-        }
-    }
-    for dropped in &report.dropped {
-        writeln!(
-            to,
-            "dropped    {} ({}), {}: {}",
-            documents(dropped.documents),
-            units::bytes(dropped.bytes),
-            dropped.reason.name(),
-            dropped.meaning
-        )?;
-        for example in &dropped.examples {
-            let repeats = example.repeats.as_ref().map(|of| format!(" repeats {of}"));
-            let (source, repeats) = (&example.source, repeats.unwrap_or_default());
-            writeln!(to, "           {source} {}{repeats}: {}", example.number, example.text)?;
-        }
-    }
+    Tally::of(report).write(to)?;
+    left_out(to, report)?;
     let mut licences: Vec<(&String, &Amount)> = report.licences.iter().collect();
     licences.sort_by_key(|(name, amount)| (std::cmp::Reverse(amount.bytes), (*name).clone()));
     for (name, amount) in licences.iter().take(LINES_MAX) {
@@ -80,6 +45,40 @@ fn write(to: &mut String, data: &DataFolder) -> std::fmt::Result {
     writeln!(to, "           {tokenizer}, and {manifest} with each document's source")
 }
 
+/// Documents that were dropped, and paragraphs that were taken out, with examples.
+fn left_out(to: &mut String, report: &Report) -> std::fmt::Result {
+    for dropped in &report.dropped {
+        writeln!(
+            to,
+            "dropped    {} ({}), {}: {}",
+            documents(dropped.documents),
+            units::bytes(dropped.bytes),
+            dropped.reason.name(),
+            dropped.meaning
+        )?;
+        for example in &dropped.examples {
+            let repeats = example.repeats.as_ref().map(|of| format!(" repeats {of}"));
+            let (source, repeats) = (&example.source, repeats.unwrap_or_default());
+            writeln!(to, "           {source} {}{repeats}: {}", example.number, example.text)?;
+        }
+    }
+    let gone = &report.boilerplate;
+    if gone.documents > 0 {
+        writeln!(
+            to,
+            "taken out  {} that many documents have ({}), from {}",
+            units::number_of(gone.paragraphs, "paragraph"),
+            units::bytes(gone.bytes),
+            documents(gone.documents)
+        )?;
+        for repeat in &gone.examples {
+            let times = units::number_of(repeat.times, "time");
+            writeln!(to, "           {times}, kept in {}: {}", repeat.source, repeat.text)?;
+        }
+    }
+    Ok(())
+}
+
 fn half(half: &Half) -> String {
     let amount = half.amount;
     format!(
@@ -91,10 +90,6 @@ fn half(half: &Half) -> String {
     )
 }
 
-fn plural(n: u64) -> &'static str {
-    if n == 1 { "" } else { "s" }
-}
-
 fn documents(n: u64) -> String {
-    format!("{n} document{}", plural(n))
+    units::number_of(n, "document")
 }

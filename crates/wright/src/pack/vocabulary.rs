@@ -118,7 +118,7 @@ pub fn trained(
     };
     if trained.n_vocab() < n_vocab {
         let has = trained.n_vocab();
-        gathered.notes.push(format!(
+        gathered.tally.note(format!(
             "tokenizer: {has} tokens instead of {n_vocab}: no more pairs come twice in this text"
         ));
     }

@@ -9,6 +9,7 @@ use crate::pack::gather::{Gathered, Record};
 use crate::pack::spool::Texts;
 use crate::pack::staging::Staging;
 use crate::progress::{Count, Progress};
+use crate::reading::walk;
 use crate::{disk, train};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -199,6 +200,7 @@ impl Packing<'_> {
             bytes,
             sha256: encoded.sha256.clone(),
             part_of: (!is_whole).then(whole),
+            boilerplate_bytes: Some(record.boilerplate.into()).filter(|&n: &u64| n > 0),
             split: shards.split,
             shard,
             index,
@@ -231,18 +233,20 @@ impl Packing<'_> {
         tokenizer: Tokenizer,
     ) -> Result<Report, Failure> {
         let (options, gathered) = (self.options, self.gathered);
+        let tally = &gathered.tally;
         let report = Report {
             format: FORMAT.to_owned(),
             version: VERSION,
             program: format!("wright {}", env!("CARGO_PKG_VERSION")),
             settings: settings(options),
-            files: gathered.files,
-            file_bytes: gathered.file_bytes,
-            found: gathered.found,
+            files: tally.files,
+            file_bytes: tally.file_bytes,
+            found: tally.found,
             dropped: gathered.dropped.clone(),
-            skipped: gathered.skipped.clone(),
-            encodings: gathered.encodings.clone(),
-            notes: gathered.notes.clone(),
+            boilerplate: gathered.boilerplate.clone(),
+            skipped: tally.skipped.clone(),
+            encodings: tally.encodings.clone(),
+            notes: tally.notes.clone(),
             split,
             train: written.train,
             validation: written.validation,
@@ -269,7 +273,7 @@ impl Packing<'_> {
 }
 
 fn settings(options: &Options) -> Settings {
-    let paths = options.paths.iter().map(|path| super::walk::name(path)).collect();
+    let paths = options.paths.iter().map(|path| walk::name(path)).collect();
     Settings {
         paths,
         tokenizer: options.tokenizer.clone(),
@@ -280,6 +284,7 @@ fn settings(options: &Options) -> Settings {
         fields: options.reading.fields.clone(),
         filters: options.filters,
         keep_duplicates: options.keep_duplicates,
+        keep_boilerplate: options.keep_boilerplate,
     }
 }
 

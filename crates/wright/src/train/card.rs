@@ -1,10 +1,11 @@
 //! The model card: README.md of the result in Hugging Face's layout. What the model is, what went
 //! into it, how well it foretells text, what it writes; nothing is claimed beyond that.
 
-use super::report::{self, Facts};
+use super::report::Facts;
 use crate::train::watch;
 use crate::units;
 use std::fmt::Write;
+use wright_data::report::largest_first;
 
 /// Names in a table at most.
 const ROWS_MAX: usize = 50;
@@ -44,15 +45,14 @@ fn result(out: &mut String, facts: &Facts<'_>) {
 fn data(out: &mut String, facts: &Facts<'_>) {
     out.push_str("## What went in\n\n");
     if let Some(report) = facts.data_report {
-        for (title, key) in [("licence", "licences"), ("source", "sources")] {
-            let rows = report::largest_first(&report[key]);
+        for (title, table) in [("licence", &report.licences), ("source", &report.sources)] {
+            let rows = largest_first(table);
             if rows.is_empty() {
                 continue;
             }
             let _ = writeln!(out, "| {title} | documents | bytes |\n|---|--:|--:|");
             for (name, amount) in rows.iter().take(ROWS_MAX) {
-                let number = |name: &str| amount[name].as_u64().unwrap_or(0);
-                let (documents, bytes) = (number("documents"), number("bytes"));
+                let (documents, bytes) = (amount.documents, amount.bytes);
                 let _ = writeln!(out, "| {} | {documents} | {bytes} |", cell(name));
             }
             if rows.len() > ROWS_MAX {

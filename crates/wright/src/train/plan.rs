@@ -1,13 +1,14 @@
 //! What a run is to do, found out and checked before any time is spent.
 
+use crate::data_folder::{self, REPORT};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::mmap::Mapped;
 use crate::train::failure;
-use crate::{disk, shard, stdin, units};
-use serde_json::Value;
+use crate::{disk, shard, stdin, terminal, units};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wright_data::report::Report;
 use wright_model::exec::cost::Cost;
 use wright_model::{Bytes, Rows, SeqId};
 use wright_train::memory::Memory;
@@ -94,10 +95,15 @@ impl Plan {
         self.train.iter().map(Shard::checksum).collect()
     }
 
-    /// The report of packed data, where the shards lie in such a folder.
-    pub fn data_report(&self) -> Option<Value> {
-        let text = stdin::file(&self.beside_data("report.json")?).ok()?;
-        serde_json::from_str(&text).ok()
+    /// The report of packed data, where the shards lie in such a folder. One that cannot be read
+    /// is no reason not to train: it is said, and left out.
+    pub fn data_report(&self) -> Option<Report> {
+        let path = self.beside_data(REPORT).filter(|path| path.is_file())?;
+        let say = |failure: &Failure| {
+            let what = "the report of this training will not tell what went into it";
+            terminal::note(&format!("{what}: {}", failure.what));
+        };
+        data_folder::read_report(&path).inspect_err(say).ok()
     }
 
     /// A file of the folder that the shards lie in.

@@ -8,8 +8,6 @@ mod curves;
 mod data;
 mod facts;
 
-pub use data::largest_first;
-
 use crate::chart::{STYLE, Size, escaped};
 use crate::disk;
 use crate::failure::Failure;
@@ -17,8 +15,8 @@ use crate::train::folder::Folder;
 use crate::train::history::{History, Sample};
 use crate::train::plan::Plan;
 use crate::units;
-use serde_json::Value;
 use std::fmt::Write;
+use wright_data::report::Report;
 
 const PAGE_STYLE: &str = include_str!("report/page.css");
 /// What the page may load: nothing. What it may do: look like itself.
@@ -54,7 +52,7 @@ pub struct Facts<'a> {
     pub flops_a_token: f64,
     pub peak_memory: Option<u64>,
     /// What `wright pack` said of the data.
-    pub data_report: Option<&'a Value>,
+    pub data_report: Option<&'a Report>,
     /// Names of results, and their SHA-256.
     pub hashes: &'a [(String, String)],
 }

@@ -5,8 +5,9 @@ use super::Facts;
 use super::facts::table;
 use crate::chart::escaped;
 use crate::units;
-use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use wright_data::report::{Amount, Boilerplate, Report, Skipped, largest_first};
 use wright_train::Shard;
 
 /// Rows of a table that may have any number, and examples of one kind of loss.
@@ -36,20 +37,19 @@ fn amount(shards: &[Shard]) -> (u64, u64) {
     shards.iter().map(of).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
 }
 
-/// What `report.json` tells. It is data from outside: what it lacks is left out.
-fn packed(out: &mut String, report: &Value) {
-    if let Some(how) = report["split"]["how"].as_str() {
-        let _ = writeln!(out, "<p class=\"note\">Held out: {}.</p>", escaped(how));
-    }
-    amounts(out, "By licence", &report["licences"], true);
-    amounts(out, "By source", &report["sources"], false);
+/// What `report.json` tells.
+fn packed(out: &mut String, report: &Report) {
+    let _ = writeln!(out, "<p class=\"note\">Held out: {}.</p>", escaped(&report.split.how));
+    amounts(out, "By licence", &report.licences, true);
+    amounts(out, "By source", &report.sources, false);
     dropped(out, report);
-    skipped(out, report);
+    boilerplate(out, &report.boilerplate);
+    skipped(out, &report.skipped);
 }
 
 /// A table of names with documents, bytes and tokens, the largest first.
-fn amounts(out: &mut String, title: &str, value: &Value, open: bool) {
-    let rows = largest_first(value);
+fn amounts(out: &mut String, title: &str, table: &BTreeMap<String, Amount>, open: bool) {
+    let rows = largest_first(table);
     if rows.is_empty() {
         return;
     }
@@ -62,15 +62,14 @@ fn amounts(out: &mut String, title: &str, value: &Value, open: bool) {
         rows.len()
     );
     for (name, amount) in rows.iter().take(ROWS_MAX) {
-        let number = |name: &str| amount[name].as_u64().unwrap_or(0);
         let _ = write!(
             out,
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
              </tr>",
             escaped(name),
-            number("documents"),
-            units::bytes(number("bytes")),
-            units::count(number("tokens"))
+            amount.documents,
+            units::bytes(amount.bytes),
+            units::count(amount.tokens)
         );
     }
     out.push_str("</table>");
@@ -81,61 +80,58 @@ fn amounts(out: &mut String, title: &str, value: &Value, open: bool) {
 }
 
 /// What was dropped, with examples.
-fn dropped(out: &mut String, report: &Value) {
-    let all = report["dropped"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let documents = |value: &Value| value["documents"].as_u64().unwrap_or(0);
-    let sum: u64 = all.iter().map(documents).sum();
+fn dropped(out: &mut String, report: &Report) {
+    let sum: u64 = report.dropped.iter().map(|dropped| dropped.documents).sum();
     if sum == 0 {
         return;
     }
-    let found = documents(&report["found"]);
+    let found = report.found.documents;
     let _ = writeln!(out, "<h3>What was left out: {sum} of {found} documents</h3>");
-    for kind in all.iter().filter(|kind| documents(kind) > 0) {
-        let text = |name: &str| escaped(kind[name].as_str().unwrap_or_default());
-        let meaning = match kind["meaning"].as_str() {
-            Some(_) => text("meaning"),
-            None => text("reason"),
-        };
-        let _ = write!(
-            out,
-            "<details><summary>{meaning}<span>{}, {}</span></summary>",
-            documents(kind),
-            units::bytes(kind["bytes"].as_u64().unwrap_or(0))
-        );
-        for example in kind["examples"].as_array().into_iter().flatten().take(EXAMPLES_MAX) {
-            let text = |name: &str| escaped(example[name].as_str().unwrap_or_default());
-            let _ = write!(
-                out,
-                "<blockquote dir=\"auto\">{}<br><code>{}</code></blockquote>",
-                text("text"),
-                text("source")
-            );
+    for kind in report.dropped.iter().filter(|kind| kind.documents > 0) {
+        summary(out, &kind.meaning, &format!("{}, {}", kind.documents, units::bytes(kind.bytes)));
+        for example in kind.examples.iter().take(EXAMPLES_MAX) {
+            quote(out, &example.text, &example.source);
         }
         out.push_str("</details>\n");
     }
+}
+
+/// Paragraphs that were taken out, with examples.
+fn boilerplate(out: &mut String, gone: &Boilerplate) {
+    if gone.documents == 0 {
+        return;
+    }
+    let (documents, bytes) = (gone.documents, units::bytes(gone.bytes));
+    let paragraphs = units::number_of(gone.paragraphs, "paragraph");
+    let what = format!("taken out: {paragraphs} that many documents have");
+    summary(out, &what, &format!("{documents}, {bytes}"));
+    for repeat in gone.examples.iter().take(EXAMPLES_MAX) {
+        let times = units::number_of(repeat.times, "time");
+        quote(out, &repeat.text, &format!("{times}; kept in {}", repeat.source));
+    }
+    out.push_str("</details>\n");
 }
 
 /// Files that could not be read.
-fn skipped(out: &mut String, report: &Value) {
-    for kind in report["skipped"].as_array().into_iter().flatten() {
-        let reason = escaped(kind["reason"].as_str().unwrap_or_default());
-        let files = kind["files"].as_u64().unwrap_or(0);
-        let _ =
-            write!(out, "<details><summary>Passed over: {reason}<span>{files}</span></summary>");
-        for example in kind["examples"].as_array().into_iter().flatten().take(EXAMPLES_MAX) {
-            let example = escaped(example.as_str().unwrap_or_default());
-            let _ = write!(out, "<blockquote>{example}</blockquote>");
+fn skipped(out: &mut String, all: &[Skipped]) {
+    for kind in all {
+        summary(out, &format!("passed over: {}", kind.reason.name()), &kind.files.to_string());
+        for example in kind.examples.iter().take(EXAMPLES_MAX) {
+            let _ = write!(out, "<blockquote>{}</blockquote>", escaped(example));
         }
         out.push_str("</details>\n");
     }
 }
 
-/// What a table of the report says by name, that of the most text first.
-pub fn largest_first(table: &Value) -> Vec<(&str, &Value)> {
-    let mut rows: Vec<(&str, &Value)> =
-        table.as_object().into_iter().flatten().map(|(name, amount)| (&**name, amount)).collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.1["bytes"].as_u64().unwrap_or(0)));
-    rows
+/// Opens a part that unfolds.
+fn summary(out: &mut String, what: &str, amount: &str) {
+    let (what, amount) = (escaped(what), escaped(amount));
+    let _ = write!(out, "<details><summary>{what}<span>{amount}</span></summary>");
+}
+
+fn quote(out: &mut String, text: &str, from: &str) {
+    let (text, from) = (escaped(text), escaped(from));
+    let _ = write!(out, "<blockquote dir=\"auto\">{text}<br><code>{from}</code></blockquote>");
 }
 
 #[cfg(test)]
@@ -147,27 +143,34 @@ mod tests {
     fn a_report_of_data_is_shown_and_never_obeyed() {
         let evil = "<b onclick=x>&";
         let amount = json!({ "documents": 3, "bytes": 2000, "tokens": 500 });
+        let half = json!({ "documents": 3, "bytes": 1, "tokens": 1, "shards": [] });
         let report = json!({
-            "found": { "documents": 5 },
+            "format": "wright-data", "version": 1, "program": evil, "files": 1, "file_bytes": 1,
+            "settings": { "paths": [evil], "holdout": 0.1, "fields": [], "filters": true,
+                "keep_duplicates": false },
+            "found": { "documents": 5, "bytes": 1 }, "encodings": {}, "notes": [evil],
             "licences": { "MIT": amount, evil: { "documents": 1, "bytes": 9000 } },
             "sources": { "a.txt": amount },
             "dropped": [
-                { "reason": "repeats", "meaning": evil, "documents": 2, "bytes": 10,
-                  "examples": [{ "source": evil, "text": evil }] },
-                { "reason": "none", "documents": 0, "examples": [] },
+                { "reason": "too-short", "meaning": evil, "documents": 2, "bytes": 10,
+                  "examples": [{ "source": evil, "number": 0, "bytes": 1, "text": evil }] },
+                { "reason": "mojibake", "meaning": "none", "documents": 0, "bytes": 0,
+                  "examples": [] },
             ],
-            "skipped": [{ "reason": "binary", "files": 1, "examples": [evil, 7] }],
-            "split": { "how": evil },
+            "boilerplate": { "paragraphs": 1, "documents": 4, "bytes": 3000, "examples": [
+                { "source": evil, "number": 0, "times": 4, "bytes": 3000, "text": evil }] },
+            "skipped": [{ "reason": "binary", "files": 1, "examples": [evil] }],
+            "split": { "holdout": 0.1, "how": evil, "sections": 0, "passed_over": 0 },
+            "train": half, "validation": half,
+            "tokenizer": { "n_vocab": 1, "hash": evil, "from": evil, "trained_on_bytes": 0 },
         });
         let mut out = String::new();
-        packed(&mut out, &report);
+        packed(&mut out, &Report::parse(&report.to_string()).unwrap());
         assert!(!out.contains("<b "), "{out}");
         assert!(out.contains("2 of 5 documents") && out.contains("2.0 kB"), "{out}");
+        assert!(out.contains("1 paragraph that many") && out.contains("4, 3.0 kB"), "{out}");
+        assert!(!out.contains("none"), "{out}");
         let (evil_at, mit_at) = (out.find("&lt;b onclick=x&gt;&amp;</td>"), out.find("MIT"));
         assert!(evil_at.unwrap() < mit_at.unwrap(), "the largest first");
-        assert_eq!(largest_first(&report["licences"])[1].0, "MIT");
-        let mut nothing = String::new();
-        packed(&mut nothing, &json!({ "dropped": 3, "licences": [1], "sources": null }));
-        assert_eq!(nothing, "");
     }
 }

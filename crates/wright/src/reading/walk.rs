@@ -23,12 +23,13 @@ pub fn name(path: &Path) -> String {
 }
 
 /// The files of `paths`: folders with all that is below them, sorted by name, without what is
-/// hidden, linked folders and what is no file. `out` is left out wherever it lies.
+/// hidden, linked folders and what is no file. What is made of them, `outs`, is left out wherever
+/// it lies.
 ///
 /// # Errors
 /// If one of `paths` is not there.
-pub fn files(paths: &[PathBuf], out: &Path) -> Result<Vec<Source>, Failure> {
-    let out = fs::canonicalize(out).ok();
+pub fn files(paths: &[PathBuf], outs: &[&Path]) -> Result<Vec<Source>, Failure> {
+    let outs: Vec<PathBuf> = outs.iter().filter_map(|out| fs::canonicalize(out).ok()).collect();
     let mut found = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -37,7 +38,7 @@ pub fn files(paths: &[PathBuf], out: &Path) -> Result<Vec<Source>, Failure> {
         }
         let metadata = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
         if metadata.is_dir() {
-            folder(path, out.as_deref(), &mut found);
+            folder(path, &outs, &mut found);
         } else {
             licences_beside(path, &mut found);
             found.push(Source::File(path.clone(), metadata.len()));
@@ -69,13 +70,12 @@ fn licences_beside(path: &Path, found: &mut Vec<Source>) {
 }
 
 /// Everything below a folder.
-fn folder(path: &Path, out: Option<&Path>, found: &mut Vec<Source>) {
+fn folder(path: &Path, outs: &[PathBuf], found: &mut Vec<Source>) {
     let mut open = vec![path.to_owned()];
     // Folders wait in reverse order, so that the walk is in the order of names.
     while let Some(path) = open.pop() {
         let skip = |reason, why| Source::Skipped(path.clone(), reason, why);
-        let is_out = out.is_some_and(|out| fs::canonicalize(&path).is_ok_and(|path| path == out));
-        if is_out || DataFolder::is_one(&path) {
+        if is_one_of(outs, &path) || DataFolder::is_one(&path) {
             found.push(skip(SkipReason::Unsupported, "a folder of packed data"));
             continue;
         }
@@ -92,11 +92,24 @@ fn folder(path: &Path, out: Option<&Path>, found: &mut Vec<Source>) {
         for path in entries {
             match kind(&path) {
                 Entry::Folder => below.push(path),
+                Entry::Source(Source::File(path, _)) if is_one_of(outs, &path) => {
+                    found.push(Source::Skipped(
+                        path,
+                        SkipReason::Unsupported,
+                        "made of the others",
+                    ));
+                }
                 Entry::Source(source) => found.push(source),
             }
         }
         open.extend(below.into_iter().rev());
     }
+}
+
+/// Whether a path, however it is spelt, is one of `outs`.
+fn is_one_of(outs: &[PathBuf], path: &Path) -> bool {
+    let is_named_so = outs.iter().any(|out| out.file_name() == path.file_name());
+    is_named_so && fs::canonicalize(path).is_ok_and(|path| outs.contains(&path))
 }
 
 enum Entry {
@@ -151,7 +164,7 @@ mod tests {
         symlink(root, root.join("b/loop")).unwrap();
         symlink(root.join("self"), root.join("self")).unwrap();
         symlink(root.join("a.txt"), root.join("b/link.txt")).unwrap();
-        let found = files(&[root.to_owned()], Path::new("nowhere")).unwrap();
+        let found = files(&[root.to_owned()], &[Path::new("nowhere")]).unwrap();
         let said: Vec<String> = found
             .iter()
             .map(|source| match source {
@@ -172,6 +185,9 @@ mod tests {
             "b/c/d.txt 1",
         ];
         assert_eq!(said, wanted);
-        assert!(files(&[root.join("nothing")], Path::new("x")).is_err());
+        let made = files(&[root.to_owned()], &[&root.join("a.txt"), &root.join("b")]).unwrap();
+        let left = made.iter().filter(|s| matches!(s, Source::File(..))).count();
+        assert_eq!(left, 1, "what is made of the input is not read: {made:?}");
+        assert!(files(&[root.join("nothing")], &[]).is_err());
     }
 }
