@@ -242,7 +242,7 @@ impl Pieces {
             texts.iter().map(String::as_bytes).collect()
         }
         let kind = |&kind: &i32| TokenKind::from_ggml(kind).unwrap_or(TokenKind::Unused);
-        let mut spec = Spec::new(Algorithm::from_name(self.model)?);
+        let mut spec = Spec::new(Algorithm::named(self.model, self.pre)?);
         spec.pre = self.pre;
         spec.tokens = bytes(&self.tokens);
         spec.kinds = self.token_type.iter().map(kind).collect();
@@ -257,7 +257,11 @@ impl Pieces {
                 (spec.lowercase, spec.strip_accents) =
                     (Some(self.lowercase), Some(self.strip_accents));
             }
-            Algorithm::Unigram => spec.charsmap.clone_from(&self.charsmap),
+            Algorithm::Unigram => {
+                spec.charsmap.clone_from(&self.charsmap);
+                spec.merge_spaces = Some(self.remove_extra_whitespaces);
+                spec.add_space_prefix = Some(self.add_space_prefix);
+            }
             _ => {}
         }
         Tokenizer::new(&spec)

@@ -4,7 +4,7 @@ use super::targets::Try;
 use serde_json::{Value, json};
 use wright_model::convert;
 use wright_model::safetensors::Safetensors;
-use wright_text::{Algorithm, Pieces, Spec, TokenKind, Tokenizer};
+use wright_text::Pieces;
 
 pub const SAFETENSORS_WORDS: &[&str] = &[
     "\"__metadata__\":{}",

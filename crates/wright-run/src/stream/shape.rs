@@ -118,7 +118,7 @@ fn python(body: &str) -> Option<Vec<Call>> {
     let mut reader = Reader::new(body);
     let is_list = reader.take("[");
     let mut calls = Vec::new();
-    while !(is_list && reader.take("]")) && !reader.rest().is_empty() {
+    while !(reader.rest().is_empty() || is_list && reader.take("]")) {
         let name = reader.name()?.to_owned();
         let mut arguments = Map::new();
         if !reader.take("(") {
@@ -135,7 +135,7 @@ fn python(body: &str) -> Option<Vec<Call>> {
             }
         }
         calls.push(Call { id: None, name, arguments: Value::Object(arguments).to_string() });
-        if !reader.take(",") && !(is_list && reader.rest().starts_with(']')) {
+        if !(reader.take(",") || is_list && reader.rest().starts_with(']')) {
             break;
         }
     }
