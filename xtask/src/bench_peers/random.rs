@@ -1,5 +1,5 @@
-//! Models with random weights: one of the shape of Llama 2 7B in the types of Q4_K_M, and small ones
-//! of a single type.
+//! Models with random weights: one of the shape of Llama 2 7B in the types of Q4_K_M, and small
+//! ones of a single type.
 //!
 //! What they say is nonsense; how fast they say it is what a real one of this shape and these types
 //! takes, since no kernel looks at the values. Made block by block, without the floats.

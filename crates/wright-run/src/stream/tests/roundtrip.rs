@@ -271,8 +271,8 @@ fn templates_of_our_own_give_the_same_text_again() {
             think,
             ["", ""],
             &format!(
-                "<tool_call>{{{{ f.name }}}}{EACH}<arg_key>{{{{ k }}}}</arg_key>\n<arg_value>{VALUE}\
-                 </arg_value>{{% endfor %}}</tool_call>"
+                "<tool_call>{{{{ f.name }}}}{EACH}<arg_key>{{{{ k }}}}</arg_key>\n\
+                 <arg_value>{VALUE}</arg_value>{{% endfor %}}</tool_call>"
             ),
         ),
         mini(
