@@ -174,10 +174,16 @@ fn characters(small: &Small) -> (Vec<String>, Vec<String>) {
     let mut tokens = vec!["<unk>".to_owned()];
     tokens.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
     tokens.extend(small.tokens.iter().filter(|token| is_ascii(token)).map(spaced));
-    tokens.extend(["é", "п", "你", "\n", "▁▁"].map(str::to_owned));
+    // No text may have two ids, and no pair two ranks: which one counts is no question here.
+    let more = ["é", "п", "你", "\n", "▁▁"].map(str::to_owned);
+    let more: Vec<String> = more.into_iter().filter(|text| !tokens.contains(text)).collect();
+    tokens.extend(more);
     let mut merges: Vec<String> =
         small.merges.iter().filter(|merge| is_ascii(merge)).map(spaced).collect();
-    merges.push("▁ ▁".to_owned());
+    let blanks = "▁ ▁".to_owned();
+    if !merges.contains(&blanks) {
+        merges.push(blanks);
+    }
     (tokens, merges)
 }
 
