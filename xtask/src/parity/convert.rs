@@ -10,7 +10,11 @@ use std::process::Command;
 use std::sync::Arc;
 use wright_model::{Bytes, Gguf, Metadata, TensorInfo, Value};
 
-/// Ends of keys that may differ, or that one of both writes alone, and why.
+/// What is not converted here yet, and says so.
+const NOT_YET: &[&str] = &["llama4", "glm4moe"];
+
+/// Ends of keys that may differ, or that one of both writes alone, and why; where it is so for one
+/// model, with its name before the key.
 const MAY_DIFFER: &[(&str, &str)] = &[
     ("general.name", "made of the folder's name by each in its own way"),
     ("general.size_label", "not written: it says nothing that the tensors do not"),
@@ -21,10 +25,19 @@ const MAY_DIFFER: &[(&str, &str)] = &[
     ("nemotron.rope.scaling.type", "the same"),
     ("falcon.context_length", "config.json's, where the peer writes 2048"),
     ("falcon.tensor_data_layout", "read by no program"),
+    ("bloom.context_length", "2048 as published, where the peer writes the width"),
+    ("chatglm.context_length", "config.json's, where the peer writes the width"),
+    ("gemma tokenizer.ggml.eot_token_id", "107 in the peer, whatever the vocabulary"),
+    ("nemotron tokenizer.ggml.unknown_token_id", "1 in the peer, whatever the vocabulary"),
+    ("nemotron.attention.layer_norm_rms_epsilon", "of a norm that is not there"),
+    ("hunyuan_dense tokenizer.ggml.eos_token_id", "config.json's, where the peer takes its eod"),
+    ("chatglm tokenizer.ggml.add_bos_token", "false, which is what readers take it for"),
+    ("phi2 tokenizer.ggml.add_bos_token", "the same"),
 ];
 
 /// Ends of keys that are written where the peer leaves them to the reader's defaults.
 const MORE_IS_SAID: &[&str] = &[
+    "general.file_type",
     ".vocab_size",
     ".feed_forward_length",
     ".attention.head_count_kv",
@@ -48,6 +61,7 @@ const MORE_IS_SAID: &[&str] = &[
     "tokenizer.ggml.bos_token_id",
     "tokenizer.ggml.eos_token_id",
     "tokenizer.ggml.padding_token_id",
+    "tokenizer.ggml.cls_token_id",
 ];
 
 pub fn compare(setting: &Setting) -> Result<Vec<Check>, Failure> {
@@ -108,10 +122,15 @@ fn compare_model(program: &Path, name: &str, folder: &Path) -> Result<Check, Fai
     };
     let mut convert = Command::new(program);
     convert.arg("convert").arg(folder.join("hf")).args(["--type", float, "--force", "-o"]);
-    wright::said(convert.arg(&ours_file))?;
+    let said = wright::said(convert.arg(&ours_file));
+    if NOT_YET.contains(&name) {
+        let refused = said.is_err_and(|failure| failure.to_string().contains("is not known here"));
+        return Ok(Check::new(label(name), refused, "refused: not known here yet".to_owned()));
+    }
+    said?;
     let (ours_bytes, ours) = parsed(&ours_file)?;
     let mut wrong = tensors_that_differ((&ours, &ours_bytes), (&peer, &peer_bytes));
-    wrong.extend(keys_that_differ(&ours.metadata, &peer.metadata));
+    wrong.extend(keys_that_differ(name, &ours.metadata, &peer.metadata));
     let detail = match wrong.is_empty() {
         true => format!("{} tensors bit for bit, {} keys", ours.tensors.len(), ours.metadata.len()),
         false => wrong.join("\n"),
@@ -149,8 +168,11 @@ fn tensors_that_differ(ours: (&Gguf, &[u8]), peer: (&Gguf, &[u8])) -> Vec<String
     all.iter().filter_map(differs).collect()
 }
 
-fn keys_that_differ(ours: &Metadata, peer: &Metadata) -> Vec<String> {
-    let may_differ = |key: &str| MAY_DIFFER.iter().any(|(end, _)| key.ends_with(end));
+fn keys_that_differ(model: &str, ours: &Metadata, peer: &Metadata) -> Vec<String> {
+    let may_differ = |key: &str| {
+        let key = format!("{model} {key}");
+        MAY_DIFFER.iter().any(|(end, _)| key.ends_with(end))
+    };
     let of_peer = peer.iter().filter(|(key, _)| !may_differ(key));
     let mut wrong: Vec<String> = of_peer
         .filter_map(|(key, theirs)| match ours.get(key) {
@@ -208,9 +230,12 @@ mod tests {
         let (b, peer) = file(&[key("x.n", 2), key("general.size_label", 3)], [1.0, -2.0]);
         assert_eq!(tensors_that_differ((&ours, &a), (&peer, &b)), ["w has other bytes"]);
         assert!(tensors_that_differ((&ours, &a), (&ours, &a)).is_empty());
-        assert_eq!(keys_that_differ(&ours.metadata, &peer.metadata), ["x.n is 1, not 2"]);
+        assert_eq!(keys_that_differ("m", &ours.metadata, &peer.metadata), ["x.n is 1, not 2"]);
         let (_, more) = file(&[key("x.n", 2), key("x.odd", 0)], [0.0; 2]);
-        assert_eq!(keys_that_differ(&more.metadata, &peer.metadata), ["x.odd is ours alone: 0"]);
-        assert_eq!(keys_that_differ(&peer.metadata, &more.metadata), ["x.odd is missing: 0"]);
+        assert_eq!(
+            keys_that_differ("m", &more.metadata, &peer.metadata),
+            ["x.odd is ours alone: 0"]
+        );
+        assert_eq!(keys_that_differ("m", &peer.metadata, &more.metadata), ["x.odd is missing: 0"]);
     }
 }

@@ -36,6 +36,8 @@ pub struct Family {
     pub window: Window,
     /// The width of the MLP is four times the embedding's where config.json does not say.
     pub four_times: bool,
+    /// The context of published models whose config.json says none.
+    pub context: Option<u32>,
     /// Metadata beside the general: GGUF's key, config.json's, and what it is.
     pub numbers: &'static [(&'static str, &'static str, Number)],
     /// Text is seen whole: no causal mask.
@@ -78,6 +80,7 @@ const LLAMA: Family = Family {
     rotates: Some(1.0),
     window: Window::Said,
     four_times: false,
+    context: None,
     numbers: &[],
     encoder: false,
 };
@@ -243,6 +246,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         architectures: &["BloomForCausalLM"],
         arch: "bloom",
+        context: Some(2048),
         changes: &[("attn_qkv", GROUPED)],
         ..LINEAR
     },

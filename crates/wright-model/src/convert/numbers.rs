@@ -12,7 +12,8 @@ const N_LAYER: &[&str] = &["num_hidden_layers", "n_layer", "n_layers"];
 const N_EMBD: &[&str] = &["hidden_size", "n_embd", "d_model"];
 const N_HEAD: &[&str] = &["num_attention_heads", "n_head", "n_heads"];
 const N_KV_HEAD: &[&str] = &["num_key_value_heads", "num_kv_heads", "n_head_kv"];
-const N_CTX: &[&str] = &["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"];
+const N_CTX: &[&str] =
+    &["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"];
 const N_FF: &[&str] = &["intermediate_size", "n_inner", "ffn_hidden_size"];
 const N_EXPERT: &[&str] = &["num_local_experts", "num_experts", "n_routed_experts"];
 const RMS_EPS: &[&str] = &["rms_norm_eps", "norm_eps"];
@@ -137,7 +138,10 @@ impl Numbers<'_> {
         plan.set("general.quantization_version", &Field::U32(2));
         let n_embd = self.needed(N_EMBD)?;
         self.set(plan, "block_count", &Field::U32(self.needed(N_LAYER)?));
-        let n_ctx = self.needed(N_CTX)?.saturating_sub(self.n_skipped() as u32);
+        let n_ctx = match (self.u32(N_CTX), self.family.context) {
+            (None, Some(n)) => n,
+            _ => self.needed(N_CTX)?.saturating_sub(self.n_skipped() as u32),
+        };
         self.set(plan, "context_length", &Field::U32(n_ctx));
         self.set(plan, "embedding_length", &Field::U32(n_embd));
         let four_times = self.family.four_times.then_some(n_embd.saturating_mul(4));

@@ -107,22 +107,27 @@ fn write(pieces: Pieces, plan: &mut Plan) {
 
 /// Ids with a meaning, whether text begins and ends with one, and the chat template.
 fn specials(folder: &Path, config: &Value, about: &Value, pieces: &Pieces, plan: &mut Plan) {
-    let id = |text: &str| pieces.tokens.iter().position(|token| token == text);
-    for (name, to) in [
-        ("bos", "bos_token_id"),
-        ("eos", "eos_token_id"),
-        ("unk", "unknown_token_id"),
-        ("pad", "padding_token_id"),
-        ("sep", "seperator_token_id"),
-        ("cls", "cls_token_id"),
-        ("mask", "mask_token_id"),
-    ] {
+    let place = |text: &str| pieces.tokens.iter().position(|token| token == text);
+    let id = |name: &str| -> Option<u32> {
         let said = &about[format!("{name}_token")];
         let text = said.as_str().or_else(|| said["content"].as_str());
         let in_config = &config[format!("{name}_token_id")];
         let number = in_config.as_u64().or_else(|| in_config[0].as_u64());
-        let found = text.and_then(id).and_then(|id| u32::try_from(id).ok());
-        if let Some(id) = found.or_else(|| number.and_then(|id| u32::try_from(id).ok())) {
+        let found = text.and_then(place).map(|id| id as u64);
+        found.or(number).and_then(|id| u32::try_from(id).ok())
+    };
+    // BERT's texts stand between two that readers look for under the usual names.
+    let is_bert = pieces.model == "bert";
+    for (name, or, to) in [
+        ("bos", is_bert.then_some("cls"), "bos_token_id"),
+        ("eos", is_bert.then_some("sep"), "eos_token_id"),
+        ("unk", None, "unknown_token_id"),
+        ("pad", None, "padding_token_id"),
+        ("sep", None, "seperator_token_id"),
+        ("cls", None, "cls_token_id"),
+        ("mask", None, "mask_token_id"),
+    ] {
+        if let Some(id) = id(name).or_else(|| or.and_then(id)) {
             plan.set(&format!("tokenizer.ggml.{to}"), &Field::U32(id));
         }
     }
