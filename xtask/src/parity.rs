@@ -1,8 +1,8 @@
 //! `cargo xtask parity`: is Wright right? Its peers say.
 //!
 //! Each check compares Wright with llama.cpp (or with the `tokenizers` crate, or Jinja2) on the
-//! same files and the same text, and has a bound that was set beforehand. The table at the end names
-//! all that was compared; one failure makes the whole fail. Nothing here measures speed.
+//! same files and the same text, and has a bound that was set beforehand. The table at the end
+//! names all that was compared; one failure makes the whole fail. Nothing here measures speed.
 
 mod convert;
 pub mod corpus;
