@@ -86,6 +86,10 @@ fn python_shows_through() {
     check("{{ {'b': 1, 'a': []} | tojson(indent=2) }}", "{\n  \"b\": 1,\n  \"a\": []\n}");
     check("{{ 'x\n' | tojson }}{{ 'é' | tojson(ensure_ascii=true) }}", "\"x\\n\"\"\\u00e9\"");
     check("{{ ' a '.strip() + 'b,c'.split(',')[1] }}", "ac");
+    // What Jinja2 3.1 in Python prints.
+    check("{{ '{\\n' | indent(4, first=true) }}|", "    {\n|");
+    check("{{ 'a\\n\\nb\\n' | indent(2) }}|", "a\n\n  b\n|");
+    check("{{ 'a\\n\\nb' | indent('>', true, true) }}|", ">a\n>\n>b|");
     check("{{ 'abc'.startswith('ab') }}{{ 'x-y'.removeprefix('x-') }}", "Truey");
     check("{% for i in range(9) %}{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}", "012");
     check(
@@ -136,6 +140,7 @@ fn hostile_templates_run_out_of_budget() {
         "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}\
          {% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
         "{{ 'x' * 2000000000 }}",
+        "{{ 'a\\na' | indent(2000000000) }}",
         "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
         "{{ 'a'.ljust(10000000000) }}{{ '%1000000000d' | format(1) }}",
         "{{ range(1000000000) | list | tojson }}",

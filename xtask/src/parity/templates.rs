@@ -15,6 +15,12 @@ use wright_text::{Algorithm, Error, Now, RenderOptions, Spec, Template, TokenKin
 /// 2024-07-26 13:20 UTC, as in `template_renders.py`.
 const NOW: Now = Now { unix_s: 1_722_000_000, utc_offset_s: 0 };
 
+/// Templates whose calls and tools come out in another way, and why.
+const KNOWN: &[(&str, &str)] = &[(
+    "meetkai-functionary-medium-v3.1.jinja",
+    "it adds JSON to a string marked as safe, and the Markup of Python then escapes quotes in it",
+)];
+
 #[derive(Debug, Default)]
 struct Tally {
     equal: usize,
@@ -23,6 +29,8 @@ struct Tally {
     /// Python cannot, Wright can, as it would for a person.
     more: usize,
     wrong: Vec<String>,
+    /// Different, as [`KNOWN`] says.
+    known: usize,
 }
 
 pub fn compare(setting: &Setting) -> Result<Vec<Check>, Failure> {
@@ -40,10 +48,12 @@ pub fn compare(setting: &Setting) -> Result<Vec<Check>, Failure> {
     }
     let detail = format!(
         "{} renders equal, {} refused that leave out what they were given, {} that Python cannot \
-         do\nrefused: {}\nwrong: {}",
+         do, {} of {} template that differ for a known reason\nrefused: {}\nwrong: {}",
         tally.equal,
         tally.deaf.len(),
         tally.more,
+        tally.known,
+        KNOWN.len(),
         tally.deaf.join("; "),
         tally.wrong.join("\n")
     );
@@ -56,6 +66,7 @@ fn compare_one(tally: &mut Tally, what: &str, source: &str, tokenizer: &Tokenize
     let texts: Vec<&str> = forms.iter().filter_map(|form| render[form]["text"].as_str()).collect();
     match (&ours, texts.is_empty()) {
         (Ok(text), false) if texts.contains(&text.as_str()) => tally.equal += 1,
+        (Ok(_), false) if KNOWN.iter().any(|(name, _)| what.starts_with(name)) => tally.known += 1,
         (Ok(text), false) => tally.wrong.push(format!("{what}: {}", difference(text, texts[0]))),
         (Ok(_), true) => tally.more += 1,
         (Err(Error::NoSystemRole | Error::NoTools), _) => tally.deaf.push(what.to_owned()),

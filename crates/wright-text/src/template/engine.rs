@@ -44,6 +44,7 @@ impl Engine {
         environment.set_formatter(python::print);
         environment.set_unknown_method_callback(python::method);
         environment.add_filter("tojson", python::tojson);
+        environment.add_filter("indent", python::indent);
         environment.add_filter("string", |value: &Value| python::str(value));
         // Python cannot iterate over None; MiniJinja says that it can.
         environment.add_test("iterable", |value: &Value| {

@@ -135,6 +135,45 @@ struct Layout {
     sort: bool,
 }
 
+/// Bytes that [`indent`] may add.
+const INDENTATION_MAX: usize = 1 << 20;
+
+/// Jinja2's filter `indent(width=4, first=False, blank=False)`, which keeps a break at the end: the
+/// text is cut as `(text + "\n").splitlines()` is.
+pub(super) fn indent(text: &Value, args: Rest<Value>, kwargs: Kwargs) -> Result<String, Error> {
+    let argument = |at: usize, name: &str| -> Result<Option<Value>, Error> {
+        Ok(kwargs.get::<Option<Value>>(name)?.or_else(|| args.get(at).cloned()))
+    };
+    let width = match argument(0, "width")? {
+        None => "    ".to_owned(),
+        Some(width) => match width.as_str() {
+            Some(width) => width.to_owned(),
+            None => " ".repeat(usize::try_from(width)?.min(INDENTATION_MAX)),
+        },
+    };
+    let [first, blank] = [(1, "first"), (2, "blank")]
+        .map(|(at, name)| argument(at, name).map(|flag| flag.is_some_and(|flag| flag.is_true())));
+    let (first, blank) = (first?, blank?);
+    kwargs.assert_all_used()?;
+    let text = str(text)?;
+    let mut lines: Vec<&str> =
+        text.split('\n').map(|l| l.strip_suffix('\r').unwrap_or(l)).collect();
+    if lines.len().saturating_mul(width.len()) > INDENTATION_MAX {
+        let what = format!("indent would add more than {INDENTATION_MAX} bytes");
+        return Err(Error::new(ErrorKind::InvalidOperation, what));
+    }
+    let mut made = if first { width.clone() } else { String::new() };
+    made.push_str(lines.remove(0));
+    for line in lines {
+        made.push('\n');
+        if blank || !line.is_empty() {
+            made.push_str(&width);
+        }
+        made.push_str(line);
+    }
+    Ok(made)
+}
+
 /// `json.dumps`, as the filter `tojson(indent, ensure_ascii, separators, sort_keys)`.
 pub(super) fn tojson(
     state: &State,
