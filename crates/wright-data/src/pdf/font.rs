@@ -6,6 +6,10 @@ use super::store::Store;
 use crate::encoding::windows_1252_char;
 use std::collections::HashMap;
 
+/// The last code there is, of two bytes.
+const CODE_MAX: u32 = 0xffff;
+/// Bytes of what a code stands for, in UTF-16; ligatures have a few letters.
+const TARGET_BYTES_MAX: usize = 16;
 /// Codes that one range of a map may have.
 const RANGE_MAX: u32 = 1 << 16;
 /// Codes of a font, in all.
@@ -110,7 +114,7 @@ impl Font {
             }
             if let [first, last, width] = numbers[..] {
                 let (first, last) = (first.max(0.0) as u32, last.max(0.0) as u32);
-                for code in first..=last.min(first.saturating_add(RANGE_MAX)) {
+                for code in first..=last.min(first.saturating_add(RANGE_MAX)).min(CODE_MAX) {
                     self.widths.insert(code, width);
                 }
                 numbers.clear();
@@ -158,18 +162,18 @@ impl Font {
         };
         match row {
             [from, Object::Text(text)] => {
-                if let Some(code) = code(from) {
-                    self.texts.insert(code, utf16(text, 0));
+                if let Some(code) = code(from).filter(|&code| code <= CODE_MAX) {
+                    self.texts.insert(code, utf16(target_of(text), 0));
                 }
             }
             [from, to, target] => {
                 let (Some(from), Some(to)) = (code(from), code(to)) else { return };
-                let last = to.min(from.saturating_add(RANGE_MAX));
+                let last = to.min(CODE_MAX);
                 for (at, code) in (from..=last).enumerate() {
                     let text = match target {
-                        Object::Text(text) => utf16(text, at as u32),
+                        Object::Text(text) => utf16(target_of(text), at as u32),
                         Object::Array(all) => match all.get(at) {
-                            Some(Object::Text(text)) => utf16(text, 0),
+                            Some(Object::Text(text)) => utf16(target_of(text), 0),
                             _ => return,
                         },
                         _ => return,
@@ -219,6 +223,11 @@ fn utf16(bytes: &[u8], more: u32) -> String {
             .chain((!('ﬀ'..='ﬄ').contains(&c)).then_some(c))
         })
         .collect()
+}
+
+/// The part of a target that is kept.
+fn target_of(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(TARGET_BYTES_MAX)]
 }
 
 #[cfg(test)]
