@@ -214,8 +214,8 @@ impl<'s> Interpreter<'s> {
             return;
         }
         let font = match self.store.dict(entry) {
-            Some(dict) => Rc::new(Font::read(self.store, &dict)),
-            None => Rc::clone(&self.plain),
+            Some(dict) if self.store.codes.get() > 0 => Rc::new(Font::read(self.store, &dict)),
+            _ => Rc::clone(&self.plain),
         };
         if let Some(Object::Reference(number)) = entry {
             self.fonts.insert(*number, Rc::clone(&font));

@@ -8,12 +8,8 @@ use std::collections::HashMap;
 
 /// The last code there is, of two bytes.
 const CODE_MAX: u32 = 0xffff;
-/// Bytes of what a code stands for, in UTF-16; ligatures have a few letters.
-const TARGET_BYTES_MAX: usize = 16;
-/// Codes that one range of a map may have.
-const RANGE_MAX: u32 = 1 << 16;
-/// Codes of a font, in all.
-const CODES_MAX: usize = 1 << 17;
+/// Units of UTF-16 that a code stands for at most; ligatures have a few letters.
+const UNITS_MAX: usize = 8;
 
 /// A character as a page shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +27,14 @@ pub struct Font {
     texts: HashMap<u32, String>,
     widths: HashMap<u32, f64>,
     width: f64,
+    /// Codes that may still be given a text or a width: all fonts of a file share them.
+    room: usize,
 }
 
 impl Font {
     pub fn read(store: &Store<'_>, dict: &Dict) -> Font {
         let wide = dict.is("Subtype", "Type0");
-        let mut font = Font { wide, texts: HashMap::new(), widths: HashMap::new(), width: 500.0 };
+        let mut font = Font { wide, room: store.codes.get(), ..Font::empty() };
         match wide {
             true => font.wide_widths(store, dict),
             false => {
@@ -47,13 +45,39 @@ impl Font {
         if let Some(map) = store.stream(dict.get("ToUnicode")) {
             font.map(&map);
         }
+        store.codes.set(font.room);
         font
+    }
+
+    fn empty() -> Font {
+        let (texts, widths) = (HashMap::new(), HashMap::new());
+        Font { wide: false, texts, widths, width: 500.0, room: 0 }
+    }
+
+    /// Says what a code stands for. False if there is no such code, or no room for one more.
+    fn set_text(&mut self, code: u32, text: String) -> bool {
+        let may = code <= CODE_MAX && self.room > 0;
+        if may {
+            self.room -= 1;
+            self.texts.insert(code, text);
+        }
+        may
+    }
+
+    /// The same of its width.
+    fn set_width(&mut self, code: u32, width: f64) -> bool {
+        let may = code <= CODE_MAX && self.room > 0;
+        if may {
+            self.room -= 1;
+            self.widths.insert(code, width);
+        }
+        may
     }
 
     /// A font of which nothing is known.
     pub fn plain() -> Font {
         let texts = (32..=255u32).map(|code| (code, windows_1252_char(code as u8).to_string()));
-        Font { wide: false, texts: texts.collect(), widths: HashMap::new(), width: 500.0 }
+        Font { texts: texts.collect(), ..Font::empty() }
     }
 
     fn simple_texts(&mut self, store: &Store<'_>, dict: &Dict) {
@@ -65,7 +89,7 @@ impl Font {
         let is_mac = base.as_ref().and_then(Object::name) == Some("MacRomanEncoding");
         for code in 32..=255u8 {
             let c = if is_mac { glyphs::mac_roman(code) } else { windows_1252_char(code) };
-            self.texts.insert(u32::from(code), c.to_string());
+            self.set_text(u32::from(code), c.to_string());
         }
         let Some(Object::Dict(encoding)) = encoding else { return };
         let Some(Object::Array(all)) = store.resolve(encoding.get("Differences")) else { return };
@@ -74,7 +98,7 @@ impl Font {
             match object {
                 Object::Number(number) => code = number.max(0.0) as u32,
                 Object::Name(name) => {
-                    self.texts.insert(code, glyphs::text(&name).unwrap_or_default());
+                    self.set_text(code, glyphs::text(&name).unwrap_or_default());
                     code = code.saturating_add(1);
                 }
                 _ => {}
@@ -88,7 +112,7 @@ impl Font {
         for (at, width) in all.iter().take(256).enumerate() {
             let width = store.resolve(Some(width)).and_then(|width| width.number());
             if let Some(width) = width {
-                self.widths.insert(first.max(0.0) as u32 + at as u32, width);
+                self.set_width((first.max(0.0) as u32).saturating_add(at as u32), width);
             }
         }
     }
@@ -106,7 +130,7 @@ impl Font {
                 Some(Object::Array(widths)) => {
                     let first = numbers.pop().unwrap_or(0.0).max(0.0) as u32;
                     for (at, width) in widths.iter().filter_map(Object::number).enumerate() {
-                        self.widths.insert(first.saturating_add(at as u32), width);
+                        self.set_width(first.saturating_add(at as u32), width);
                     }
                     numbers.clear();
                 }
@@ -114,12 +138,14 @@ impl Font {
             }
             if let [first, last, width] = numbers[..] {
                 let (first, last) = (first.max(0.0) as u32, last.max(0.0) as u32);
-                for code in first..=last.min(first.saturating_add(RANGE_MAX)).min(CODE_MAX) {
-                    self.widths.insert(code, width);
+                for code in first..=last {
+                    if !self.set_width(code, width) {
+                        break;
+                    }
                 }
                 numbers.clear();
             }
-            if self.widths.len() > CODES_MAX {
+            if self.room == 0 {
                 return;
             }
         }
@@ -147,7 +173,7 @@ impl Font {
                 self.map_row(&row);
                 row.clear();
             }
-            if self.texts.len() > CODES_MAX {
+            if self.room == 0 {
                 return;
             }
         }
@@ -162,23 +188,24 @@ impl Font {
         };
         match row {
             [from, Object::Text(text)] => {
-                if let Some(code) = code(from).filter(|&code| code <= CODE_MAX) {
-                    self.texts.insert(code, utf16(target_of(text), 0));
+                if let Some(code) = code(from) {
+                    self.set_text(code, utf16(text, 0));
                 }
             }
             [from, to, target] => {
                 let (Some(from), Some(to)) = (code(from), code(to)) else { return };
-                let last = to.min(CODE_MAX);
-                for (at, code) in (from..=last).enumerate() {
+                for (at, code) in (from..=to).enumerate() {
                     let text = match target {
-                        Object::Text(text) => utf16(target_of(text), at as u32),
+                        Object::Text(text) => utf16(text, at as u32),
                         Object::Array(all) => match all.get(at) {
-                            Some(Object::Text(text)) => utf16(target_of(text), 0),
+                            Some(Object::Text(text)) => utf16(text, 0),
                             _ => return,
                         },
                         _ => return,
                     };
-                    self.texts.insert(code, text);
+                    if !self.set_text(code, text) {
+                        return;
+                    }
                 }
             }
             _ => {}
@@ -202,7 +229,7 @@ impl Font {
 fn utf16(bytes: &[u8], more: u32) -> String {
     let mut units: Vec<u16> = bytes
         .chunks(2)
-        .take(64)
+        .take(UNITS_MAX)
         .map(|two| two.iter().fold(0, |unit, &byte| unit << 8 | u16::from(byte)))
         .collect();
     if let Some(last) = units.last_mut() {
@@ -225,11 +252,6 @@ fn utf16(bytes: &[u8], more: u32) -> String {
         .collect()
 }
 
-/// The part of a target that is kept.
-fn target_of(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(TARGET_BYTES_MAX)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,8 +268,25 @@ mod tests {
         let shown: String =
             font.show(&[0, 1, 0, 0x11, 0, 0x12, 0, 0x20, 0, 0x21, 9, 9]).map(|s| s.text).collect();
         assert_eq!(shown, "fiBCé🦊");
-        let endless = b"beginbfrange <00000000> <FFFFFFFF> <0041> endbfrange ".repeat(9);
-        font.map(&endless);
-        assert!(font.texts.len() <= CODES_MAX + RANGE_MAX as usize + 1);
+    }
+
+    #[test]
+    fn a_file_says_of_so_many_codes_and_no_more_what_they_stand_for() {
+        let store = Store::read(b"", 1000);
+        let mut font = Font { wide: true, room: 100_000, ..Font::empty() };
+        let long = "0041".repeat(500);
+        font.map(format!("beginbfrange <FF00> <FFFFFFFF> <{long}> endbfrange").as_bytes());
+        assert_eq!((font.texts.len(), font.room), (256, 100_000 - 256), "codes have two bytes");
+        assert!(font.texts.values().all(|text| text.chars().count() <= 8));
+        font.map(&b"beginbfrange <00000000> <FFFFFFFF> <0041> endbfrange ".repeat(9));
+        assert_eq!(font.room, 0);
+        // The room of one font is that of the next.
+        let simple = Dict(vec![("Subtype".into(), Object::Name("Type1".into()))]);
+        let before = store.codes.get();
+        assert_eq!(Font::read(&store, &simple).texts.len(), 224);
+        assert_eq!(store.codes.get(), before - 224);
+        store.codes.set(5);
+        assert_eq!(Font::read(&store, &simple).texts.len(), 5);
+        assert_eq!(store.codes.get(), 0);
     }
 }

@@ -14,6 +14,9 @@ const FILTERS_MAX: usize = 4;
 const TIMES_MAX: usize = 20;
 /// What all streams may, as a multiple of the file, and more.
 const ALL_TIMES_MAX: usize = 100;
+/// Codes that the fonts of a file may have: these, and one more for so many bytes.
+const CODES_MIN: usize = 1 << 16;
+const BYTES_A_CODE: usize = 32;
 const ALL_BYTES: usize = 64 << 20;
 
 /// Where an object is written.
@@ -34,6 +37,8 @@ pub struct Store<'a> {
     pub most: usize,
     /// Bytes that all streams may still unpack to, however often they are asked for.
     left: Cell<usize>,
+    /// Codes of fonts that may still be given a text or a width. One takes some 90 bytes.
+    pub codes: Cell<usize>,
 }
 
 /// `12 0 obj` before `at`: the object's number.
@@ -61,7 +66,8 @@ impl<'a> Store<'a> {
     pub fn read(bytes: &'a [u8], most: usize) -> Store<'a> {
         let (places, packed, trailers) = (HashMap::new(), Vec::new(), Vec::new());
         let left = Cell::new(bytes.len().saturating_mul(ALL_TIMES_MAX).saturating_add(ALL_BYTES));
-        let mut store = Store { bytes, places, packed, trailers, most, left };
+        let codes = Cell::new(CODES_MIN + bytes.len() / BYTES_A_CODE);
+        let mut store = Store { bytes, places, packed, trailers, most, left, codes };
         let (mut at, mut last) = (0, None);
         while let Some(found) = find(&bytes[at..], b"obj") {
             let here = at + found;
