@@ -1,19 +1,12 @@
 //! `wright pack` as a person runs it: the real binary over folders of good and bad files.
 
+mod bench;
+
+use bench::{Bench, stderr};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
-
-struct Bench {
-    folder: TempDir,
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use std::process::Stdio;
 
 /// A story that no other number gives.
 fn story(number: u64) -> String {
@@ -26,28 +19,6 @@ fn story(number: u64) -> String {
 }
 
 impl Bench {
-    fn new() -> Self {
-        Bench { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wright"));
-        command.args(arguments).env("WRIGHT_HOME", self.folder.path());
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
     #[track_caller]
     fn pack(&self, arguments: &[&str]) -> Value {
         let output = self.command(&[&["pack", "--json"], arguments].concat()).output().unwrap();
@@ -180,7 +151,7 @@ fn threads_change_no_byte_and_a_folder_is_replaced_only_when_asked() {
     assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
     assert!(stderr(&again).contains("--force"));
     bench.pack(&["in", "-o", "one", "-t", "bytes", "--force"]);
-    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 3, "nothing half written");
+    assert_eq!(fs::read_dir(bench.path("")).unwrap().count(), 3, "nothing half written");
     // A packed folder within the input is not packed again.
     bench.pack(&[".", "-o", "all", "-t", "bytes"]);
     assert!(bench.manifest("all").iter().all(|e| !e["source"].as_str().unwrap().contains("one")));

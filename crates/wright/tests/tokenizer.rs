@@ -1,47 +1,18 @@
 //! `wright tokenizer train`, `tokenize` and `inspect` as a person runs them.
 
+mod bench;
+
+use bench::{Bench, stderr};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
+use std::process::{Output, Stdio};
 
 const TALE: &str = "Once upon a time there was a fox who sang: \"grapes, grapes, grapes!\"\n";
 
-struct Bench {
-    folder: TempDir,
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 impl Bench {
-    fn new() -> Self {
-        Bench { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
     fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wright"))
-            .args(arguments)
-            .env("WRIGHT_HOME", self.folder.path())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         // Who fails early need not read.
         let _ = child.stdin.take().unwrap().write_all(input);
         child.wait_with_output().unwrap()

@@ -1,17 +1,14 @@
 //! `wright shard` and `wright train` as a person runs them: the real binary, killed, interrupted,
 //! out of disk space, and asked for what cannot be.
 
+mod bench;
+
+use bench::{Bench, stderr};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
-use tempfile::TempDir;
-
-/// A folder with a text, its shard and a configuration.
-struct Bench {
-    folder: TempDir,
-}
 
 /// A model of some thousand weights, on plain bytes.
 const CONFIG: &str = "\
@@ -37,8 +34,9 @@ threads = 1
 ";
 
 impl Bench {
-    fn new() -> Self {
-        let bench = Bench { folder: tempfile::tempdir().unwrap() };
+    /// With a text, its shard and a configuration.
+    fn ready() -> Self {
+        let bench = Bench::new();
         let rhyme = "The cat sat on the mat.\nThe rat sat on the cat.\n--\nA hat, a bat!\n";
         bench.file("text.txt", rhyme.repeat(40).as_bytes());
         let made = bench.wright(&["shard", "text.txt", "-t", "bytes", "-o", "text.shard"]);
@@ -47,24 +45,8 @@ impl Bench {
         bench
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).unwrap();
-    }
-
     fn bytes(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wright"));
-        command.args(arguments).env("WRIGHT_HOME", self.folder.path());
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
     }
 
     fn wright(&self, arguments: &[&str]) -> Output {
@@ -90,10 +72,6 @@ impl Bench {
     }
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// The lines of a log that steps wrote, without what depends on the clock.
 fn losses(bytes: &[u8]) -> Vec<(u64, String)> {
     let text = String::from_utf8_lossy(bytes);
@@ -104,7 +82,7 @@ fn losses(bytes: &[u8]) -> Vec<(u64, String)> {
 
 #[test]
 fn kill_9_at_any_moment_and_resume_give_the_bytes_of_a_run_never_interrupted() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     bench.train(&["run.toml", "--out", "whole"]);
     // Moments that a generator chose: after so many more steps, and a part of the next.
     let mut state = 12345u64;
@@ -140,7 +118,7 @@ fn kill_9_at_any_moment_and_resume_give_the_bytes_of_a_run_never_interrupted() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     let long = CONFIG.replace("steps = 60", "steps = 100000");
     bench.file("long.toml", long.as_bytes());
     let child = bench.command(&["train", "long.toml"]).spawn().unwrap();
@@ -163,15 +141,15 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_loses_nothing_that_was_saved() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     bench.train(&["run.toml", "--out", "whole"]);
     // Files may grow to some KiB, which the log keeps to and a checkpoint does not.
     let shell = |limit: u32, rest: &str| {
         let program = env!("CARGO_BIN_EXE_wright");
         let script = format!("trap '' XFSZ; ulimit -f {limit}; exec {program} {rest}");
         let mut command = Command::new("sh");
-        command.args(["-c", &script]).current_dir(bench.folder.path());
-        command.env("WRIGHT_HOME", bench.folder.path()).output().unwrap()
+        command.args(["-c", &script]).current_dir(bench.path(""));
+        command.env("WRIGHT_HOME", bench.path("")).output().unwrap()
     };
     let first = bench.command(&["train", "run.toml", "--out", "full"]).spawn().unwrap();
     while !bench.path("full/checkpoint").is_file() {
@@ -193,7 +171,7 @@ fn a_full_disk_loses_nothing_that_was_saved() {
 
 #[test]
 fn two_trainings_in_one_folder_are_refused() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     let long = CONFIG.replace("steps = 60", "steps = 100000");
     bench.file("long.toml", long.as_bytes());
     let mut child = bench.command(&["train", "long.toml"]).spawn().unwrap();
@@ -208,7 +186,7 @@ fn two_trainings_in_one_folder_are_refused() {
 
 #[test]
 fn mistakes_are_told_before_any_time_is_spent() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     let with = |from: &str, to: &str| {
         assert!(CONFIG.contains(from));
         bench.file("bad.toml", CONFIG.replace(from, to).as_bytes());
@@ -258,7 +236,7 @@ fn mistakes_are_told_before_any_time_is_spent() {
 
 #[test]
 fn the_costs_are_said_the_steps_are_told_and_the_result_answers() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     let planned = bench.train(&["run.toml", "--dry-run"]);
     let text = String::from_utf8(planned.stdout).unwrap();
     for word in ["parameters", "times the data", "memory", "a checkpoint"] {
@@ -301,7 +279,7 @@ fn the_costs_are_said_the_steps_are_told_and_the_result_answers() {
 
 #[test]
 fn samples_show_what_is_learnt_and_change_nothing() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     let often = CONFIG.replace("threads = 1", "sample_every = 5\nsample_prompts = [\"The \"]");
     bench.file("often.toml", often.as_bytes());
     bench.file("never.toml", CONFIG.replace("threads = 1", "sample_every = 0").as_bytes());
@@ -337,7 +315,7 @@ fn samples_show_what_is_learnt_and_change_nothing() {
 
 #[test]
 fn the_report_stands_alone_and_is_there_while_the_run_lasts() {
-    let bench = Bench::new();
+    let bench = Bench::ready();
     let evil = "sample_prompts = [\"<script>alert(1)</script>\"]\nsample_tokens = 4";
     bench.file("run.toml", CONFIG.replace("threads = 1", evil).as_bytes());
     bench.train(&["run.toml"]);
