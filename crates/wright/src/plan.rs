@@ -342,3 +342,27 @@ impl Billed<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wright_train::memory::Memory;
+    use wright_train::plan::shape_of;
+
+    #[test]
+    fn looks_at_held_out_text_take_a_third_of_what_steps_take() {
+        let shape = shape_of(64, 2, 1024);
+        let memory = Memory::forecast(&shape, 8, false);
+        // A millisecond a token.
+        let choice =
+            Choice { shape, batch: 8, steps: 100, seconds: 204.8, bits_per_byte: 2.0, memory };
+        let of_looks = 10.0 * SECONDS_OF_A_LOOK;
+        assert_eq!(seconds_beside(&choice, 0), of_looks);
+        // Short enough to be scored whole at each of the ten looks and at the end.
+        let short = seconds_beside(&choice, 3_000) - of_looks;
+        assert!((short - 11.0 * 1.0).abs() < 1e-9, "{short}");
+        // Of a long one the looks see 64 rows of 256.
+        let long = seconds_beside(&choice, 300_000) - of_looks;
+        assert!((long - (163.84 + 300.0) / 3.0).abs() < 1e-9, "{long}");
+    }
+}

@@ -66,6 +66,14 @@ fn stories(folder: &Path) {
     }
 }
 
+/// Bytes of memory that a plan foretold, and what its run's log says that it was.
+fn memory(plan: &str, log: &str) -> (f64, f64) {
+    let foretold = plan.lines().find_map(|line| line.strip_prefix("memory_bytes = "));
+    let mut log = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let was = log.find_map(|line| line["peak_memory_bytes"].as_f64());
+    (foretold.unwrap().parse().unwrap(), was.unwrap())
+}
+
 #[test]
 fn one_command_makes_a_model_of_text_and_its_stages_are_not_done_twice() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,6 +91,10 @@ fn one_command_makes_a_model_of_text_and_its_stages_are_not_done_twice() {
     let plan = fs::read_to_string(at("me/plan.toml")).unwrap();
     assert!(plan.contains("\"data/train-00000.shard\"") && plan.contains("[forecast]"), "{plan}");
     let model = fs::read(at("me/model.gguf")).unwrap();
+    if cfg!(target_os = "linux") {
+        let (foretold, was) = memory(&plan, &fs::read_to_string(at("me/log.jsonl")).unwrap());
+        assert!((was / foretold - 1.0).abs() < 0.1, "{was} for {foretold}: planning is in it");
+    }
     // Again: refused, but for --resume, which finds everything done.
     let (done, told) = run(&all);
     assert!(!done && told.contains("--resume"), "{told}");
