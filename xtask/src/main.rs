@@ -32,7 +32,7 @@ usage: cargo xtask CHORE
                 formats, depth, batch, start)
   fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N;
                 --guided keeps inputs that reach new code; or only: gguf, safetensors, tokenizer,
-                config, template, html, jsonl, pdf, archive)
+                config, template, html, jsonl, pdf, parquet, archive)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   bench-tokenizer  compare a tokenizer's training with Hugging Face's: merges, tokens, time
                 (--pairs N, --threads N, --vocab N, --pre NAME; or only: stories, packages)

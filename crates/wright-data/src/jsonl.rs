@@ -9,7 +9,17 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 /// Where a text is looked for when nobody says.
-const FIELDS: [&str; 4] = ["text", "content", "body", "document"];
+pub(crate) const FIELDS: [&str; 4] = ["text", "content", "body", "document"];
+/// What else is told of a text, in these fields of its object or of one that is called so.
+const TITLES: [&str; 1] = ["title"];
+const LICENCES: [&str; 2] = ["license", "licence"];
+const SOURCES: [&str; 3] = ["source", "url", "id"];
+pub(crate) const PLACES: [&str; 2] = ["meta", "metadata"];
+
+/// Whether a field of this name tells something of a text.
+pub(crate) fn is_about(name: &str) -> bool {
+    [&TITLES[..], &LICENCES, &SOURCES].concat().contains(&name)
+}
 
 /// Whether a stream without a name is JSONL: its first line is an object.
 pub(crate) fn begins(head: &[u8]) -> bool {
@@ -17,23 +27,29 @@ pub(crate) fn begins(head: &[u8]) -> bool {
     line.starts_with(b"{") && serde_json::from_slice::<Value>(line).is_ok()
 }
 
-/// Lines that were of no use: how many, and what is wrong with the first.
-#[derive(Default)]
-struct Bad {
-    lines: u64,
+/// Lines, or rows, that were of no use: how many, and what is wrong with the first.
+pub(crate) struct Bad {
+    what: &'static str,
+    number: u64,
     first: Option<String>,
 }
 
 impl Bad {
-    fn add(&mut self, at: u64, why: String) {
-        self.lines += 1;
-        self.first.get_or_insert_with(|| format!("line {at}: {why}"));
+    /// `what` is the word for one of them.
+    pub fn new(what: &'static str) -> Bad {
+        Bad { what, number: 0, first: None }
+    }
+
+    /// The one at `at`, from 1.
+    pub fn add(&mut self, at: u64, why: String) {
+        self.number += 1;
+        self.first.get_or_insert_with(|| format!("{} {at}: {why}", self.what));
     }
 
     /// Says so. False if the sink wants no more.
-    fn report(self, path: &Arc<str>, sink: &mut Sink<'_>) -> bool {
+    pub fn report(self, path: &Arc<str>, sink: &mut Sink<'_>) -> bool {
         let Some(first) = self.first else { return true };
-        let detail = format!("{} of its lines; the first is {first}", self.lines);
+        let detail = format!("{} of its {}s; the first is {first}", self.number, self.what);
         sink(Item::Skipped { path: Arc::clone(path), reason: SkipReason::BadLine, detail })
     }
 }
@@ -47,7 +63,7 @@ pub(crate) fn read(
 ) -> bool {
     let mut from = BufReader::with_capacity(1 << 16, from);
     let mut line = Vec::new();
-    let (mut at, mut number, mut bad) = (0, 0, Bad::default());
+    let (mut at, mut number, mut bad) = (0, 0, Bad::new("line"));
     // Escapes make a text longer than its document: 6 bytes for one at worst.
     let most = options.document_bytes.saturating_mul(6) as u64;
     loop {
@@ -100,7 +116,7 @@ pub(crate) fn read_json(
         Value::Array(all) => all,
         one => vec![one],
     };
-    let (mut number, mut bad) = (0, Bad::default());
+    let (mut number, mut bad) = (0, Bad::new("entry"));
     for (at, value) in all.iter().enumerate() {
         match document(path, number, value, encoding, options) {
             Ok(document) => {
@@ -117,12 +133,32 @@ pub(crate) fn read_json(
 
 /// A text field, or one in the object of metadata that many sets have.
 fn field<'v>(value: &'v Value, names: &[&str]) -> Option<&'v str> {
-    let places = [Some(value), value.get("meta"), value.get("metadata")];
+    let places = PLACES.iter().filter_map(|place| value.get(place));
     let within = |place: &'v Value| names.iter().find_map(|name| place.get(*name)?.as_str());
-    places.into_iter().flatten().find_map(within).filter(|text| !text.trim().is_empty())
+    std::iter::once(value).chain(places).find_map(within).filter(|text| !text.trim().is_empty())
 }
 
-fn document(
+/// Where a text was looked for, and where there is one.
+pub(crate) fn no_text(options: &Options, has: &[impl AsRef<str>]) -> String {
+    let wanted = match options.fields.as_slice() {
+        [] => FIELDS.join("`, `"),
+        fields => fields.join("`, `"),
+    };
+    let has: Vec<&str> = has.iter().map(AsRef::as_ref).collect();
+    match has.is_empty() {
+        true => format!("no text in `{wanted}`"),
+        false => {
+            let has = has.join("`, `");
+            format!("no text in `{wanted}`; it has text in `{has}` (--field chooses)")
+        }
+    }
+}
+
+/// An object as a document, the `number`th of its file.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn document(
     path: &Arc<str>,
     number: u64,
     value: &Value,
@@ -139,26 +175,21 @@ fn document(
         }
     };
     let Some(text) = text else {
-        let wanted = match options.fields.as_slice() {
-            [] => FIELDS.join("`, `"),
-            fields => fields.join("`, `"),
-        };
         let has: Vec<&str> =
             object.iter().filter(|(_, v)| v.is_string()).map(|(name, _)| name.as_str()).collect();
-        let has = has.join("`, `");
-        return Err(format!("no text in `{wanted}`; it has text in `{has}` (--field chooses)"));
+        return Err(no_text(options, &has));
     };
     let text = text.replace("\r\n", "\n").trim().to_owned();
     if text.len() > options.document_bytes {
         return Err(format!("a text of more than {} bytes", options.document_bytes));
     }
-    let licence = field(value, &["license", "licence"]);
+    let licence = field(value, &LICENCES);
     Ok(Document {
         path: Arc::clone(path),
         number,
-        title: field(value, &["title"]).map(str::to_owned),
+        title: field(value, &TITLES).map(str::to_owned),
         licence: licence.and_then(crate::licence::of_field),
-        source: field(value, &["source", "url", "id"]).map(str::to_owned),
+        source: field(value, &SOURCES).map(str::to_owned),
         text,
         encoding,
     })

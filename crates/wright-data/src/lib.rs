@@ -21,6 +21,7 @@ pub mod holdout;
 mod html;
 mod jsonl;
 pub mod licence;
+mod parquet;
 mod pdf;
 pub mod quality;
 mod read;

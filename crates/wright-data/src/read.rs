@@ -6,7 +6,7 @@
 
 use crate::document::{Document, Item, Sink, SkipReason};
 use crate::unpack::{Budget, Packing};
-use crate::{encoding, html, jsonl, licence, pdf, text};
+use crate::{encoding, html, jsonl, licence, parquet, pdf, text};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ pub struct Options {
     pub fields: Vec<String>,
     /// Longer documents are cut.
     pub document_bytes: usize,
-    /// HTML, PDF and JSON files, and archives within others, are held in memory up to this size.
+    /// HTML, PDF and JSON files, a page of Parquet, and archives and tables within others, are held
+    /// in memory up to this size.
     pub file_bytes: u64,
     /// Memory that a compressed stream may ask for.
     pub window_bytes: u64,
@@ -59,6 +60,7 @@ enum Kind {
     Packed(Packing),
     Tar,
     Zip,
+    Parquet,
     Pdf,
     Html,
     Jsonl,
@@ -114,9 +116,7 @@ fn by_magic(head: &[u8], ending: &str) -> Option<Kind> {
             "zip" | "epub" | "" => Some(Kind::Zip),
             _ => Some(Kind::Unsupported("an office document, a package or a program")),
         },
-        [b'P', b'A', b'R', b'1', ..] => {
-            Some(Kind::Unsupported("Parquet; write its rows as JSONL first"))
-        }
+        _ if head.starts_with(parquet::MAGIC) => Some(Kind::Parquet),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Kind::Unsupported("bzip2; unpack it first")),
         [b'7', b'z', 0xbc, 0xaf, ..] => Some(Kind::Unsupported("7z; unpack it first")),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => Some(Kind::Unsupported("an old office document")),
@@ -133,19 +133,21 @@ pub fn read(path: &str, input: Input<'_>, options: &Options, sink: &mut Sink<'_>
     let reading = Reading { options, budget: &budget };
     match input {
         Input::Stream(from) => reading.stream(&path, &path, &mut budget.raw(from), 0, sink),
-        Input::File(file) => match is_zip(file, &path) {
-            Ok(true) => reading.zip(&path, &mut &mut *file, 0, sink),
-            Ok(false) => reading.stream(&path, &path, &mut budget.raw(file), 0, sink),
+        Input::File(file) => match magic(file, &path) {
+            Ok(Kind::Zip) => reading.zip(&path, &mut &mut *file, 0, sink),
+            Ok(Kind::Parquet) => parquet::read(&path, file, &budget, options, sink),
+            Ok(_) => reading.stream(&path, &path, &mut budget.raw(file), 0, sink),
             Err(error) => sink(text::skipped(&path, &error, false)),
         },
     }
 }
 
-fn is_zip(file: &mut dyn ReadSeek, path: &str) -> io::Result<bool> {
+/// What the first bytes say that it is: enough for what is read from its end.
+fn magic(file: &mut dyn ReadSeek, path: &str) -> io::Result<Kind> {
     let mut head = Vec::new();
     Read::take(&mut *file, 4).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(kind(path, &head) == Kind::Zip)
+    Ok(kind(path, &head))
 }
 
 /// A file at work.
@@ -191,6 +193,12 @@ impl Reading<'_> {
             }
             Kind::Tar => self.tar(path, &mut all, depth, sink),
             Kind::Zip => self.zip_stream(path, &mut all, depth, sink),
+            Kind::Parquet => match self.whole(path, &mut all, self.options.file_bytes) {
+                Ok(bytes) => {
+                    parquet::read(path, &mut Cursor::new(bytes), self.budget, self.options, sink)
+                }
+                Err(skipped) => sink(*skipped),
+            },
             Kind::Text => text::read(path, &mut all, order, self.options, sink),
             Kind::Jsonl => jsonl::read(path, &mut all, self.options, sink),
             Kind::Empty => sink(skip(SkipReason::Empty, "")),

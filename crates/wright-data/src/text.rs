@@ -195,6 +195,8 @@ pub(crate) fn skipped(path: &Arc<str>, error: &std::io::Error, some: bool) -> It
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => {
             SkipReason::Unreadable
         }
+        std::io::ErrorKind::Unsupported => SkipReason::Unsupported,
+        std::io::ErrorKind::FileTooLarge => SkipReason::TooLarge,
         _ => SkipReason::Damaged,
     };
     let kept = if some { "; what came before is kept" } else { "" };

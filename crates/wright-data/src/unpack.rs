@@ -30,6 +30,20 @@ impl Budget {
         self.raw.set(self.raw.get().saturating_add(n));
     }
 
+    /// Counts `n` bytes that were unpacked.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` beyond the budget.
+    pub fn spend(&self, n: u64) -> io::Result<()> {
+        self.unpacked.set(self.unpacked.get().saturating_add(n));
+        let most = self.raw.get().saturating_mul(TIMES_MAX).saturating_add(SPARE_BYTES);
+        if self.unpacked.get() > most {
+            let why = format!("it unpacks to more than {TIMES_MAX} times its size");
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
+        }
+        Ok(())
+    }
+
     /// `from`, counted as bytes that were unpacked: fails with `QuotaExceeded` beyond the budget.
     pub fn unpacked<R: Read>(&self, from: R) -> Unpacked<'_, R> {
         Unpacked { from, budget: self }
@@ -57,13 +71,7 @@ pub(crate) struct Unpacked<'b, R> {
 impl<R: Read> Read for Unpacked<'_, R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let n = self.from.read(to)?;
-        let budget = self.budget;
-        budget.unpacked.set(budget.unpacked.get().saturating_add(n as u64));
-        let most = budget.raw.get().saturating_mul(TIMES_MAX).saturating_add(SPARE_BYTES);
-        if budget.unpacked.get() > most {
-            let why = format!("it unpacks to more than {TIMES_MAX} times its size");
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
-        }
+        self.budget.spend(n as u64)?;
         Ok(n)
     }
 }

@@ -51,8 +51,8 @@ pub struct Args {
     /// A line that stands between documents of a text [default: <|endoftext|>]
     #[arg(long, value_name = "LINE")]
     split: Option<String>,
-    /// The field of JSONL that holds the text; several are joined [default: text, content, body,
-    /// document]
+    /// The field of JSONL or Parquet that holds the text; several are joined [default: text,
+    /// content, body, document]
     #[arg(long, value_name = "NAME")]
     field: Vec<String>,
     /// Keep documents that are short, garbled or full of repetition
@@ -76,9 +76,9 @@ pub struct Args {
 }
 
 const EXPLANATION: &str = "\
-What is read: text in UTF-8, UTF-16 or Windows-1252, Markdown, HTML, PDF, JSONL; plain, in .gz,
-.xz and .zst, in tar and zip. A file is a document, unless a line <|endoftext|> (or --split) stands
-in it, or its first line begins `# Title: `, which then begins each document.
+What is read: text in UTF-8, UTF-16 or Windows-1252, Markdown, HTML, PDF, JSONL, Parquet; plain, in
+.gz, .xz and .zst, in tar and zip. A file is a document, unless a line <|endoftext|> (or --split)
+stands in it, or its first line begins `# Title: `, which then begins each document.
 
 What is left out: the same text again, texts much like an earlier one, and texts that are too
 short, have no letters, are mostly digits or symbols, are garbled, or repeat themselves. Each is

@@ -51,8 +51,8 @@ struct TrainArgs {
     /// Write it as a GGUF file without weights, too
     #[arg(long, value_name = "FILE")]
     gguf: Option<PathBuf>,
-    /// The field of JSONL that holds the text; several are joined [default: text, content, body,
-    /// document]
+    /// The field of JSONL or Parquet that holds the text; several are joined [default: text,
+    /// content, body, document]
     #[arg(long, value_name = "NAME")]
     field: Vec<String>,
     /// How text is cut to words: gpt-2, llama-bpe, qwen2, … (names of GGUF)
@@ -73,9 +73,9 @@ struct TrainArgs {
 }
 
 const EXPLANATION: &str = "\
-It reads what `wright pack` reads: text, Markdown, HTML, PDF and JSONL; plain, compressed or in
-archives. It learns from all of it. `wright pack` without --tokenizer trains one on what it keeps:
-without copies, text that teaches nothing and what is held out.";
+It reads what `wright pack` reads: text, Markdown, HTML, PDF, JSONL and Parquet; plain, compressed
+or in archives. It learns from all of it. `wright pack` without --tokenizer trains one on what it
+keeps: without copies, text that teaches nothing and what is held out.";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     match &args.action {

@@ -124,6 +124,24 @@ pub fn pdf_seeds() -> Vec<Vec<u8>> {
     vec![file.into_bytes()]
 }
 
+pub const PARQUET_WORDS: &[&str] = &["PAR1", "PARE", "text", "license", "meta", "url"];
+
+/// Tables as other programs wrote them, in every encoding and packing that is read.
+pub fn parquet_seeds() -> Vec<Vec<u8>> {
+    macro_rules! tables {
+        ($($name:literal)*) => {
+            vec![$(include_bytes!(concat!(
+                "../../../crates/wright-data/tests/golden/parquet/", $name, ".parquet"
+            ))
+            .to_vec()),*]
+        };
+    }
+    tables! {
+        "pyarrow-snappy" "pyarrow-zstd-v2" "pyarrow-gzip-sums" "pyarrow-lz4-small" "pyarrow-delta"
+        "pyarrow-delta-v2" "pyarrow-required" "pyarrow-overflow" "duckdb-v2" "polars"
+    }
+}
+
 pub const ARCHIVE_WORDS: &[&str] = &[
     "ustar\0",
     "PK\u{1}\u{2}",

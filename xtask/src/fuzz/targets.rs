@@ -65,6 +65,12 @@ pub const TARGETS: &[Target] = &[
         make: || files::reading("x.pdf"),
     },
     Target {
+        name: "parquet",
+        seeds: files::parquet_seeds,
+        words: files::PARQUET_WORDS,
+        make: || files::reading("x.parquet"),
+    },
+    Target {
         name: "archive",
         seeds: files::archive_seeds,
         words: files::ARCHIVE_WORDS,
