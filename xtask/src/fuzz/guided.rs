@@ -30,6 +30,8 @@ const COUNTED: &[&str] = &[
     "zip",
     "ruzstd",
     "lzma_rust2",
+    "snap",
+    "lz4_flex",
 ];
 /// Kept inputs at most.
 const KEPT_MAX: usize = 1 << 14;
