@@ -140,6 +140,7 @@ fn hostile_templates_run_out_of_budget() {
         "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}\
          {% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
         "{{ 'x' * 2000000000 }}",
+        "{{ 'x' * 10000000 }}",
         "{{ 'a\\na' | indent(2000000000) }}",
         "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
         "{{ 'a'.ljust(10000000000) }}{{ '%1000000000d' | format(1) }}",
@@ -154,6 +155,24 @@ fn hostile_templates_run_out_of_budget() {
     let deep = format!("{}x{}", "{% if true %}".repeat(5000), "{% endif %}".repeat(5000));
     assert!(render(&deep, "hi").is_err());
     assert!(matches!(render(&"x".repeat(2 << 20), "hi"), Err(Error::TemplateTooMuch(_))));
+}
+
+#[test]
+fn long_conversations_are_within_the_budget() {
+    // At every message all others are looked at, as Gemma 4's template does.
+    let source = "{% for m in messages %}{% set ns = namespace(last=0) %}\
+        {% for other in messages %}{% if other.role == 'user' %}\
+        {% set ns.last = loop.index0 %}{% endif %}{% endfor %}\
+        {{ m.content }}{{ ns.last }} {% endfor %}";
+    let template = Template::parse(source, &tokenizer()).unwrap();
+    let conversation = |n| -> Vec<Message> {
+        let message = |at| if at % 2 == 0 { Message::user("a") } else { Message::assistant("b") };
+        (0..n).map(message).collect()
+    };
+    let text = template.render(&conversation(301), &[], &options()).unwrap().text();
+    assert!(text.starts_with("a300 b300 a300 "), "{}", &text[..30]);
+    let error = template.render(&conversation(3001), &[], &options()).unwrap_err();
+    assert!(matches!(error, Error::TemplateTooMuch(_)), "{error}");
 }
 
 fn tool() -> Tool {

@@ -9,8 +9,16 @@ use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind};
 use std::error::Error as _;
 
-/// Work that any template may do, in the engine's units: about an instruction, or 64 bytes of data.
-const FUEL: u64 = 1_000_000;
+/// Work that any template may do, in the engine's units: about an instruction, or 64 bytes of data,
+/// so that a template alone makes at most 6.4 MB.
+const FUEL: u64 = 100_000;
+/// More for each byte of the conversation: templates take up to some hundred units for a message,
+/// and the shortest, with its names, has more than fifty bytes.
+const FUEL_PER_BYTE: u64 = 8;
+/// More for each message beside each other: some templates (Gemma 4's) look for the last call or
+/// question anew at every message. Bounded, so that no conversation keeps one busy for long.
+const FUEL_PER_PAIR: u64 = 64;
+const FUEL_OF_PAIRS_MAX: u64 = 20_000_000;
 /// Calls and loops within each other, small enough for the stack of any thread.
 const RECURSION_MAX: usize = 100;
 /// Longest source of a template, in bytes. The longest known is 40 kB.
@@ -67,17 +75,29 @@ impl Engine {
         Ok(Engine { environment, source })
     }
 
-    /// Runs the template over `context`. `n_bytes` is about what the context holds, and what the
-    /// budget grows with.
-    pub fn run(&self, context: Value, now: Option<Now>, n_bytes: usize) -> Result<String, Error> {
+    /// Runs the template over `context`, which holds about `n_bytes` and `n_messages`: its budget
+    /// grows with both.
+    pub fn run(
+        &self,
+        context: Value,
+        now: Option<Now>,
+        n_bytes: usize,
+        n_messages: usize,
+    ) -> Result<String, Error> {
         let mut environment = self.environment.clone();
-        environment.set_fuel(Some(FUEL + n_bytes as u64));
+        environment.set_fuel(Some(fuel(n_bytes as u64, n_messages as u64)));
         if let Some(now) = now {
             environment.add_function("strftime_now", move |format: &str| now.format(format));
         }
         let template = environment.get_template(NAME).map_err(|error| failure(&error))?;
         template.render(context).map_err(|error| failure(&error))
     }
+}
+
+fn fuel(n_bytes: u64, n_messages: u64) -> u64 {
+    let of_pairs = n_messages.saturating_mul(n_messages).saturating_mul(FUEL_PER_PAIR);
+    let of_bytes = n_bytes.saturating_mul(FUEL_PER_BYTE);
+    FUEL.saturating_add(of_bytes).saturating_add(of_pairs.min(FUEL_OF_PAIRS_MAX))
 }
 
 fn failure(error: &minijinja::Error) -> Error {

@@ -312,7 +312,7 @@ impl Template {
     ) -> Result<String, Error> {
         let context = self.context(messages, tools, options, form, write)?;
         let n_bytes = size(&context);
-        self.engine.run(value(&context), options.now, n_bytes)
+        self.engine.run(value(&context), options.now, n_bytes, messages.len())
     }
 }
 
