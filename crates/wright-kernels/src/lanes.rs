@@ -54,8 +54,14 @@ pub(crate) trait Lanes: Float {
     /// `dst` has room for 16 floats.
     unsafe fn store_at(self, dst: *mut f32);
     fn to_array(self) -> [f32; 16];
+    /// `low` in lanes 0 to 7, `high` in the others.
+    fn halves(low: f32, high: f32) -> Self;
+    /// Lanes i and i + 8 added, in both.
+    fn fold(self) -> Self;
     fn sum(self) -> f32;
     fn highest(self) -> f32;
+    /// A bit for each lane that holds `x`, the first the lowest.
+    fn which(self, x: f32) -> u32;
     /// Rounded to half precision.
     fn to_f16(self) -> [u16; 16];
 
@@ -244,12 +250,24 @@ impl Lanes for Plain {
         self.0
     }
     #[inline(always)]
+    fn halves(low: f32, high: f32) -> Self {
+        Plain(std::array::from_fn(|i| if i < 8 { low } else { high }))
+    }
+    #[inline(always)]
+    fn fold(self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i % 8] + self.0[i % 8 + 8]))
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         fold(self.0, Float::add)
     }
     #[inline(always)]
     fn highest(self) -> f32 {
         fold(self.0, Float::max)
+    }
+    #[inline(always)]
+    fn which(self, x: f32) -> u32 {
+        self.0.iter().rev().fold(0, |bits, &lane| bits << 1 | u32::from(lane == x))
     }
     #[inline(always)]
     fn to_f16(self) -> [u16; 16] {

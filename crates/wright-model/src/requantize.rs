@@ -12,7 +12,6 @@ use crate::mixture::{FileType, Wishes, tensor_types};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use wright_kernels::{DType, Pool, QuantizeError, dequantize, quantize};
 
 /// Values that one task decodes and quantises.
@@ -103,33 +102,93 @@ fn make(
     give: &SyncSender<Vec<u8>>,
     watch: &mut dyn FnMut(Step<'_>) -> bool,
 ) -> Result<(), RewriteError> {
-    let mut done = 0;
-    for (from, to) in gguf.tensors.iter().zip(&plan.tensors) {
-        let weights = importance.map_or(Ok(None), |i| i.of(from))?;
-        let job = Job { pool, from, to: to.dtype, bytes: &file[from.at.clone()], weights };
-        let mut written = 0;
-        for piece in job.pieces() {
-            let result = job.piece(piece.clone())?;
-            written += result.len();
-            done += (piece.len() * from.k()) as u64;
-            let row_bytes = job.stored_row_bytes();
-            let at = from.at.start + piece.start * row_bytes;
-            let released = at..at + piece.len() * row_bytes;
-            let step = Step { tensor: &from.name, from: from.dtype, to: to.dtype, done, released };
-            if give.send(result).is_err() || !watch(step) {
+    let (mut piece, mut done) = (Vec::new(), 0);
+    let mut flush = |piece: &mut Vec<Run<'_>>| {
+        let made = make_piece(pool, piece)?;
+        if give.send(made).is_err() {
+            return Err(RewriteError::Stopped);
+        }
+        for Run { job, rows, .. } in piece.drain(..) {
+            done += (rows.len() * job.from.k()) as u64;
+            let (tensor, from, to) = (job.from.name.as_str(), job.from.dtype, job.to);
+            if !watch(Step { tensor, from, to, done, released: job.place(&rows) }) {
                 return Err(RewriteError::Stopped);
             }
         }
-        if give.send(vec![0; plan.padding(written)]).is_err() {
-            return Err(RewriteError::Stopped);
+        Ok(())
+    };
+    for (from, to) in gguf.tensors.iter().zip(&plan.tensors) {
+        let weights = importance.map_or(Ok(None), |i| i.of(from))?;
+        let job = Job { from, to: to.dtype, bytes: &file[from.at.clone()], weights };
+        let to_row_bytes = job.row_bytes()?;
+        let mut start = 0;
+        while start < from.n() {
+            let held: usize = piece.iter().map(Run::values).sum();
+            let room = PIECE_VALUES.saturating_sub(held).div_ceil(from.k());
+            let rows = start..from.n().min(start + room);
+            start = rows.end;
+            let padding = if start == from.n() { plan.padding(start * to_row_bytes) } else { 0 };
+            let held = held + rows.len() * from.k();
+            piece.push(Run { job, rows, to_row_bytes, padding });
+            if held >= PIECE_VALUES {
+                flush(&mut piece)?;
+            }
         }
     }
-    Ok(())
+    flush(&mut piece)
+}
+
+/// Rows of a tensor, which are made together with those of others: small tensors by themselves
+/// would keep threads waiting for each other.
+struct Run<'a> {
+    job: Job<'a>,
+    rows: Range<usize>,
+    to_row_bytes: usize,
+    /// Bytes of nothing behind them.
+    padding: usize,
+}
+
+impl Run<'_> {
+    fn values(&self) -> usize {
+        self.rows.len() * self.job.from.k()
+    }
+}
+
+/// The bytes of some runs, one behind the other.
+fn make_piece(pool: &Pool, runs: &[Run<'_>]) -> Result<Vec<u8>, Error> {
+    let bytes = |run: &Run<'_>| run.rows.len() * run.to_row_bytes + run.padding;
+    let mut out = vec![0; runs.iter().map(bytes).sum()];
+    let (mut tasks, mut rest) = (Vec::new(), out.as_mut_slice());
+    for run in runs {
+        let task_rows = (TASK_VALUES / run.job.from.k()).max(1);
+        for start in run.rows.clone().step_by(task_rows) {
+            let rows = start..run.rows.end.min(start + task_rows);
+            let (out, behind) = rest.split_at_mut(rows.len() * run.to_row_bytes);
+            tasks.push(Task { job: &run.job, rows, out, made: Ok(()) });
+            rest = behind;
+        }
+        rest = &mut rest[run.padding..];
+    }
+    pool.for_chunks(&mut tasks, 1, |_, tasks| {
+        for task in tasks {
+            task.made = task.job.rows(pool, &task.rows, task.out);
+        }
+    });
+    tasks.into_iter().try_for_each(|task| task.made)?;
+    Ok(out)
+}
+
+/// Rows for one thread, and where they go.
+struct Task<'a> {
+    job: &'a Job<'a>,
+    rows: Range<usize>,
+    out: &'a mut [u8],
+    made: Result<(), Error>,
 }
 
 /// One tensor.
+#[derive(Clone, Copy)]
 struct Job<'a> {
-    pool: &'a Pool,
     from: &'a TensorInfo,
     to: DType,
     /// As it is stored.
@@ -143,54 +202,44 @@ impl Job<'_> {
         self.bytes.len() / self.from.n()
     }
 
-    /// Rows that are quantised before any of them is written.
-    fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
-        let (n, len) = (self.from.n(), (PIECE_VALUES / self.from.k()).max(1));
-        (0..n.div_ceil(len)).map(move |i| i * len..((i + 1) * len).min(n))
+    /// Of a row as it will be.
+    fn row_bytes(&self) -> Result<usize, Error> {
+        match self.from.dtype == self.to {
+            true => Ok(self.stored_row_bytes()),
+            false => {
+                let bytes = self.to.row_bytes(self.from.k());
+                bytes.ok_or_else(|| self.failure("has no whole blocks"))
+            }
+        }
     }
 
-    fn piece(&self, rows: Range<usize>) -> Result<Vec<u8>, Error> {
+    /// Where rows stand in the file.
+    fn place(&self, rows: &Range<usize>) -> Range<usize> {
+        let (at, bytes) = (self.from.at.start, self.stored_row_bytes());
+        at + rows.start * bytes..at + rows.end * bytes
+    }
+
+    /// Makes rows, one by one: values stay in the nearest cache.
+    fn rows(&self, pool: &Pool, rows: &Range<usize>, out: &mut [u8]) -> Result<(), Error> {
         let from_bytes = self.stored_row_bytes();
         let bytes = &self.bytes[rows.start * from_bytes..rows.end * from_bytes];
         if self.from.dtype == self.to {
-            return Ok(bytes.to_vec());
+            out.copy_from_slice(bytes);
+            return Ok(());
         }
         let k = self.from.k();
-        let to_bytes = self.to.row_bytes(k).ok_or_else(|| self.failure("has no whole blocks"))?;
-        let mut out = vec![0; rows.len() * to_bytes];
-        let task_rows = (TASK_VALUES / k).max(1);
-        let failed = Mutex::new(None);
-        self.pool.for_chunks(&mut out, task_rows * to_bytes, |task, out| {
-            let first = task * task_rows;
-            let n = out.len() / to_bytes;
-            let bytes = &bytes[first * from_bytes..(first + n) * from_bytes];
-            if let Err(error) = self.rows(rows.start + first, bytes, out) {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(out),
-        }
-    }
-
-    /// Rows from `first` on, `bytes` as they were and `out` as they shall be. One by one: values
-    /// stay in the nearest cache.
-    fn rows(&self, first: usize, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
-        let k = self.from.k();
-        let n_rows = bytes.len() / self.stored_row_bytes();
-        let out_bytes = out.len() / n_rows.max(1);
+        let out_bytes = out.len() / rows.len().max(1);
         // Each matrix of a tensor of experts has its own importance.
         let rows_each = self.weights.map(|weights| self.from.n() / (weights.len() / k));
         let mut values = vec![0.0; k];
-        let rows = bytes.chunks_exact(self.stored_row_bytes()).zip(out.chunks_exact_mut(out_bytes));
-        for (row, (from, to)) in (first..).zip(rows) {
+        let pairs = bytes.chunks_exact(from_bytes).zip(out.chunks_exact_mut(out_bytes));
+        for (row, (from, to)) in (rows.start..).zip(pairs) {
             dequantize(self.from.dtype, from, &mut values);
             let weights = self.weights.zip(rows_each).map(|(weights, each)| {
                 let matrix = row / each;
                 &weights[matrix * k..(matrix + 1) * k]
             });
-            let made = quantize(self.pool.isa(), self.to, k, &values, weights, to);
+            let made = quantize(pool.isa(), self.to, k, &values, weights, to);
             made.map_err(|error| match error {
                 QuantizeError::NotFinite { index } => {
                     self.failure(&format!("the value in row {row}, column {index} is not finite"))

@@ -1,4 +1,5 @@
-//! A large file in the making: it has its name only when it is whole and on disk.
+//! A large file in the making: it has its name only when it is whole and on disk. What is written
+//! goes to the disk while more is made, so that nobody waits long at the end.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -6,16 +7,46 @@ use crate::{disk, units};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 /// Left free on the disk beyond what a file needs.
 pub const SPARE_BYTES: u64 = 64 << 20;
+/// After so many bytes more, the disk is told to write them.
+const STRIDE_BYTES: usize = 8 << 20;
 
 /// Written beside its place and renamed at the end; removed if that end never comes.
 pub struct NewFile {
-    file: File,
+    file: Arc<File>,
+    /// Once a stride is written.
+    out: Option<WriteOut>,
+    /// Bytes of the stride at work.
+    stride: usize,
     partial: PathBuf,
     path: PathBuf,
     is_finished: bool,
+}
+
+/// A thread that waits for the disk.
+struct WriteOut {
+    tell: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl WriteOut {
+    fn of(file: &Arc<File>) -> WriteOut {
+        let (tell, told) = sync_channel::<()>(1);
+        let file = Arc::clone(file);
+        let thread = std::thread::spawn(move || told.iter().try_for_each(|()| file.sync_data()));
+        WriteOut { tell, thread }
+    }
+
+    /// The disk's failure, which it tells only once.
+    fn end(self) -> io::Result<()> {
+        drop(self.tell);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
+    }
 }
 
 impl NewFile {
@@ -34,7 +65,8 @@ impl NewFile {
         name.push(format!(".{}.partial", std::process::id()));
         let partial = folder.join(name);
         let file = File::create(&partial).map_err(|error| Failure::io("make", &partial, &error))?;
-        Ok(NewFile { file, partial, path: path.to_owned(), is_finished: false })
+        let (file, path) = (Arc::new(file), path.to_owned());
+        Ok(NewFile { file, out: None, stride: 0, partial, path, is_finished: false })
     }
 
     /// Gives the file its name, all at once.
@@ -42,7 +74,9 @@ impl NewFile {
     /// # Errors
     /// If it cannot be written out or renamed.
     pub fn finish(mut self) -> Result<(), Failure> {
-        let renamed = self.file.sync_all().and_then(|()| fs::rename(&self.partial, &self.path));
+        let written = self.out.take().map_or(Ok(()), WriteOut::end);
+        let synced = written.and_then(|()| self.file.sync_all());
+        let renamed = synced.and_then(|()| fs::rename(&self.partial, &self.path));
         renamed.map_err(|error| Failure::io("write", &self.path, &error))?;
         self.is_finished = true;
         Ok(())
@@ -56,17 +90,26 @@ impl NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let n = self.file.as_ref().write(bytes)?;
+        self.stride += n;
+        if self.stride >= STRIDE_BYTES {
+            self.stride = 0;
+            let out = self.out.get_or_insert_with(|| WriteOut::of(&self.file));
+            // One that is busy takes these bytes with the next, or the end does.
+            let _ = out.tell.try_send(());
+        }
+        Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.as_ref().flush()
     }
 }
 
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.is_finished {
+            let _ = self.out.take().map(WriteOut::end);
             let _ = fs::remove_file(&self.partial);
         }
     }
@@ -110,6 +153,25 @@ mod tests {
         assert_eq!(again.exit, Exit::Usage);
         assert!(NewFile::create(&path, 10, true).is_ok());
         assert_eq!(fs::read(&path).unwrap(), b"whole", "an abandoned one changes nothing");
+    }
+
+    #[test]
+    fn large_files_go_to_the_disk_as_they_grow_and_none_is_left_of_an_abandoned_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.gguf");
+        let bytes: Vec<u8> = (0..3 * STRIDE_BYTES).map(|i| (i / 4096) as u8).collect();
+        for is_finished in [false, true] {
+            let mut file = NewFile::create(&path, bytes.len() as u64, false).unwrap();
+            bytes.chunks(1 << 20).for_each(|bytes| file.write_all(bytes).unwrap());
+            assert!(file.out.is_some() && !path.exists());
+            match is_finished {
+                true => file.finish().unwrap(),
+                false => drop(file),
+            }
+            let names = fs::read_dir(folder.path()).unwrap();
+            assert_eq!(names.count(), usize::from(is_finished));
+        }
+        assert!(fs::read(&path).unwrap() == bytes, "every byte is where it belongs");
     }
 
     #[test]

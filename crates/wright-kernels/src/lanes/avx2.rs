@@ -147,6 +147,17 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    fn halves(low: f32, high: f32) -> Self {
+        // SAFETY: AVX2 is there, see the head of this file.
+        unsafe { Avx2(_mm256_set1_ps(low), _mm256_set1_ps(high)) }
+    }
+    #[inline(always)]
+    fn fold(self) -> Self {
+        // SAFETY: AVX2 is there, see the head of this file.
+        let both = unsafe { _mm256_add_ps(self.0, self.1) };
+        Avx2(both, both)
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: AVX2 is there, see the head of this file.
         unsafe {
@@ -164,6 +175,16 @@ impl Lanes for Avx2 {
             let by4 = _mm_max_ps(_mm256_castps256_ps128(by8), _mm256_extractf128_ps::<1>(by8));
             let by2 = _mm_max_ps(by4, _mm_movehl_ps(by4, by4));
             _mm_cvtss_f32(_mm_max_ss(by2, _mm_movehdup_ps(by2)))
+        }
+    }
+    #[inline(always)]
+    fn which(self, x: f32) -> u32 {
+        // SAFETY: AVX2 is there, see the head of this file.
+        unsafe {
+            let x = _mm256_set1_ps(x);
+            let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, x));
+            let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.1, x));
+            (low | high << 8) as u32
         }
     }
     #[inline(always)]

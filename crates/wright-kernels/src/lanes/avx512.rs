@@ -118,6 +118,22 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(dst, self.0) };
     }
     #[inline(always)]
+    fn halves(low: f32, high: f32) -> Self {
+        // SAFETY: AVX-512 is there, see the head of this file.
+        unsafe {
+            let low = _mm512_castps256_ps512(_mm256_set1_ps(low));
+            Avx512(_mm512_insertf32x8::<1>(low, _mm256_set1_ps(high)))
+        }
+    }
+    #[inline(always)]
+    fn fold(self) -> Self {
+        // SAFETY: AVX-512 is there, see the head of this file.
+        unsafe {
+            let turned = _mm512_shuffle_f32x4::<0b01_00_11_10>(self.0, self.0);
+            Avx512(_mm512_add_ps(self.0, turned))
+        }
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: AVX-512 is there, see the head of this file.
         unsafe {
@@ -138,6 +154,11 @@ impl Lanes for Avx512 {
             let by2 = _mm_max_ps(by4, _mm_movehl_ps(by4, by4));
             _mm_cvtss_f32(_mm_max_ss(by2, _mm_movehdup_ps(by2)))
         }
+    }
+    #[inline(always)]
+    fn which(self, x: f32) -> u32 {
+        // SAFETY: AVX-512 is there, see the head of this file.
+        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(self.0, _mm512_set1_ps(x)) })
     }
     #[inline(always)]
     fn to_f16(self) -> [u16; 16] {

@@ -22,6 +22,8 @@ fn everything<V: Lanes>(a: &[f32], b: &[f32], c: &[f32], out: &mut Vec<f32>) {
         a.round(),
         V::splat(127.0).min(V::splat(-126.0).max(a)).round().pow2(),
         a.if_less(b, c, a),
+        V::halves(a.sum(), b.highest()),
+        a.fold(),
     ];
     for r in results {
         let mut sixteen = [0.0; 16];
@@ -29,6 +31,8 @@ fn everything<V: Lanes>(a: &[f32], b: &[f32], c: &[f32], out: &mut Vec<f32>) {
         out.extend(sixteen);
     }
     out.extend([a.sum(), a.highest(), b.sum(), c.sum()]);
+    let (highest, zero) = (a.which(a.highest()), c.which(0.0));
+    out.extend([highest as f32, zero as f32]);
     let halves = a.to_f16();
     // SAFETY: both arrays have 16 numbers.
     let (f, bf) = unsafe { (V::load_f16_at(halves.as_ptr()), V::load_bf16_at(halves.as_ptr())) };

@@ -26,12 +26,12 @@ fn fitted<V: Lanes, const LEN: usize>(
 ) -> Fitted {
     let mut grids = [Grid { d: 0.0, m: 0.0 }; 16];
     let (mut d_max, mut m_max) = (0.0f32, 0.0f32);
-    let block_rms = fit::rms(x);
+    let block_rms = fit::rms::<V>(x);
     for (index, grid) in grids.iter_mut().take(256 / LEN).enumerate() {
         let at = index * LEN..(index + 1) * LEN;
         let x = &x[at.clone()];
         let importance = importance.map(|i| &i[at]);
-        let rms = if importance.is_some() { block_rms } else { fit::rms(x) };
+        let rms = if importance.is_some() { block_rms } else { fit::rms::<V>(x) };
         let w = fit::weights::<V>(x, importance, rms);
         *grid = fit::with_min::<V>(x, &w, hi, true);
         d_max = d_max.max(grid.d);

@@ -17,7 +17,7 @@ struct Fitted {
 fn fitted<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) -> Fitted {
     let mut steps = [0.0f32; 16];
     let mut extreme = 0.0f32;
-    let block_rms = fit::rms(x);
+    let block_rms = fit::rms::<V>(x);
     for (index, step) in steps.iter_mut().enumerate() {
         let at = index * 16..(index + 1) * 16;
         let x = &x[at.clone()];

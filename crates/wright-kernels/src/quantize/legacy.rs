@@ -10,7 +10,7 @@ use crate::lanes::Lanes;
 #[inline(always)]
 fn symmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32, [u8; MAX]) {
     let w = match importance {
-        Some(_) => fit::weights::<V>(x, importance, fit::rms(x)),
+        Some(_) => fit::weights::<V>(x, importance, fit::rms::<V>(x)),
         None => fit::squares::<V>(x),
     };
     let d = fit::round_f16(fit::signed::<V>(x, &w, -zero, zero - 1));
@@ -22,7 +22,7 @@ fn symmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32
 /// A block's grid and codes: `x ≈ d·q + m`.
 #[inline(always)]
 fn asymmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
-    let w = fit::weights::<V>(x, importance, fit::rms(x));
+    let w = fit::weights::<V>(x, importance, fit::rms::<V>(x));
     let Grid { d, m } = fit::with_min::<V>(x, &w, hi, false);
     let grid = Grid { d: fit::round_f16(d), m: fit::round_f16(m) };
     let mut q = [0; MAX];

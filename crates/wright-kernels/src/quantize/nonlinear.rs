@@ -72,7 +72,7 @@ fn put_codes<V: Lanes>(x: &[f32], d: f32, out: &mut [u8]) {
 
 #[inline(always)]
 pub fn iq4_nl<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let w = weights::<V>(x, importance, fit::rms(x));
+    let w = weights::<V>(x, importance, fit::rms::<V>(x));
     let d = fit::round_f16(unit::<V>(x, &w));
     out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
     put_codes::<V>(x, d, &mut out[2..]);
@@ -81,7 +81,7 @@ pub fn iq4_nl<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 /// Eight sub-blocks of 32, each with a 6-bit scale counted from -32.
 #[inline(always)]
 pub fn iq4_xs<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let block_rms = fit::rms(x);
+    let block_rms = fit::rms::<V>(x);
     let mut units = [0.0f32; 8];
     let mut extreme = 0.0f32;
     for (index, (x, unit_out)) in x.chunks_exact(32).zip(&mut units).enumerate() {
