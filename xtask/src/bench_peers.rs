@@ -119,13 +119,13 @@ fn rates(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
         let tests = [Test::Read(128), Test::Write(16)];
         rows.extend(bench.rates("7B shape Q4_K_M", &random::seven(peers)?, &tests, 0)?);
     }
-    let smol = peers.smol()?;
     if options.wants("depth") {
+        let smol = peers.smol()?;
         rows.extend(bench.rates("SmolLM2 Q4_1", &smol, &[Test::Read(4096)], 0)?);
         rows.extend(bench.rates("SmolLM2 Q4_1", &smol, &[Test::Write(128)], 4096)?);
     }
     if options.wants("batch") {
-        rows.push(bench.batch("SmolLM2 Q4_1", &smol, 8)?);
+        rows.push(bench.batch("SmolLM2 Q4_1", &peers.smol()?, 8)?);
     }
     Ok(rows)
 }
@@ -133,6 +133,9 @@ fn rates(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
 /// What whole runs take.
 fn whole_runs(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
     let mut rows = Vec::new();
+    if !["start", "prefix", "memory"].iter().any(|case| options.wants(case)) {
+        return Ok(rows);
+    }
     for (name, path) in both(&bench.peers)? {
         if options.wants("start") {
             rows.extend(bench.start(name, &path)?);

@@ -177,10 +177,10 @@ pub struct Grid {
     pub m: f32,
 }
 
-/// The grid for `x ≈ d·q + m`, q in `0..=hi`; `d ≥ 0`. With `m_at_most_0` the grid reaches down
-/// from 0, as in formats that store a subtracted minimum.
+/// The grid for `x ≈ d·q + m`, q in `0..=hi`; `d ≥ 0`. Without weights all values count alike. With
+/// `m_at_most_0` the grid reaches down from 0, as in formats that store a subtracted minimum.
 #[inline(always)]
-pub fn with_min<V: Lanes>(x: &[f32], w: &[f32], hi: i32, m_at_most_0: bool) -> Grid {
+pub fn with_min<V: Lanes>(x: &[f32], w: Option<&[f32]>, hi: i32, m_at_most_0: bool) -> Grid {
     let (mut lowest, highest) = extremes::<V>(x);
     if m_at_most_0 {
         lowest = lowest.min(0.0);
@@ -214,11 +214,12 @@ struct Sums<V> {
 
 impl<V: Lanes> Sums<V> {
     #[inline(always)]
-    fn of(x: &[f32], w: &[f32], hi: f32, lowest: f32, span: f32) -> Self {
-        let zero = V::splat(0.0);
+    fn of(x: &[f32], w: Option<&[f32]>, hi: f32, lowest: f32, span: f32) -> Self {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
         let (mut sum_w, mut wy, mut wyy) = (zero, zero, zero);
         for at in (0..x.len()).step_by(16) {
-            let (y, w) = (V::load(&x[at..]).sub(V::splat(lowest)), V::load(&w[at..]));
+            let y = V::load(&x[at..]).sub(V::splat(lowest));
+            let w = w.map_or(one, |w| V::load(&w[at..]));
             let product = w.mul(y);
             sum_w = sum_w.add(w);
             wy = wy.add(product);
@@ -226,10 +227,10 @@ impl<V: Lanes> Sums<V> {
         }
         let inverse_d = V::splat(hi).add(tries()).div(V::splat(span));
         let (mut wq, mut wqq, mut wqy) = (zero, zero, zero);
-        for (x, w) in x.chunks_exact(2).zip(w.chunks_exact(2)) {
-            let y = V::halves(x[0] - lowest, x[1] - lowest);
+        for at in (0..x.len()).step_by(2) {
+            let y = V::halves(x[at] - lowest, x[at + 1] - lowest);
             let q = y.mul(inverse_d).min(V::splat(hi)).round();
-            let product = q.mul(V::halves(w[0], w[1]));
+            let product = q.mul(w.map_or(one, |w| V::halves(w[at], w[at + 1])));
             wq = wq.add(product);
             wqq = product.mul_add(q, wqq);
             wqy = product.mul_add(y, wqy);

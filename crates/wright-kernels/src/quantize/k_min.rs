@@ -33,7 +33,7 @@ fn fitted<V: Lanes, const LEN: usize>(
         let importance = importance.map(|i| &i[at]);
         let rms = if importance.is_some() { block_rms } else { fit::rms::<V>(x) };
         let w = fit::weights::<V>(x, importance, rms);
-        *grid = fit::with_min::<V>(x, &w, hi, true);
+        *grid = fit::with_min::<V>(x, Some(&w), hi, true);
         d_max = d_max.max(grid.d);
         m_max = m_max.max(-grid.m);
     }

@@ -22,8 +22,13 @@ fn symmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32) -> (f32
 /// A block's grid and codes: `x ≈ d·q + m`.
 #[inline(always)]
 fn asymmetric<V: Lanes>(x: &[f32], importance: Option<&[f32]>, hi: i32) -> (Grid, [u8; MAX]) {
-    let w = fit::weights::<V>(x, importance, fit::rms::<V>(x));
-    let Grid { d, m } = fit::with_min::<V>(x, &w, hi, false);
+    let Grid { d, m } = match importance {
+        Some(_) => {
+            let w = fit::weights::<V>(x, importance, fit::rms::<V>(x));
+            fit::with_min::<V>(x, Some(&w), hi, false)
+        }
+        None => fit::with_min::<V>(x, None, hi, false),
+    };
     let grid = Grid { d: fit::round_f16(d), m: fit::round_f16(m) };
     let mut q = [0; MAX];
     fit::codes::<V>(x, -grid.m, fit::inverse(grid.d), 0, hi, &mut q);
