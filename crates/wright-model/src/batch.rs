@@ -76,6 +76,8 @@ pub struct Rows {
     pub spans: Vec<Span>,
     /// Rows whose logits are wanted, ascending.
     pub wanted: Vec<u32>,
+    /// Position from which on tokens belong to a second text; None where there is one.
+    pub second_at: Option<u32>,
 }
 
 impl Rows {
@@ -84,6 +86,13 @@ impl Rows {
         self.positions.clear();
         self.spans.clear();
         self.wanted.clear();
+        self.second_at = None;
+    }
+
+    /// Type of each row: 1 in a second text, else 0.
+    pub fn types(&self) -> Vec<u32> {
+        let is_second = |pos: u32| self.second_at.is_some_and(|at| pos >= at);
+        self.positions.iter().map(|&pos| u32::from(is_second(pos))).collect()
     }
 
     /// Appends tokens of a sequence; `wanted` are indices within `ids`.

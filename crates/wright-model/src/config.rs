@@ -183,6 +183,8 @@ pub struct Config {
     /// Logits are multiplied with it.
     pub logit_scale: f32,
     pub pooling: Pooling,
+    /// What a classifier's numbers stand for, if the file says it.
+    pub labels: Vec<String>,
     /// Experts of the layers that have some.
     pub routing: Option<Routing>,
     pub layers: Vec<LayerConfig>,
@@ -226,6 +228,7 @@ impl Config {
             logit_soft_cap: keys.f32("final_logit_softcapping")?.filter(|&cap| cap > 0.0),
             logit_scale: logit_scale(&keys, family)?,
             pooling: pooling(&keys)?,
+            labels: labels(&keys),
             routing: experts::read(&keys, family)?,
             layers,
             ropes,
@@ -249,6 +252,13 @@ fn embed_scale(keys: &Keys<'_>, family: &Family, n_embd: usize) -> Result<f32, E
 fn logit_scale(keys: &Keys<'_>, family: &Family) -> Result<f32, Error> {
     let scale = keys.f32("logit_scale")?.filter(|&s| s != 0.0).unwrap_or(1.0);
     Ok(if family.divides_logits { 1.0 / scale } else { scale })
+}
+
+/// Labels that are no text are passed over, as all are of a file that names none.
+fn labels(keys: &Keys<'_>) -> Vec<String> {
+    let key = keys.name("classifier.output_labels");
+    let strings = keys.metadata.strings(&key);
+    strings.into_iter().flatten().map(|s| String::from_utf8_lossy(s).into_owned()).collect()
 }
 
 fn pooling(keys: &Keys<'_>) -> Result<Pooling, Error> {
@@ -344,7 +354,12 @@ fn read_layer(
         NormKind::Rms => "attention.layer_norm_rms_epsilon",
         NormKind::Layer => "attention.layer_norm_epsilon",
     };
-    let norm_eps = keys.f32(eps_key)?.filter(|&eps| eps >= 0.0);
+    let norm_eps = match keys.f32(eps_key)? {
+        // phimoe's layer norms go by the other name.
+        None => keys.f32("attention.layer_norm_rms_epsilon")?,
+        found => found,
+    };
+    let norm_eps = norm_eps.filter(|&eps| eps >= 0.0);
     let heads = read_heads(keys, family, index, n_layer, n_embd)?;
     Ok(LayerConfig {
         heads,

@@ -45,8 +45,9 @@ pub trait Exec {
     /// Rows of `table` for the pass's positions. (T, n_embd)
     fn embed_positions(&mut self, table: WeightId) -> Self::Tensor;
 
-    /// The first row of `table`, for each of the pass's tokens. (T, n_embd)
-    fn embed_first(&mut self, table: WeightId) -> Self::Tensor;
+    /// Rows of `table` for the types of the pass's tokens ([`crate::batch::Rows::types`]).
+    /// (T, n_embd)
+    fn embed_types(&mut self, table: WeightId) -> Self::Tensor;
 
     /// W x + b: (R, n_in) to (R, n_out).
     fn linear(&mut self, x: &Self::Tensor, linear: &Linear) -> Self::Tensor;

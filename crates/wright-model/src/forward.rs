@@ -43,7 +43,7 @@ pub fn classify<E: Exec>(e: &mut E, network: &Network) -> E::Tensor {
 fn layers<E: Exec>(e: &mut E, network: &Network) -> E::Tensor {
     let mut x = e.embed(network.embed, network.embed_scale);
     if let Some(table) = network.token_types {
-        let types = e.embed_first(table);
+        let types = e.embed_types(table);
         x = e.add(x, &types);
     }
     if let Some(table) = network.positions {

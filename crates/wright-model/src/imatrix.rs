@@ -192,8 +192,8 @@ impl<'p> Exec for Collecting<'_, 'p> {
         self.inner.linear(x, linear)
     }
 
-    fn embed_first(&mut self, table: WeightId) -> Buf<'p> {
-        self.inner.embed_first(table)
+    fn embed_types(&mut self, table: WeightId) -> Buf<'p> {
+        self.inner.embed_types(table)
     }
 
     fn begin_layer(&mut self, x: &Buf<'p>) {

@@ -1,8 +1,7 @@
 //! A model: a parsed file whose parts have been found, with its weights where they lie.
 
 use crate::Error;
-use crate::config::Config;
-
+use crate::config::{Config, Kind, Pooling};
 use crate::gguf::{Gguf, TensorInfo};
 use crate::metadata::Metadata;
 use crate::network::{Bank, Network, WeightId};
@@ -83,6 +82,17 @@ impl Model {
     /// Tokens in the vocabulary: width of the logits.
     pub fn n_vocab(&self) -> usize {
         self.network.n_vocab
+    }
+
+    /// How the vectors of a text's tokens become one: as the file says, or by the classifier, or
+    /// else what is usual for its kind.
+    pub fn pooling(&self) -> Pooling {
+        match (self.config.pooling, self.config.family.kind) {
+            (Pooling::None, _) if self.network.classifier.is_some() => Pooling::Rank,
+            (Pooling::None, Kind::Encoder) => Pooling::Mean,
+            (Pooling::None, Kind::Decoder) => Pooling::Last,
+            (named, _) => named,
+        }
     }
 
     /// The longest context the model was made for.

@@ -187,7 +187,7 @@ pub struct Network {
     pub embed_scale: f32,
     /// (n_ctx, n_embd): learned positions, added to the embeddings.
     pub positions: Option<WeightId>,
-    /// (types, n_embd): the first row is added to the embeddings of all tokens.
+    /// (types, n_embd): the row of a token's type is added to its embedding.
     pub token_types: Option<WeightId>,
     pub embed_norm: Option<Norm>,
     pub ropes: Vec<Rope>,

@@ -149,6 +149,8 @@ pub struct Session {
     table: KvTable,
     engine: Engine,
     rows: Rows,
+    /// For the next passes: see [`Rows::second_at`].
+    second_at: Option<u32>,
     spare: Spare,
     /// Sums of squares of what linear maps are given, if they are asked for.
     collected: Option<Collected>,
@@ -202,6 +204,7 @@ impl Session {
             pool,
             engine,
             rows: Rows::default(),
+            second_at: None,
             spare: Spare::default(),
             collected: None,
         })
@@ -325,13 +328,23 @@ impl Session {
         self.collect(batch, Output::Hidden)
     }
 
-    /// As [`Session::hidden`], and on through the model's classifier, where it has one.
+    /// As [`Session::hidden`] of one segment, and on through the model's classifier, where it has
+    /// one. Tokens from the index `second` on are of the second type, if the model has types.
     /// (wanted, labels)
     ///
     /// # Errors
     /// As [`Session::hidden`].
-    pub fn classify(&mut self, batch: &Batch<'_>) -> Result<Logits, Error> {
-        self.collect(batch, Output::Labels)
+    pub fn classify(
+        &mut self,
+        segment: Segment<'_>,
+        second: Option<usize>,
+    ) -> Result<Logits, Error> {
+        let types = self.model.network().token_types.map_or(0, |t| self.model.matrix(t).n);
+        let second = second.filter(|_| types > 1).and_then(|at| u32::try_from(at).ok());
+        self.second_at = second.map(|at| segment.pos.saturating_add(at));
+        let labels = self.collect(&Batch { segments: &[segment] }, Output::Labels);
+        self.second_at = None;
+        labels
     }
 
     fn collect(&mut self, batch: &Batch<'_>, output: Output) -> Result<Logits, Error> {
@@ -407,6 +420,7 @@ impl Session {
                 let clip = |i: usize| i.clamp(done, done + n) - done;
                 let (from, to) = (clip(wanted.start), clip(wanted.end));
                 let pos = segment.pos + done as u32;
+                rows.second_at = self.second_at;
                 rows.push(segment.seq, pos, &segment.ids[done..done + n], from..to);
                 done += n;
             }

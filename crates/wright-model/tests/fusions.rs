@@ -26,8 +26,8 @@ impl<E: Exec> Exec for Composed<E> {
     fn embed_positions(&mut self, table: WeightId) -> E::Tensor {
         self.0.embed_positions(table)
     }
-    fn embed_first(&mut self, table: WeightId) -> E::Tensor {
-        self.0.embed_first(table)
+    fn embed_types(&mut self, table: WeightId) -> E::Tensor {
+        self.0.embed_types(table)
     }
     fn linear_heads(&mut self, x: &E::Tensor, bank: &Bank) -> E::Tensor {
         self.0.linear_heads(x, bank)

@@ -32,7 +32,7 @@ fn try_out(model: Model) {
     };
     let Ok(mut session) = Session::new(Arc::new(model), options) else { return };
     let segment = Segment { seq: SeqId(0), pos: 0, ids: &[1, 2], want: Want::All };
-    if let Err(error) = session.classify(&Batch { segments: &[segment] }) {
+    if let Err(error) = session.classify(segment, Some(1)) {
         assert!(!error.hint().is_empty(), "{error}");
     }
     session.clear(SeqId(0)).unwrap();

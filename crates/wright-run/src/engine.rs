@@ -54,9 +54,18 @@ pub(crate) enum Goal {
     Score { from: usize },
     /// One vector for all of them.
     Embed,
+    /// The classifier's numbers; tokens from the index `second` on are a second text's.
+    Classify { second: Option<usize> },
     /// A defect, to see what becomes of the others.
     #[cfg(test)]
     Panic,
+}
+
+impl Goal {
+    /// Whether one pass over all ids answers it.
+    fn is_at_once(&self) -> bool {
+        matches!(self, Goal::Embed | Goal::Classify { .. })
+    }
 }
 
 /// What a caller gets.
@@ -206,8 +215,8 @@ impl Scheduler {
     fn admit(&mut self) {
         while self.slots.iter().any(|slot| slot.work.is_none()) {
             let Some(job) = self.waiting.pop_front() else { return };
-            if matches!(job.goal, Goal::Embed) {
-                let vector = self.embed(&job);
+            if job.goal.is_at_once() {
+                let vector = self.vector(&job);
                 let _ = job.steps.send(vector.map_or_else(Step::Failed, Step::Vector));
                 continue;
             }
@@ -229,7 +238,7 @@ impl Scheduler {
         let usable = match job.goal {
             Goal::Generate { .. } => job.ids.len() - 1,
             Goal::Score { from } => from.saturating_sub(1),
-            Goal::Embed => 0,
+            Goal::Embed | Goal::Classify { .. } => 0,
             #[cfg(test)]
             Goal::Panic => 0,
         };

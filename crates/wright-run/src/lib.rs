@@ -15,6 +15,7 @@ mod local;
 mod options;
 mod philox;
 mod prefix;
+mod rank;
 mod sampler;
 mod softmax;
 mod stream;

@@ -4,6 +4,7 @@ use crate::context::{self, Fitted};
 use crate::engine::{self, Engine, Goal, Job, Step};
 use crate::fill::Fill;
 use crate::load::{Clock, LoadError, LoadOptions};
+use crate::rank::Ranker;
 use crate::stream::{self, Answer, Sections, State};
 use crate::{Sampler, Sampling, vocabulary};
 use std::ops::{ControlFlow, Range};
@@ -27,6 +28,8 @@ pub struct Local {
     description: Description,
     tokenizer: Tokenizer,
     template: Option<Template>,
+    /// Of models that judge documents.
+    ranker: Option<Ranker>,
     /// Tokens around a gap, in families that fill gaps.
     fill: Option<Fill>,
     n_ctx: usize,
@@ -60,6 +63,8 @@ impl Local {
         let fill = Fill::find(model.metadata(), &tokenizer);
         let mut description = describe(&model, &options, template.as_ref());
         description.capabilities.fill = fill.is_some();
+        let ranker = Ranker::find(&model, &tokenizer);
+        description.capabilities.rank = ranker.is_some();
         let n_vocab = model.n_vocab() as u32;
         let sampling = vocabulary::sampling(model.metadata());
         let n_ctx = session.n_ctx();
@@ -70,6 +75,7 @@ impl Local {
             description,
             tokenizer,
             template,
+            ranker,
             fill,
             n_ctx,
             n_vocab,
@@ -200,15 +206,41 @@ impl Local {
         }
     }
 
+    /// Why a model that makes no text makes none, and what it is for.
+    fn writes_nothing(&self) -> Error {
+        let hint = match self.ranker {
+            Some(_) => "it says how well texts answer a query: `wright rerank`",
+            None => "it turns texts to vectors: `wright embed`",
+        };
+        Error::unsupported(&self.description.id, "write text").hint(hint)
+    }
+
     /// The ids of a text with those that the model expects around it.
     fn document(&self, text: &str) -> Vec<u32> {
         self.tokenizer.encode_document(text)
     }
 
-    fn vectors(&self, texts: impl Iterator<Item = Vec<u32>>) -> Result<Vec<Vec<f32>>, Error> {
+    /// What one pass over each text gives.
+    ///
+    /// # Errors
+    /// The first text's that failed, by its number from 1.
+    fn vectors(
+        &self,
+        texts: impl Iterator<Item = Result<(Vec<u32>, Goal), Error>>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let start = |(ids, goal)| self.start(ids, goal);
         let running: Vec<Running> =
-            texts.map(|ids| self.start(ids, Goal::Embed)).collect::<Result<_, Error>>()?;
-        running.into_iter().map(Running::vector).collect()
+            texts.map(|text| text.and_then(start)).collect::<Result<_, Error>>()?;
+        let n = running.len();
+        let numbered = |(index, running): (usize, Running)| {
+            running.vector().map_err(|mut error| {
+                if n > 1 {
+                    error.message = format!("text {} of {n}: {}", index + 1, error.message);
+                }
+                error
+            })
+        };
+        running.into_iter().enumerate().map(numbered).collect()
     }
 
     /// Ids of `context` and of both together: the continuation is what comes after.
@@ -314,6 +346,9 @@ impl wright_chat::Model for Local {
         if request.shape.is_some() {
             return Err(Error::unsupported(&self.description.id, "keep to a schema or grammar"));
         }
+        if !self.description.capabilities.score {
+            return Err(self.writes_nothing());
+        }
         let begin = self.seconds();
         let Ready { ids, sections, n_dropped } = self.ready(request)?;
         let mut usage = Usage { prompt_tokens: ids.len() as u32, ..Usage::default() };
@@ -379,24 +414,26 @@ impl wright_chat::Model for Local {
 
     /// Vectors of length 1, pooled as the model's metadata say.
     fn embed(&self, texts: &[Text]) -> Result<Vec<Vec<f32>>, Error> {
-        let vectors = self.vectors(texts.iter().map(|text| self.document(&text.text)))?;
+        if !self.description.capabilities.embed {
+            return Err(Error::unsupported(&self.description.id, "embed text: it judges pairs")
+                .hint("it says how well texts answer a query: `wright rerank`"));
+        }
+        let vectors =
+            self.vectors(texts.iter().map(|text| Ok((self.document(&text.text), Goal::Embed))))?;
         Ok(vectors.into_iter().map(unit).collect())
     }
 
     fn rank(&self, query: &Text, texts: &[Text]) -> Result<Vec<f32>, Error> {
-        if !self.description.capabilities.rank {
+        let Some(ranker) = &self.ranker else {
             return Err(Error::unsupported(&self.description.id, "rank texts")
-                .hint("models with a head for it can, such as bge-reranker"));
-        }
-        let pairs = texts.iter().map(|text| {
-            let mut ids = self.document(&query.text);
-            let tail = self.document(&text.text);
-            let begin = usize::from(tail.first() == self.tokenizer.bos().as_ref());
-            ids.extend(&tail[begin..]);
-            ids
-        });
-        let scores = self.vectors(pairs)?;
-        Ok(scores.into_iter().map(|row| row[0]).collect())
+                .hint("models made for it can, such as bge-reranker-v2-m3 or Qwen3-Reranker"));
+        };
+        let pair = |text: &Text| {
+            let pair = ranker.pair(&self.tokenizer, &query.text, &text.text).map_err(text_error)?;
+            Ok((pair.ids, Goal::Classify { second: pair.second }))
+        };
+        let labels = self.vectors(texts.iter().map(pair))?;
+        Ok(labels.iter().map(|labels| ranker.score(labels)).collect())
     }
 
     fn tokenize(&self, text: &Text) -> Result<Vec<Token>, Error> {
@@ -483,9 +520,15 @@ fn text_error(error: wright_text::Error) -> Error {
     }
 }
 
+/// Whether the model writes text: no encoder does, and of a decoder that judges pairs the head that
+/// it had for words is most likely gone.
+fn writes(model: &Model) -> bool {
+    model.config().family.kind == Kind::Decoder && model.pooling() != Pooling::Rank
+}
+
 fn describe(model: &Model, options: &LoadOptions, template: Option<&Template>) -> Description {
     let arch = model.metadata().str("general.architecture").unwrap_or("unknown");
-    let writes = model.config().family.kind == Kind::Decoder;
+    let writes = writes(model);
     let millions = model.n_parameters() as f64 / 1e6;
     Description {
         id: options.id.clone(),
@@ -498,8 +541,7 @@ fn describe(model: &Model, options: &LoadOptions, template: Option<&Template>) -
             chat: template.is_some() && writes,
             score: writes,
             tokenize: true,
-            embed: model.config().pooling != Pooling::Rank,
-            rank: model.config().pooling == Pooling::Rank && model.network().classifier.is_some(),
+            embed: model.pooling() != Pooling::Rank,
             tools: template.is_some_and(calls_tools),
             ..Capabilities::default()
         },

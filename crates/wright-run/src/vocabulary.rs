@@ -63,6 +63,8 @@ pub fn spec(metadata: &Metadata) -> Result<Spec<'_>, LoadError> {
         eom: id("eom"),
         unk: id("unknown"),
         pad: id("padding"),
+        sep: id("seperator").or(id("separator")),
+        add_sep: flag("add_sep_token"),
         add_bos: flag("add_bos_token"),
         add_eos: flag("add_eos_token"),
         add_space_prefix: flag("add_space_prefix"),
@@ -129,6 +131,11 @@ pub fn template(
     let is_control = |text: &str| tokenizer.find(text).is_some_and(|id| tokenizer.is_control(id));
     let form = FORMS.iter().find(|(text, _)| is_control(text));
     Ok(form.map(|(_, name)| Template::built_in(name, tokenizer)).transpose()?)
+}
+
+/// The prompt of a model that judges how well a document answers a query, if it is made for that.
+pub(crate) fn rank_prompt(metadata: &Metadata) -> Option<&str> {
+    metadata.str("tokenizer.chat_template.rerank")
 }
 
 /// The sampler options that the model's authors advise, over this crate's own. A value that is no

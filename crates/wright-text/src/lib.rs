@@ -30,7 +30,7 @@ mod wordpiece;
 
 pub use error::Error;
 pub use spec::{Algorithm, Spec, TokenKind};
-pub use template::{Now, RenderOptions, Rendered, Span, Template};
-pub use tokenizer::{Encoded, Tokenizer};
+pub use template::{Now, RankPrompt, RenderOptions, Rendered, Span, Template};
+pub use tokenizer::{Encoded, Pair, Tokenizer};
 pub use tokenizer_json::{Frame, Pieces, TokenizerJsonError, pretokenizer_of};
 pub use unicode_properties::UNICODE_VERSION;

@@ -110,6 +110,10 @@ pub struct Spec<'a> {
     pub add_bos: Option<bool>,
     /// `tokenizer.ggml.add_eos_token`.
     pub add_eos: Option<bool>,
+    /// `tokenizer.ggml.seperator_token_id`: stands between two texts.
+    pub sep: Option<u32>,
+    /// `tokenizer.ggml.add_sep_token`.
+    pub add_sep: Option<bool>,
     /// `tokenizer.ggml.add_space_prefix`.
     pub add_space_prefix: Option<bool>,
     /// `tokenizer.ggml.remove_extra_whitespaces`, of [`Algorithm::Unigram`].
@@ -143,6 +147,8 @@ impl<'a> Spec<'a> {
             pad: None,
             add_bos: None,
             add_eos: None,
+            sep: None,
+            add_sep: None,
             add_space_prefix: None,
             merge_spaces: None,
             charsmap: Vec::new(),
@@ -185,6 +191,7 @@ impl<'a> Spec<'a> {
             ("eom", self.eom),
             ("unknown", self.unk),
             ("padding", self.pad),
+            ("separator", self.sep),
         ];
         for (field, id) in ids {
             if let Some(id) = id

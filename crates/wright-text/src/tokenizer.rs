@@ -55,6 +55,16 @@ struct Ids {
     eot: Option<u32>,
     unk: Option<u32>,
     pad: Option<u32>,
+    /// Between two texts, where one goes there besides the end of the first.
+    sep: Option<u32>,
+}
+
+/// Tokens of two texts that are read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    pub ids: Vec<u32>,
+    /// Where the second text begins, in vocabularies whose models are told (BERT's token types).
+    pub second: Option<usize>,
 }
 
 /// Tokens of a rendered conversation, and whose words they are.
@@ -97,14 +107,18 @@ impl Tokenizer {
         let bos = usable(spec.bos.or(usual.bos));
         let eos = usable(spec.eos.or(usual.eos));
         let add_bos = spec.add_bos.unwrap_or(usual.add_bos || rule_adds_bos);
+        let add_bos = bos.is_some() && (always_begins(spec) || add_bos);
+        // [SEP] ends each of BERT's texts, whatever flags say.
+        let is_words = spec.algorithm == Algorithm::WordPiece;
+        let sep = usable(spec.sep.or(eos)).filter(|_| separates(spec, add_bos));
         Ok(Tokenizer {
             controls: Arc::new(finder(&[TokenKind::Control, TokenKind::Unknown])),
             user: finder(&[TokenKind::UserDefined]),
             ends: ends(spec, &kinds, eos),
             strips: strips(spec, &kinds),
-            ids: Ids { bos, eos, eot: spec.eot, unk: spec.unk, pad: spec.pad },
-            add_bos: bos.is_some() && (always_begins(spec) || add_bos),
-            add_eos: eos.is_some() && spec.add_eos.unwrap_or(usual.add_eos),
+            ids: Ids { bos, eos, eot: spec.eot, unk: spec.unk, pad: spec.pad, sep },
+            add_bos,
+            add_eos: eos.is_some() && (is_words || spec.add_eos.unwrap_or(usual.add_eos)),
             add_space_prefix: usual.spaces && spec.add_space_prefix.unwrap_or(true),
             engine,
             vocabulary,
@@ -135,6 +149,19 @@ impl Tokenizer {
         encoder.text(text);
         encoder.ids.extend(self.ids.eos.filter(|_| self.add_eos));
         encoder.ids
+    }
+
+    /// Two texts as one document, with the tokens around and between them that models expect which
+    /// were trained on pairs.
+    pub fn encode_pair(&self, first: &str, second: &str) -> Pair {
+        let mut ids = self.encode_document(first);
+        ids.extend(self.ids.sep);
+        let begins = ids.len();
+        let document = self.encode_document(second);
+        let n_begin = usize::from(self.add_bos);
+        ids.extend(&document[n_begin..]);
+        let tells = matches!(self.engine, Engine::WordPiece(_));
+        Pair { ids, second: tells.then_some(begins) }
     }
 
     /// The tokens of a conversation as its template put it. The beginning-of-text token is added
@@ -383,6 +410,17 @@ impl Usual {
             }
         }
     }
+}
+
+/// Whether a token stands between two texts besides the one that ends the first: so RoBERTa and
+/// its kin have it (`<s> A </s></s> B </s>`), whose older files do not say so.
+fn separates(spec: &Spec, add_bos: bool) -> bool {
+    let usual = match spec.algorithm {
+        Algorithm::Unigram => add_bos,
+        Algorithm::ByteBpe => ["jina-v1-en", "jina-v2-code", "roberta-bpe"].contains(&spec.pre),
+        _ => false,
+    };
+    spec.algorithm != Algorithm::WordPiece && spec.add_sep.unwrap_or(usual)
 }
 
 /// Gemma 4's texts begin with the beginning-of-text token, whatever its files say.

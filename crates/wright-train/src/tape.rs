@@ -365,7 +365,7 @@ impl Exec for Tape<'_> {
         self.make(Op::Positions { table }, cols, false)
     }
 
-    fn embed_first(&mut self, _table: WeightId) -> Handle {
+    fn embed_types(&mut self, _table: WeightId) -> Handle {
         refused()
     }
 

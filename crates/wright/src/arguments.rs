@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::{
     bench, chat, convert, doctor, embed, help, imatrix, inspect, models, pack, perplexity, plan,
-    pull, quantize, run, shard, spelling, tokenize, tokenizer, train,
+    pull, quantize, rerank, run, shard, spelling, tokenize, tokenizer, train,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -31,6 +31,7 @@ pub enum Verb {
     Pull(pull::Args),
     Inspect(inspect::Args),
     Embed(embed::Args),
+    Rerank(rerank::Args),
     Tokenize(tokenize::Args),
     Perplexity(perplexity::Args),
     Bench(bench::Args),

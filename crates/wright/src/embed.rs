@@ -69,15 +69,12 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Of a model made to rank, its scores; of others, the cosine between vectors.
+/// The cosine between vectors.
 fn scores(
     model: &dyn wright_chat::Model,
     query: &Text,
     texts: &[Text],
 ) -> Result<Vec<f32>, Failure> {
-    if model.describe().capabilities.rank {
-        return Ok(model.rank(query, texts)?);
-    }
     let mut vectors = model.embed(std::slice::from_ref(query))?;
     let query = vectors.remove(0);
     let vectors = model.embed(texts)?;

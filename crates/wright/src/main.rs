@@ -42,6 +42,7 @@ mod pull;
 mod quantize;
 mod reading;
 mod reference;
+mod rerank;
 mod run;
 mod sampler_options;
 mod settings;
@@ -95,6 +96,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Pull(args) => pull::main(args, &context),
         Verb::Inspect(args) => inspect::main(args, &context),
         Verb::Embed(args) => embed::main(args, &context),
+        Verb::Rerank(args) => rerank::main(args, &context),
         Verb::Tokenize(args) => tokenize::main(args, &context),
         Verb::Perplexity(args) => perplexity::main(args, &context),
         Verb::Bench(args) => bench::main(args, &context),

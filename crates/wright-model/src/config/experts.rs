@@ -13,6 +13,9 @@ pub enum Gating {
     Sigmoid,
     /// The best scores are chosen as they are; softmax over those.
     SoftmaxOfChosen,
+    /// The best are chosen one by one, each with its share in the softmax over those of the rest
+    /// that are hardly less (Liu et al. 2023, as Phi-3.5 MoE is run).
+    SparseMixer,
 }
 
 /// Which experts a token meets, and with what weights.

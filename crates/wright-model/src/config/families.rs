@@ -166,7 +166,7 @@ const COHERE: Family = Family {
 
 const ENCODER: Family = Family {
     name: "bert",
-    models: "BERT, all-MiniLM, BGE, E5, GTE",
+    models: "BERT, XLM-RoBERTa, all-MiniLM, BGE, E5, GTE and cross-encoders",
     kind: Kind::Encoder,
     activation: Activation::GeluErf,
     ..GPT
@@ -182,7 +182,7 @@ pub const FAMILIES: &[Family] = &[
         normalises_experts: false,
         ..QWEN
     },
-    Family { name: "qwen3", models: "Qwen 3, Qwen3-Embedding", ..QWEN },
+    Family { name: "qwen3", models: "Qwen 3, Qwen3-Embedding, Qwen3-Reranker", ..QWEN },
     Family { name: "qwen3moe", models: "Qwen 3 with experts", ..QWEN },
     Family {
         name: "olmo2",
@@ -215,6 +215,13 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "starcoder2", models: "StarCoder 2", rope: RopeUse::All, ..GPT },
     Family { name: "phi2", models: "Phi 1.5 and 2", rope: RopeUse::All, parallel: true, ..GPT },
     Family { name: "phi3", models: "Phi 3, 3.5 and 4", ..QWEN },
+    Family {
+        name: "phimoe",
+        models: "Phi 3.5 MoE",
+        norm: NormKind::Layer,
+        gating: Gating::SparseMixer,
+        ..QWEN
+    },
     Family {
         name: "gptneox",
         models: "Pythia, GPT-NeoX, RedPajama, Dolly",

@@ -127,7 +127,7 @@ impl Exec for Counter<'_> {
         self.lookup(table)
     }
 
-    fn embed_first(&mut self, table: WeightId) -> Size {
+    fn embed_types(&mut self, table: WeightId) -> Size {
         self.lookup(table)
     }
 

@@ -174,10 +174,10 @@ impl<'p> Exec for Cpu<'p> {
         out
     }
 
-    fn embed_first(&mut self, table: WeightId) -> Buf<'p> {
+    fn embed_types(&mut self, table: WeightId) -> Buf<'p> {
         let matrix = self.model.matrix(table);
         let mut out = self.buffers.take(self.rows.len(), matrix.k);
-        embed(self.pool, &matrix, &vec![0; self.rows.len()], &mut out);
+        embed(self.pool, &matrix, &self.rows.types(), &mut out);
         out
     }
 

@@ -295,8 +295,8 @@ impl<R: Real> Exec for Exact<'_, R> {
         self.lookup(table, &self.rows.positions, 1.0)
     }
 
-    fn embed_first(&mut self, table: WeightId) -> Mat<R> {
-        self.lookup(table, &vec![0; self.rows.len()], 1.0)
+    fn embed_types(&mut self, table: WeightId) -> Mat<R> {
+        self.lookup(table, &self.rows.types(), 1.0)
     }
 
     fn linear_heads(&mut self, x: &Mat<R>, bank: &Bank) -> Mat<R> {

@@ -42,12 +42,18 @@ pub(crate) fn visits(
         .collect()
 }
 
+/// Scores of the sparse mixer that are less than the best by more than this part do not count.
+const MIXER_REACH: f64 = 0.02;
+
 /// The experts of one row and their weights.
 fn choose(routing: &Routing, bias: Option<&[f32]>, scores: &[f64]) -> Vec<(usize, f64)> {
+    if routing.gating == Gating::SparseMixer {
+        return mix_sparsely(scores, routing.n_used, f64::from(routing.scale));
+    }
     let probabilities = match routing.gating {
         Gating::Softmax => softmax(scores),
         Gating::Sigmoid => scores.iter().map(|&x| 1.0 / (1.0 + exp_f64(-x))).collect(),
-        Gating::SoftmaxOfChosen => scores.to_vec(),
+        Gating::SoftmaxOfChosen | Gating::SparseMixer => scores.to_vec(),
     };
     let mut merits = probabilities.clone();
     if let Some(bias) = bias {
@@ -67,6 +73,26 @@ fn choose(routing: &Routing, bias: Option<&[f32]>, scores: &[f64]) -> Vec<(usize
     }
     let scale = f64::from(routing.scale);
     chosen.into_iter().zip(weights).map(|(e, w)| (e, w * scale)).collect()
+}
+
+/// Chooses the best `n_used` one by one; see [`Gating::SparseMixer`].
+fn mix_sparsely(scores: &[f64], n_used: usize, scale: f64) -> Vec<(usize, f64)> {
+    let mut left = scores.to_vec();
+    let mut chosen = Vec::with_capacity(n_used);
+    for _ in 0..n_used {
+        let Some(&expert) = best(&left, 1).first() else { break };
+        let most = left[expert];
+        // Of a score of 0 that is the best, the difference is 0 / 0.
+        let is_near = |score: f64| {
+            let less = (most - score) / score.abs().max(most);
+            score > f64::NEG_INFINITY && (less.is_nan() || less <= MIXER_REACH)
+        };
+        let near = left.iter().filter(|&&score| is_near(score));
+        let sum: f64 = near.map(|&score| exp_f64(score - most)).sum();
+        chosen.push((expert, scale / sum));
+        left[expert] = f64::NEG_INFINITY;
+    }
+    chosen
 }
 
 fn softmax(x: &[f64]) -> Vec<f64> {
@@ -135,6 +161,18 @@ mod tests {
         let routing = Routing { groups: Some((2, 1)), gating: Gating::SoftmaxOfChosen, ..PLAIN };
         let chosen = choose(&routing, None, &[3.0, -9.0, 2.0, 2.0]);
         assert_eq!(chosen, [(2, 0.5), (3, 0.5)], "3 alone is more, but not with its neighbour");
+    }
+
+    #[test]
+    fn the_sparse_mixer_shares_a_weight_only_with_scores_that_are_near() {
+        let routing = Routing { gating: Gating::SparseMixer, ..PLAIN };
+        let chosen = choose(&routing, None, &[3.0, 4.0, 1.0, -4.0]);
+        assert_eq!(chosen, [(1, 1.0), (0, 1.0)]);
+        let chosen = choose(&routing, None, &[4.0, 4.0, 3.95, 1.0]);
+        assert_eq!((chosen[0].0, chosen[1].0), (0, 1));
+        let less = (-0.05f64).exp();
+        assert!((chosen[0].1 - 1.0 / (2.0 + less)).abs() < 1e-12);
+        assert!((chosen[1].1 - 1.0 / (1.0 + less)).abs() < 1e-12);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Texts to vectors: one pass over a text, pooled as the model's metadata say.
+//! Texts to vectors or labels: one pass over a text, pooled as the model's metadata say.
 
-use super::{Job, Scheduler, dead, model_error, overflow};
+use super::{Goal, Job, Scheduler, dead, model_error, overflow};
 use wright_chat::Error;
 use wright_model::config::{Kind, Pooling};
-use wright_model::{Batch, Segment, Want};
+use wright_model::{Batch, Logits, Segment, SeqId, Want};
 
 impl Scheduler {
-    /// The vector of the job's ids. Needs an idle slot, whose sequence it forgets.
-    pub(super) fn embed(&mut self, job: &Job) -> Result<Vec<f32>, Error> {
+    /// The vector or the labels of the job's ids. Needs an idle slot, whose sequence it forgets.
+    pub(super) fn vector(&mut self, job: &Job) -> Result<Vec<f32>, Error> {
         let n_ctx = self.session.n_ctx();
         if job.ids.is_empty() || job.ids.len() > n_ctx {
             return Err(overflow(job.ids.len(), n_ctx));
@@ -17,30 +17,41 @@ impl Scheduler {
         slot.held.clear();
         let seq = slot.seq;
         self.session.clear(seq).map_err(model_error)?;
-        let config = self.session.model().config();
-        let pooling = match (config.pooling, config.family.kind) {
-            (Pooling::None, Kind::Encoder) => Pooling::Mean,
-            (Pooling::None, Kind::Decoder) => Pooling::Last,
-            (named, _) => named,
-        };
-        let is_encoder = config.family.kind == Kind::Encoder;
-        let want = match pooling {
-            Pooling::Last => Want::Last,
-            Pooling::Rank if !is_encoder => Want::Last,
-            _ => Want::All,
-        };
-        let segment = Segment { seq, pos: 0, ids: &job.ids, want };
-        let batch = Batch { segments: &[segment] };
-        let rows = match pooling {
-            Pooling::Rank => self.session.classify(&batch),
-            _ => self.session.hidden(&batch),
+        let pooling = self.session.model().pooling();
+        let rows = match job.goal {
+            Goal::Classify { second } => self.labels(seq, &job.ids, second),
+            _ => self.pooled(seq, &job.ids, pooling),
         };
         let rows = rows.map_err(model_error)?;
         self.session.clear(seq).map_err(model_error)?;
-        Ok(match pooling {
-            Pooling::Mean => mean(rows.rows()),
+        Ok(match (&job.goal, pooling) {
+            (Goal::Embed, Pooling::Mean) => mean(rows.rows()),
             _ => rows.row(0).to_vec(),
         })
+    }
+
+    /// The rows that make the vector: the first of them, or their mean.
+    fn pooled(
+        &mut self,
+        seq: SeqId,
+        ids: &[u32],
+        pooling: Pooling,
+    ) -> Result<Logits, wright_model::Error> {
+        let want = if pooling == Pooling::Last { Want::Last } else { Want::All };
+        let segment = Segment { seq, pos: 0, ids, want };
+        self.session.hidden(&Batch { segments: &[segment] })
+    }
+
+    /// An encoder's first token stands for the text, a decoder's last.
+    fn labels(
+        &mut self,
+        seq: SeqId,
+        ids: &[u32],
+        second: Option<usize>,
+    ) -> Result<Logits, wright_model::Error> {
+        let kind = self.session.model().config().family.kind;
+        let want = if kind == Kind::Encoder { Want::All } else { Want::Last };
+        self.session.classify(Segment { seq, pos: 0, ids, want }, second)
     }
 }
 

@@ -108,7 +108,7 @@ impl Slot {
                 (to(first - work.next + n_score), Want::From(first - work.next))
             }
             // Done when it was admitted.
-            Goal::Embed => return None,
+            Goal::Embed | Goal::Classify { .. } => return None,
             #[cfg(test)]
             Goal::Panic => panic!("as the test asked"),
         };
@@ -136,7 +136,7 @@ impl Slot {
                 goes_on
             }
             Goal::Score { .. } => work.score(rows),
-            Goal::Embed => false,
+            Goal::Embed | Goal::Classify { .. } => false,
             #[cfg(test)]
             Goal::Panic => false,
         };

@@ -11,8 +11,10 @@ mod engine;
 mod guard;
 mod namespaces;
 mod python;
+mod rank;
 
 pub use clock::Now;
+pub use rank::RankPrompt;
 
 use crate::{Error, Tokenizer};
 use conversation::Form;
@@ -105,13 +107,9 @@ impl Template {
             let text = id.map(|id| String::from_utf8_lossy(tokenizer.token_bytes(id)).into_owned());
             special.insert(name.to_owned(), json!(text.unwrap_or_default()));
         }
-        let texts: Vec<Vec<u8>> = (0..tokenizer.n_vocab() as u32)
-            .filter(|&id| tokenizer.is_control(id))
-            .map(|id| tokenizer.token_bytes(id).to_vec())
-            .collect();
         let mut template = Template {
             engine: Engine::new(source)?,
-            names: Names::new(tokenizer.controls().clone(), &texts),
+            names: names(tokenizer),
             special,
             form: Form::usual(source),
             written: OnceLock::new(),
@@ -314,6 +312,15 @@ impl Template {
         let n_bytes = size(&context);
         self.engine.run(value(&context), options.now, n_bytes, messages.len())
     }
+}
+
+/// The names of a tokenizer's control tokens.
+fn names(tokenizer: &Tokenizer) -> Names {
+    let texts: Vec<Vec<u8>> = (0..tokenizer.n_vocab() as u32)
+        .filter(|&id| tokenizer.is_control(id))
+        .map(|id| tokenizer.token_bytes(id).to_vec())
+        .collect();
+    Names::new(tokenizer.controls().clone(), &texts)
 }
 
 /// JSON as the template engine's own values.

@@ -1,0 +1,111 @@
+//! How well documents answer a query, by models that were made to judge it: encoders that read both
+//! as a pair, and decoders that are asked and answer yes or no.
+
+use crate::softmax::exp;
+use crate::vocabulary;
+use wright_model::Model;
+use wright_model::config::Kind;
+use wright_text::{Pair, RankPrompt, Tokenizer};
+
+/// How a model reads a query and a document, and what its labels say about them.
+#[derive(Debug)]
+pub(crate) struct Ranker {
+    /// Of models that are asked in words.
+    prompt: Option<RankPrompt>,
+    verdict: Verdict,
+}
+
+/// From labels to a score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// There is one, and it is the score.
+    One,
+    /// The probability of this one of two.
+    Yes(usize),
+}
+
+impl Ranker {
+    /// `None` if the model has no classifier, or one whose labels are no verdict.
+    pub fn find(model: &Model, tokenizer: &Tokenizer) -> Option<Ranker> {
+        let n_labels = model.network().classifier.as_ref()?.out.n_out;
+        let is_encoder = model.config().family.kind == Kind::Encoder;
+        let verdict = Verdict::of(n_labels, &model.config().labels, is_encoder)?;
+        let source = vocabulary::rank_prompt(model.metadata());
+        let prompt = source.and_then(|source| RankPrompt::parse(source, tokenizer));
+        Some(Ranker { prompt, verdict })
+    }
+
+    /// Both texts as the model reads them.
+    ///
+    /// # Errors
+    /// If the texts hold every character that could keep them apart from the prompt.
+    pub fn pair(
+        &self,
+        tokenizer: &Tokenizer,
+        query: &str,
+        document: &str,
+    ) -> Result<Pair, wright_text::Error> {
+        match &self.prompt {
+            None => Ok(tokenizer.encode_pair(query, document)),
+            Some(prompt) => {
+                let ids = tokenizer.encode_rendered(&prompt.render(query, document)?);
+                Ok(Pair { ids, second: None })
+            }
+        }
+    }
+
+    pub fn score(&self, labels: &[f32]) -> f32 {
+        match self.verdict {
+            Verdict::One => labels[0],
+            Verdict::Yes(yes) => {
+                let (yes, no) = (f64::from(labels[yes]), f64::from(labels[1 - yes]));
+                (1.0 / (1.0 + exp((no - yes).min(700.0)))) as f32
+            }
+        }
+    }
+}
+
+impl Verdict {
+    /// Of two labels one must be called yes and the other no. A decoder's two that have no names
+    /// are in that order, as converters write them.
+    fn of(n_labels: usize, names: &[String], is_encoder: bool) -> Option<Verdict> {
+        let is = |index: usize, name: &str| {
+            names.get(index).is_some_and(|label| label.eq_ignore_ascii_case(name))
+        };
+        match n_labels {
+            1 => Some(Verdict::One),
+            2 if is(0, "yes") && is(1, "no") => Some(Verdict::Yes(0)),
+            2 if is(0, "no") && is(1, "yes") => Some(Verdict::Yes(1)),
+            2 if names.is_empty() && !is_encoder => Some(Verdict::Yes(0)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_a_verdict_if_there_is_one_or_they_say_yes_and_no() {
+        let of = |n, names: &[&str], is_encoder| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Verdict::of(n, &names, is_encoder)
+        };
+        assert_eq!(of(1, &["LABEL_0"], true), Some(Verdict::One));
+        assert_eq!(of(2, &["yes", "no"], false), Some(Verdict::Yes(0)));
+        assert_eq!(of(2, &["no", "Yes"], true), Some(Verdict::Yes(1)));
+        assert_eq!(of(2, &[], false), Some(Verdict::Yes(0)));
+        assert_eq!(of(2, &[], true), None);
+        assert_eq!(of(2, &["POSITIVE", "NEGATIVE"], true), None);
+        assert_eq!(of(3, &["entailment", "neutral", "contradiction"], true), None);
+    }
+
+    #[test]
+    fn yes_and_no_share_one_certainty() {
+        let ranker = Ranker { prompt: None, verdict: Verdict::Yes(1) };
+        assert_eq!(ranker.score(&[2.0, 2.0]), 0.5);
+        assert_eq!(ranker.score(&[-900.0, 900.0]), 1.0);
+        assert_eq!(ranker.score(&[900.0, -900.0]), 0.0);
+    }
+}
