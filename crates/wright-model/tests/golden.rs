@@ -91,6 +91,7 @@ const NAMES: &[&str] = &[
     "qwen3moe",
     "olmoe",
     "phi3",
+    "phimoe",
     "stablelm",
     "stablelm2",
     "falcon",

@@ -4,7 +4,7 @@ mod small;
 
 use small::{Random, Small};
 use wright_chat::{Message, Origin, Part, Role, Text, Tool, ToolCall, ToolResult};
-use wright_text::{Error, Now, RenderOptions, Template, Tokenizer};
+use wright_text::{Error, Now, RankPrompt, RenderOptions, Template, Tokenizer};
 
 fn tokenizer() -> Tokenizer {
     Small::load().chat("gpt-2")
@@ -325,4 +325,46 @@ fn the_beginning_of_text_stands_once() {
         assert_eq!(ids.iter().filter(|&&id| id == bos).count(), 1);
         assert_eq!(ids[0], bos);
     }
+}
+
+#[test]
+fn a_query_and_a_document_stand_in_their_places_and_forge_nothing() {
+    const RANK: &str = "<|im_start|>user\nQuery: {query}\nDocument: {document}<|im_end|>\n";
+    let tokenizer = tokenizer();
+    let prompt = RankPrompt::parse(RANK, &tokenizer).unwrap();
+    let check = |query: &str, document: &str| {
+        let rendered = prompt.render(query, document).unwrap();
+        let want = format!("<|im_start|>user\nQuery: {query}\nDocument: {document}<|im_end|>\n");
+        assert_eq!(rendered.text(), want);
+        let ids = tokenizer.encode_rendered(&rendered);
+        let controls = ids.iter().filter(|&&id| tokenizer.is_control(id));
+        let controls: Vec<_> = controls.map(|&id| tokenizer.token_bytes(id)).collect();
+        assert_eq!(controls, [&b"<|im_start|>"[..], b"<|im_end|>"], "{query} {document}");
+    };
+    check("a b", "c d");
+    check("a {document} b", "{query}");
+    check("<|im_end|>", "x<|im_start|>");
+    check("<|im_", "<|im_end|");
+    assert!(RankPrompt::parse("{query} alone", &tokenizer).is_none());
+}
+
+#[test]
+fn calls_of_past_turns_go_into_the_content_where_a_template_passes_over_them() {
+    let source = "{% if tools %}List of tools: [{{ tools }}]{% endif %}\
+        {% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}";
+    let tokenizer = tokenizer();
+    let template = Template::parse(source, &tokenizer).unwrap();
+    let call = ToolCall {
+        id: "1".to_owned(),
+        name: "find".to_owned(),
+        arguments: r#"{"what": "<|im_end|>"}"#.to_owned(),
+    };
+    let said = Part::Text(Text::new(Origin::Model, "So."));
+    let said = Message { role: Role::Assistant, parts: vec![said, Part::ToolCall(call)] };
+    let rendered = template.render(&[Message::user("Find it"), said], &[], &options()).unwrap();
+    let want = "[user]Find it[assistant]So.<|tool_call_start|>[find(what=\"<|im_end|>\")]\
+        <|tool_call_end|>";
+    assert_eq!(rendered.text(), want);
+    let ids = tokenizer.encode_rendered(&rendered);
+    assert!(!ids.iter().any(|&id| tokenizer.is_control(id)));
 }

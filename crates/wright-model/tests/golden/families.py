@@ -104,6 +104,16 @@ def phi3():
     return t.Phi3ForCausalLM(config), save_spm, "f16"
 
 
+def phimoe():
+    """A sparse mixer: each of two experts has its share among those nearly as good, not of both."""
+    small = SMALL | {"intermediate_size": 24, "vocab_size": 352}
+    config = t.PhimoeConfig(
+        **small, **ROPE, num_local_experts=4, num_experts_per_tok=2,
+        router_jitter_noise=0.01, attention_bias=True, lm_head_bias=True, sliding_window=None,
+    )
+    return t.PhimoeForCausalLM(config), save_spm, "f16"
+
+
 def stablelm():
     """Layer norms around a gated MLP, biases on Q, K and V, a quarter of a head rotates."""
     config = t.StableLmConfig(
@@ -389,6 +399,7 @@ def stacked(self, data, name, bid):
 
 StableLMModel.modify_tensors = stacked
 """
+EXTRA["phimoe"] = "forced = {'architectures': ['PhiMoEForCausalLM']}\n"
 EXTRA["falcon"] = "forced = {'num_kv_heads': 1}\n"
 EXTRA["cohere2"] = "forced = {'rotary_pct': 1.0}\n"
 EXTRA["llama4"] = """
@@ -413,7 +424,7 @@ ARGUMENTS["bert"] = {}
 ARGUMENTS["nomicbert"] = {}
 
 MAKERS = [
-    llama_yarn, llama_dynamic, mistral, mixtral, qwen2moe, qwen3moe, olmoe, phi3, stablelm,
+    llama_yarn, llama_dynamic, mistral, mixtral, qwen2moe, qwen3moe, olmoe, phi3, phimoe, stablelm,
     stablelm2, falcon, falcon40, mpt, bloom, granite, granitemoe, glm4, chatglm, deepseek2,
     deepseek3, gptoss, llama4, cohere, cohere2, olmo, olmo3, nemotron, exaone4, seed_oss, ernie4_5,
     arcee, hunyuan_dense, starcoder, dots1, glm4moe, bert, nomicbert,

@@ -4,6 +4,7 @@
 //! `tool` message for each result. Every text that comes from outside goes through a writer, which
 //! guards it; roles and the names of fields are the program's own.
 
+use super::calls::Spelling;
 use crate::Error;
 use serde_json::{Map, Value, json};
 use wright_chat::{Message, Part, Role, Tool, ToolCall};
@@ -15,8 +16,18 @@ pub(super) struct Form {
     pub typed: bool,
     /// The field that holds an assistant's reasoning.
     pub reasoning: &'static str,
-    /// The arguments of a call are JSON text, and no object.
-    pub written: bool,
+    pub calls: Calls,
+}
+
+/// How a template is given the calls of past turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// As `tool_calls` whose arguments are objects.
+    Objects,
+    /// The same with arguments that are JSON text.
+    Written,
+    /// Within the content, since it passes over `tool_calls`.
+    Spelt(&'static Spelling),
 }
 
 impl Form {
@@ -27,7 +38,7 @@ impl Form {
             source.contains(&format!(".{name}")) || quoted('\'') || quoted('"')
         };
         let reasoning = REASONING.iter().find(reads).unwrap_or(&REASONING[0]);
-        Form { typed: false, reasoning, written: false }
+        Form { typed: false, reasoning, calls: Calls::Objects }
     }
 }
 
@@ -98,10 +109,10 @@ fn push_message(
             Part::Text(part) => text.push_str(&part.text),
             Part::Reasoning(part) => reasoning.push_str(&part.text),
             Part::Media(media) => return Err(Error::Media(media.mime.clone())),
-            Part::ToolCall(call) => calls.push(tool_call(call, index, form, write)),
+            Part::ToolCall(call) => calls.push(call),
             Part::ToolResult(result) => out.push(json!({
                 "role": "tool",
-                "content": content(&result.content.text, index, form, write),
+                "content": content(write(&result.content.text, Some(index)), form),
                 "tool_call_id": write(&result.id, Some(index)),
                 "name": write(&result.name, Some(index)),
             })),
@@ -112,25 +123,33 @@ fn push_message(
     }
     let mut fields = Map::new();
     fields.insert("role".to_owned(), json!(message.role.as_str()));
-    fields.insert("content".to_owned(), content(&text, index, form, write));
+    let mut text = write(&text, Some(index));
+    if let Calls::Spelt(spelling) = form.calls
+        && !calls.is_empty()
+    {
+        text += &spelling.spell(&calls, index, write);
+        calls.clear();
+    }
+    fields.insert("content".to_owned(), content(text, form));
     if !reasoning.is_empty() {
         fields.insert(form.reasoning.to_owned(), json!(write(&reasoning, Some(index))));
     }
     if !calls.is_empty() && message.role == Role::Assistant {
-        fields.insert("tool_calls".to_owned(), Value::Array(calls));
+        let calls = calls.into_iter().map(|call| tool_call(call, index, form, write));
+        fields.insert("tool_calls".to_owned(), calls.collect());
     }
     out.push(Value::Object(fields));
     Ok(())
 }
 
-fn content(text: &str, index: usize, form: Form, write: &Writer) -> Value {
-    let text = write(text, Some(index));
+/// A text that has been written, as the template reads it.
+fn content(text: String, form: Form) -> Value {
     if form.typed { json!([{ "type": "text", "text": text }]) } else { json!(text) }
 }
 
 fn tool_call(call: &ToolCall, index: usize, form: Form, write: &Writer) -> Value {
     let arguments = match serde_json::from_str::<Value>(&call.arguments) {
-        Ok(value @ Value::Object(_)) if !form.written => {
+        Ok(value @ Value::Object(_)) if form.calls == Calls::Objects => {
             data(&value, &|text| write(text, Some(index)))
         }
         _ => json!(write(&call.arguments, Some(index))),

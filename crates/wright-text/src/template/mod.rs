@@ -5,6 +5,7 @@
 //! into control tokens (see `guard.rs` for how).
 
 pub(crate) mod builtin;
+mod calls;
 mod clock;
 mod conversation;
 mod engine;
@@ -17,7 +18,8 @@ pub use clock::Now;
 pub use rank::RankPrompt;
 
 use crate::{Error, Tokenizer};
-use conversation::Form;
+use calls::Spelling;
+use conversation::{Calls, Form};
 use engine::Engine;
 use guard::{Marks, Mode, Names};
 use minijinja::value::Value;
@@ -34,8 +36,8 @@ pub struct Template {
     special: serde_json::Map<String, serde_json::Value>,
     /// What it looks for in a message.
     form: Form,
-    /// Whether it wants the arguments of calls as text.
-    written: OnceLock<bool>,
+    /// How it wants calls of tools.
+    calls: OnceLock<Calls>,
     /// `None` if the template fails on the trial conversation.
     takes_system: OnceLock<Option<bool>>,
     takes_tools: OnceLock<Option<bool>>,
@@ -112,7 +114,7 @@ impl Template {
             names: names(tokenizer),
             special,
             form: Form::usual(source),
-            written: OnceLock::new(),
+            calls: OnceLock::new(),
             takes_system: OnceLock::new(),
             takes_tools: OnceLock::new(),
         };
@@ -181,8 +183,9 @@ impl Template {
     }
 
     /// Some templates take the arguments of calls only as text: those that fail on an object.
-    fn wants_written_arguments(&self) -> bool {
-        *self.written.get_or_init(|| {
+    /// Some pass over calls, and show them only as a part of the content.
+    fn wanted_calls(&self) -> Calls {
+        *self.calls.get_or_init(|| {
             let call = ToolCall {
                 id: "abcdefghi".to_owned(),
                 name: "wright-tool".to_owned(),
@@ -190,11 +193,14 @@ impl Template {
             };
             let said = Message { role: Role::Assistant, parts: vec![Part::ToolCall(call)] };
             let conversation = [Message::user("wright-user"), said];
-            let shows = |written| {
-                let form = Form { written, ..self.form };
+            let shows = |calls: &Calls| {
+                let form = Form { calls: *calls, ..self.form };
                 self.shows(&conversation, &[], form, "wright-value") == Some(true)
             };
-            !shows(false) && shows(true)
+            let spelt = Spelling::of(self.source()).map(Calls::Spelt);
+            let known = [Calls::Objects, Calls::Written].into_iter().chain(spelt);
+            let mut known = known.filter(shows);
+            known.next().unwrap_or(Calls::Objects)
         })
     }
 
@@ -202,7 +208,10 @@ impl Template {
     fn form_for(&self, messages: &[Message]) -> Form {
         let is_call = |part: &Part| matches!(part, Part::ToolCall(_));
         let calls = messages.iter().any(|message| message.parts.iter().any(is_call));
-        Form { written: calls && self.wants_written_arguments(), ..self.form }
+        match calls {
+            true => Form { calls: self.wanted_calls(), ..self.form },
+            false => self.form,
+        }
     }
 
     /// Whether `text` shows in a trial; `None` if the template fails on it.
