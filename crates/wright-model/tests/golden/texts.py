@@ -132,7 +132,8 @@ def rank_bert():
 
 def rank_xlmr():
     """As bge-reranker."""
-    config = t.XLMRobertaConfig(**BERT, pad_token_id=1, type_vocab_size=1, num_labels=1)
+    bert = BERT | {"max_position_embeddings": 130}
+    config = t.XLMRobertaConfig(**bert, pad_token_id=1, type_vocab_size=1, num_labels=1)
     return t.XLMRobertaForSequenceClassification(config), save_unigram, "rank"
 
 
