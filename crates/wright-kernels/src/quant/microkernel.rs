@@ -174,9 +174,7 @@ unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
                 j: b % per_scales,
             });
             let a: [*const u8; C] = std::array::from_fn(|c| activations[c].add(b).cast());
-            if C <= 2 {
-                fetch_ahead::<F, V, R>(&places, layout.group_bytes);
-            }
+            fetch_ahead::<F, V, R>(&places, layout.group_bytes);
             let sums = V::sums::<F, R, C>(&places, &a);
             for r in 0..R {
                 add_scaled::<F, V, C>(&places[r], &a, &sums[r], &mut acc[r]);
