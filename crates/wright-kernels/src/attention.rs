@@ -64,12 +64,75 @@ pub enum Cells<'a> {
     F32(&'a [f32]),
 }
 
+impl<'a> Cells<'a> {
+    /// Bytes as numbers in half precision.
+    ///
+    /// # Panics
+    /// If they are not whole numbers, or begin at no multiple of their size in memory.
+    pub fn f16(bytes: &'a [u8]) -> Cells<'a> {
+        Cells::F16(numbers(bytes))
+    }
+
+    /// Bytes as numbers in single precision.
+    ///
+    /// # Panics
+    /// As [`Cells::f16`].
+    pub fn f32(bytes: &'a [u8]) -> Cells<'a> {
+        Cells::F32(numbers(bytes))
+    }
+}
+
 /// Numbers of a cache, to be written.
 #[derive(Debug)]
 pub enum CellsMut<'a> {
     /// In half precision.
     F16(&'a mut [u16]),
     F32(&'a mut [f32]),
+}
+
+impl<'a> CellsMut<'a> {
+    /// As [`Cells::f16`].
+    ///
+    /// # Panics
+    /// As [`Cells::f16`].
+    pub fn f16(bytes: &'a mut [u8]) -> CellsMut<'a> {
+        CellsMut::F16(numbers_mut(bytes))
+    }
+
+    /// As [`Cells::f32`].
+    ///
+    /// # Panics
+    /// As [`Cells::f16`].
+    pub fn f32(bytes: &'a mut [u8]) -> CellsMut<'a> {
+        CellsMut::F32(numbers_mut(bytes))
+    }
+}
+
+const WHOLE: &str = "bytes of a cache are whole numbers where numbers may lie";
+
+fn numbers<C: Cell>(bytes: &[u8]) -> &[C] {
+    // SAFETY: cells are u16 and f32, for which every pattern of bits is a value.
+    let (before, numbers, after) = unsafe { bytes.align_to() };
+    assert!(before.is_empty() && after.is_empty(), "{WHOLE}");
+    numbers
+}
+
+fn numbers_mut<C: Cell>(bytes: &mut [u8]) -> &mut [C] {
+    // SAFETY: as above, and every value of theirs is made of bytes.
+    let (before, numbers, after) = unsafe { bytes.align_to_mut() };
+    assert!(before.is_empty() && after.is_empty(), "{WHOLE}");
+    numbers
+}
+
+/// Where a layer's keys and values are in a cache whose blocks hold those of all layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Numbers from one block to the next.
+    pub stride: usize,
+    /// Where in a block the keys are, (n_kv_head, key_dim, 64).
+    pub k: usize,
+    /// Where in a block the values are, (n_kv_head, 64, value_dim).
+    pub v: usize,
 }
 
 /// Rows of one sequence, at consecutive positions.
@@ -85,17 +148,17 @@ pub struct Span<'a> {
 }
 
 /// Each row's mix of the values that it sees: q is (T, n_head, key_dim), `out` (T, n_head,
-/// value_dim). `k` is (blocks, n_kv_head, key_dim, 64) and `v` (blocks, n_kv_head, 64, value_dim),
-/// of one type, with the rows' own keys and values written before.
+/// value_dim). The layer's keys and values are at `place` of the cache, those of the rows
+/// themselves among them.
 ///
 /// Rows of `out` that no span names are left alone.
 ///
 /// # Panics
-/// If lengths do not fit, a block is outside of the cache, or k and v differ in type.
+/// If lengths do not fit, or a block is outside of the cache.
 pub fn attend(
     pool: &Pool,
     attention: &Attention<'_>,
-    (k, v): (Cells<'_>, Cells<'_>),
+    (cells, place): (Cells<'_>, Place),
     spans: &[Span<'_>],
     q: &[f32],
     out: &mut [f32],
@@ -103,10 +166,9 @@ pub fn attend(
     let rows = spans.iter().map(|s| s.row + s.n_rows).max().unwrap_or(0);
     assert!(q.len() >= rows * attention.n_head * attention.key_dim, "a query for each row");
     assert!(out.len() >= rows * attention.n_head * attention.value_dim, "room for each row");
-    match (k, v) {
-        (Cells::F16(k), Cells::F16(v)) => run(pool, attention, k, v, spans, q, out),
-        (Cells::F32(k), Cells::F32(v)) => run(pool, attention, k, v, spans, q, out),
-        _ => panic!("keys and values of one type"),
+    match cells {
+        Cells::F16(cells) => run(pool, attention, (cells, place), spans, q, out),
+        Cells::F32(cells) => run(pool, attention, (cells, place), spans, q, out),
     }
 }
 
@@ -116,12 +178,13 @@ impl Attention<'_> {
         self.n_head / self.n_kv_head
     }
 
-    fn check(&self, k_len: usize, v_len: usize, spans: &[Span<'_>]) {
+    fn check(&self, n_cells: usize, place: Place, spans: &[Span<'_>]) {
         assert!(self.n_kv_head > 0 && self.n_head.is_multiple_of(self.n_kv_head), "whole groups");
         assert!(self.key_dim > 0 && self.value_dim > 0, "heads have channels");
-        let k_block = self.n_kv_head * self.key_dim * KV_BLOCK;
-        let v_block = self.n_kv_head * self.value_dim * KV_BLOCK;
-        let n_blocks = (k_len / k_block).min(v_len / v_block);
+        let k_end = place.k + self.n_kv_head * self.key_dim * KV_BLOCK;
+        let v_end = place.v + self.n_kv_head * self.value_dim * KV_BLOCK;
+        assert!(k_end.max(v_end) <= place.stride, "keys and values inside of a block");
+        let n_blocks = n_cells / place.stride;
         for span in spans {
             let len = span.pos + span.n_rows;
             assert!(span.blocks.len() >= len.div_ceil(KV_BLOCK), "a block for each position");
@@ -185,16 +248,15 @@ fn plan(attention: &Attention<'_>, spans: &[Span<'_>]) -> Vec<Work> {
 fn run<C: Cell>(
     pool: &Pool,
     attention: &Attention<'_>,
-    k: &[C],
-    v: &[C],
+    (cells, place): (&[C], Place),
     spans: &[Span<'_>],
     q: &[f32],
     out: &mut [f32],
 ) {
-    attention.check(k.len(), v.len(), spans);
+    attention.check(cells.len(), place, spans);
     let plan = plan(attention, spans);
     let out = Parts::new(out);
-    let pass = Pass { attention, k, v, spans, q, isa: pool.isa() };
+    let pass = Pass { attention, cells, place, spans, q, isa: pool.isa() };
     let n_parts: usize = plan.iter().map(|work| work.parts.len()).sum();
     if plan.len() >= 2 * pool.threads() || n_parts == plan.len() || pool.threads() == 1 {
         pool.run(plan.len(), &|task| pass.whole(&plan[task], &out));
@@ -226,8 +288,8 @@ fn run<C: Cell>(
 /// All that the tasks of a call share.
 struct Pass<'a, C> {
     attention: &'a Attention<'a>,
-    k: &'a [C],
-    v: &'a [C],
+    cells: &'a [C],
+    place: Place,
     spans: &'a [Span<'a>],
     q: &'a [f32],
     isa: Isa,
@@ -279,12 +341,13 @@ impl<C: Cell> Pass<'_, C> {
                 rows.copy_from_slice(&self.q[head * a.key_dim..][..group * a.key_dim]);
             }
             let last = span.blocks.len().min((index + 1) * SPAN_BLOCKS);
+            let (k_len, v_len) = (a.key_dim * KV_BLOCK, a.value_dim * KV_BLOCK);
             for block in index * SPAN_BLOCKS..last {
-                let slot = span.blocks[block] as usize * a.n_kv_head + work.kv_head;
+                let cells = &self.cells[span.blocks[block] as usize * self.place.stride..];
                 let tile = Tile {
                     attention: a,
-                    k: &self.k[slot * a.key_dim * KV_BLOCK..][..a.key_dim * KV_BLOCK],
-                    v: &self.v[slot * a.value_dim * KV_BLOCK..][..a.value_dim * KV_BLOCK],
+                    k: &cells[self.place.k + work.kv_head * k_len..][..k_len],
+                    v: &cells[self.place.v + work.kv_head * v_len..][..v_len],
                     q: queries,
                     first_head: work.kv_head * group,
                     first_pos: span.pos + work.rows.start,

@@ -188,11 +188,11 @@ impl Session {
             Precision::Double => Engine::Double(ExactStore::new(&model, n_blocks)),
             Precision::Scalar => Engine::Scalar(ExactStore::new(&model, n_blocks)),
             Precision::Exact => {
-                let store = KvStore::new(&model, KvType::F32, n_blocks);
+                let store = KvStore::new(&model, KvType::F32, n_blocks)?;
                 Engine::Cpu(Box::new(CpuState::new(CpuWeights::in_place(&model), store)))
             }
             Precision::Fast => {
-                let store = KvStore::new(&model, options.kv, n_blocks);
+                let store = KvStore::new(&model, options.kv, n_blocks)?;
                 let weights = CpuWeights::repack(&model, &pool, release)?;
                 Engine::Cpu(Box::new(CpuState::new(weights, store)))
             }
@@ -283,26 +283,37 @@ impl Session {
         (self.len(seq) >= end).then(|| state.store.export_piece(block(), start % BLOCK))
     }
 
-    /// Lets `seq`, which ends at a multiple of 16, go on with 16 positions that another session of
-    /// the same model and options exported.
+    /// Lets `seq`, which ends at a multiple of 16, go on with up to `n` times 16 positions that
+    /// another session of the same model and options exported. `read` gives them by their index;
+    /// it is called by all threads, in any order. Returns how many times 16 there were before one
+    /// that `read` did not have, or that is no piece of this cache: none in the plain modes for
+    /// tests.
     ///
     /// # Errors
-    /// If the sequence is missing, ends elsewhere or has no room, or the bytes are no piece of
-    /// this cache.
-    pub fn import_piece(&mut self, seq: SeqId, bytes: &[u8]) -> Result<(), Error> {
+    /// If the sequence is missing or ends elsewhere.
+    pub fn import_pieces(
+        &mut self,
+        seq: SeqId,
+        n: usize,
+        read: &(dyn Fn(usize) -> Option<Vec<u8>> + Sync),
+    ) -> Result<usize, Error> {
         let held = self.table.len(seq)?;
         let Engine::Cpu(state) = &mut self.engine else {
-            return Err(Error::batch("the plain modes take no pieces"));
+            return Ok(0);
         };
-        if !held.is_multiple_of(PIECE) || bytes.len() != state.store.piece_bytes() {
-            return Err(Error::batch("not a piece that the sequence could go on with"));
+        if !held.is_multiple_of(PIECE) {
+            return Err(Error::batch("pieces go on where one could have ended"));
         }
-        if let Some(copy) = self.table.extend(seq, PIECE)? {
+        let n = n.min((self.table.n_ctx() - held) / PIECE);
+        if let Some(copy) = self.table.extend(seq, n * PIECE)? {
             state.store.copy_block(copy);
         }
-        let block = self.table.blocks(seq)[held / BLOCK];
-        state.store.import_piece(block, held % BLOCK, bytes);
-        Ok(())
+        let blocks = self.table.blocks(seq);
+        let place = |pos: usize| (blocks[pos / BLOCK], pos % BLOCK);
+        let places: Vec<_> = (0..n).map(|i| place(held + i * PIECE)).collect();
+        let n_good = state.store.import_pieces(&self.pool, &places, read);
+        self.table.truncate(seq, held + n_good * PIECE)?;
+        Ok(n_good)
     }
 
     /// Runs the batch and returns the logits of its wanted rows, segment by segment.

@@ -102,7 +102,7 @@ fn logits(model: &Model, packed: bool, composed: bool) -> Vec<f32> {
         false => CpuWeights::in_place(model),
     };
     assert_eq!(packed, weights.n_bytes() > 0);
-    let store = KvStore::new(model, KvType::F16, KvTable::n_blocks(1, 128));
+    let store = KvStore::new(model, KvType::F16, KvTable::n_blocks(1, 128)).unwrap();
     let mut state = CpuState::new(weights, store);
     let cpu = Cpu::new(model, &pool, &rows, &table, &mut state);
     let out = if composed {

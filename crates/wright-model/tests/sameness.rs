@@ -103,6 +103,38 @@ fn a_copied_prefix_and_a_cut_sequence_go_on_as_if_computed() {
     }
 }
 
+/// Pieces of 16 of another session's cache, one of which is missing or broken at first.
+#[test]
+fn pieces_of_another_session_go_on_as_if_computed() {
+    for (name, model) in models() {
+        let ids = Random(5).ids(LEN, model.n_vocab());
+        for precision in BOTH {
+            let mut first = session(&model, precision, 1);
+            let whole = run(&mut first, 0, &ids, LEN);
+            let pieces: Vec<Vec<u8>> = (0..LEN / 16)
+                .map(|index| first.export_piece(SeqId(0), index).expect("a whole piece"))
+                .collect();
+            assert!(first.export_piece(SeqId(0), LEN / 16).is_none(), "a piece that is not whole");
+            let mut other = session(&model, precision, 2);
+            // Blocks of the cache that are not in the order of positions.
+            run(&mut other, 1, &ids[..70], 70);
+            let seq = SeqId(0);
+            run(&mut other, 0, &ids[..16], 16);
+            let n_pieces = pieces.len();
+            let read = |i: usize| Some(pieces[i + 1].clone()).filter(|_| i != 5);
+            assert_eq!(other.import_pieces(seq, n_pieces - 1, &read).unwrap(), 5);
+            assert_eq!(other.len(seq), 96);
+            let broken = |i: usize| Some(pieces[i + 6][i..].to_vec());
+            assert_eq!(other.import_pieces(seq, n_pieces - 6, &broken).unwrap(), 1);
+            let rest = |i: usize| pieces.get(i + 7).cloned();
+            assert_eq!(other.import_pieces(seq, 100, &rest).unwrap(), n_pieces - 7);
+            let got = run(&mut other, 0, &ids[n_pieces * 16..], 3);
+            assert!(whole.ends_with(&got) && !got.is_empty(), "{name} {precision:?}");
+            assert!(other.import_pieces(seq, 1, &rest).is_err(), "150 is no border of pieces");
+        }
+    }
+}
+
 #[test]
 fn executors_agree() {
     for (name, model) in models() {

@@ -14,7 +14,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use crate::prefix::{BLOCK, PREFIX_MIN, Prefixes};
+use crate::prefix::{BLOCK, Next, PREFIX_MIN, Prefixes};
 use crate::{LogSoftmax, Sampler};
 use slot::{Slot, Work};
 use std::collections::VecDeque;
@@ -281,16 +281,24 @@ impl Scheduler {
         let Some(prefixes) = self.prefixes.as_ref().filter(|_| ids.len() >= PREFIX_MIN) else {
             return Ok(());
         };
-        let first = self.session.len(target) / BLOCK;
-        for (index, key) in prefixes.keys(ids).iter().enumerate().skip(first) {
-            let Some(block) = prefixes.store.get(key) else { return Ok(()) };
-            if index == first {
-                self.session.truncate(target, first * BLOCK)?;
-            }
-            if self.session.import_piece(target, &block).is_err() {
-                // Not one of ours after all: it is computed again.
-                return Ok(());
-            }
+        let session = &mut self.session;
+        let keys = prefixes.keys(ids);
+        let first = session.len(target) / BLOCK;
+        let rest = &keys[first..];
+        let n_kept = rest.iter().take_while(|key| prefixes.store.has(key)).count();
+        if n_kept > 0 {
+            session.truncate(target, first * BLOCK)?;
+            session.import_pieces(target, n_kept, &|i| prefixes.store.get(&rest[i]))?;
+        }
+        let n_held = session.len(target);
+        let last = n_held / BLOCK * BLOCK;
+        let before = keys[..n_held / BLOCK].last().unwrap_or(&prefixes.model);
+        let Some(next) = prefixes.next(before) else { return Ok(()) };
+        let n_alike = ids[last..].iter().zip(&next.ids).take_while(|(a, b)| a == b).count();
+        if last + n_alike > n_held {
+            session.truncate(target, last)?;
+            let n = session.import_pieces(target, 1, &|_| prefixes.store.get(&next.key))?;
+            session.truncate(target, last + n * n_alike)?;
         }
         Ok(())
     }
@@ -303,13 +311,17 @@ impl Scheduler {
             if n < PREFIX_MIN {
                 continue;
             }
-            for (index, key) in prefixes.keys(&slot.held[..n]).iter().enumerate() {
+            let mut before = prefixes.model;
+            let (blocks, _) = slot.held[..n].as_chunks::<BLOCK>();
+            let keys = prefixes.keys(&slot.held[..n]);
+            for (index, (&ids, key)) in blocks.iter().zip(keys).enumerate() {
+                let before = std::mem::replace(&mut before, key);
                 // What had to be computed was not in the store, or not whole: it is put anew.
-                if (index + 1) * BLOCK <= slot.n_found && prefixes.store.has(key) {
+                if (index + 1) * BLOCK <= slot.n_found && prefixes.store.has(&key) {
                     continue;
                 }
                 if let Some(block) = self.session.export_piece(slot.seq, index) {
-                    prefixes.store.put(key, &block);
+                    prefixes.keep(&before, &Next { ids, key }, &block);
                 }
             }
         }

@@ -2,14 +2,15 @@
 //!
 //! The cache of 16 tokens is a block; its key is a hash of the model and of all tokens up to the
 //! block's end, so equal keys mean equal contents, and prompts that begin alike share what they
-//! have in common. Where blocks are kept is the caller's business ([`BlockStore`]); a store may
-//! forget any of them at any time.
+//! have in common. Prompts part in the middle of a block, mostly: behind each block it is noted
+//! which tokens came next and where their block is, so that what is in common of that is found,
+//! too. Where blocks are kept is the caller's business ([`BlockStore`]); a store may forget any of
+//! them at any time.
 
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Tokens of a block. Of a prompt that begins as an earlier one did, at most this many less one are
-/// read again.
+/// Tokens of a block.
 pub(crate) const BLOCK: usize = wright_model::KV_PIECE;
 
 /// Prompts shorter than this are read again faster than they are found.
@@ -36,6 +37,12 @@ pub struct Prefixes {
     pub model: BlockKey,
 }
 
+/// Where the block behind another is, and what it holds.
+pub(crate) struct Next {
+    pub ids: [u32; BLOCK],
+    pub key: BlockKey,
+}
+
 impl Prefixes {
     /// The keys of the whole blocks of `ids`, in order.
     pub(crate) fn keys(&self, ids: &[u32]) -> Vec<BlockKey> {
@@ -49,4 +56,28 @@ impl Prefixes {
         };
         ids.as_chunks::<BLOCK>().0.iter().map(next).collect()
     }
+
+    /// What came behind the block of `key` when it was last kept.
+    pub(crate) fn next(&self, key: &BlockKey) -> Option<Next> {
+        let note = self.store.get(&note_key(key))?;
+        let (ids, key) = note.split_at_checked(4 * BLOCK)?;
+        let ids: [[u8; 4]; BLOCK] = ids.as_chunks().0.try_into().ok()?;
+        Some(Next { ids: ids.map(u32::from_le_bytes), key: key.try_into().ok()? })
+    }
+
+    /// Keeps a block and notes it behind the one of `before`.
+    pub(crate) fn keep(&self, before: &BlockKey, next: &Next, block: &[u8]) {
+        self.store.put(&next.key, block);
+        let ids = next.ids.iter().flat_map(|id| id.to_le_bytes());
+        let note: Vec<u8> = ids.chain(next.key).collect();
+        self.store.put(&note_key(before), &note);
+    }
+}
+
+/// Under which key it is noted what comes behind the block of `key`.
+fn note_key(key: &BlockKey) -> BlockKey {
+    let mut hash = Sha256::new();
+    hash.update(key);
+    hash.update(b"next");
+    hash.finalize().into()
 }

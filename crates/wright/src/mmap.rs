@@ -75,6 +75,16 @@ impl Mapped {
         since.map_or(0, |since| since.as_nanos())
     }
 
+    /// Copies the bytes from `at` on, which are in the file, without touching the map where the
+    /// system can: a page that is touched takes others with it.
+    pub fn copy(&self, at: usize, to: &mut [u8]) {
+        #[cfg(unix)]
+        if std::os::unix::fs::FileExt::read_exact_at(&self.file, to, at as u64).is_ok() {
+            return;
+        }
+        to.copy_from_slice(&self.map[at..at + to.len()]);
+    }
+
     /// Bytes that will be read soon: the system may fetch them from disk ahead of time.
     pub fn will_need(&self, range: Range<usize>) {
         #[cfg(unix)]
@@ -211,6 +221,9 @@ mod tests {
         let mapped = Mapped::open(&path).unwrap();
         assert_eq!(mapped.as_ref(), bytes);
         mapped.will_need(0..usize::MAX);
+        let mut some = [0; 300];
+        mapped.copy(299_000, &mut some);
+        assert_eq!(some, bytes[299_000..299_300]);
         mapped.forget(10..250_000);
         mapped.forget(usize::MAX - 1..usize::MAX);
         assert_eq!(mapped.as_ref(), bytes, "forgotten pages come back from the file");

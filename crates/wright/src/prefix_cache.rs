@@ -8,16 +8,20 @@ use crate::disk;
 use crate::mmap::Mapped;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::Write;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use wright_run::{BlockKey, BlockStore};
 
-/// Bytes that the folder may hold.
+/// Bytes that the folder may hold, and about how many are written until that is seen to.
 const BYTES_MAX: u64 = 2 << 30;
+const STEP: u64 = BYTES_MAX / 16;
 /// Nothing is kept where less of the disk than this is free.
 const FREE_MIN: u64 = 4 << 30;
+/// What was used within this time need not be marked as used again.
+const FRESH: Duration = Duration::from_secs(600);
 /// Files that a process which died left half-written are removed when they are this old.
 const STALE: Duration = Duration::from_secs(3600);
 /// To be raised when kernels give other bytes or blocks another layout.
@@ -69,10 +73,18 @@ impl PrefixCache {
             let _ = fs::remove_file(&partial);
         }
         kept?;
-        if self.written.fetch_add(block.len() as u64, Ordering::Relaxed) > BYTES_MAX / 16 {
+        if self.written.fetch_add(block.len() as u64, Ordering::Relaxed) > STEP {
             self.shrink();
         }
         Ok(())
+    }
+
+    /// Whether it falls to this process to look at the size of the whole: as likely as it wrote
+    /// much, so that it happens once for each [`STEP`] bytes that all processes write together.
+    fn is_due(&self) -> bool {
+        // The standard library keys each hasher from the system's randomness.
+        let draw = std::hash::RandomState::new().build_hasher().finish();
+        draw % STEP < self.written.load(Ordering::Relaxed)
     }
 
     /// Removes what was not used for longest until the folder is within its bounds.
@@ -104,7 +116,8 @@ impl PrefixCache {
 
 impl Drop for PrefixCache {
     fn drop(&mut self) {
-        if *self.written.get_mut() > 0 {
+        // To look at each file takes longer than to write a few: not every process does.
+        if self.is_due() {
             self.shrink();
         }
     }
@@ -113,7 +126,10 @@ impl Drop for PrefixCache {
 impl BlockStore for PrefixCache {
     fn get(&self, key: &BlockKey) -> Option<Vec<u8>> {
         let path = self.path(key);
-        let mut bytes = fs::read(&path).ok()?;
+        let mut file = File::open(&path).ok()?;
+        let metadata = file.metadata().ok()?;
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).ok()?);
+        file.read_to_end(&mut bytes).ok()?;
         let (block, trailer) = bytes.split_at(bytes.len().saturating_sub(TRAILER));
         let is_whole = trailer.len() == TRAILER
             && &trailer[..8] == MAGIC
@@ -123,7 +139,11 @@ impl BlockStore for PrefixCache {
             return None;
         }
         // For `shrink`: this one is in use.
-        let _ = File::options().append(true).open(&path).map(|f| f.set_modified(SystemTime::now()));
+        let used = metadata.modified().and_then(|at| at.elapsed().map_err(std::io::Error::other));
+        if used.is_ok_and(|age| age > FRESH) {
+            let file = File::options().append(true).open(&path);
+            let _ = file.map(|file| file.set_modified(SystemTime::now()));
+        }
         bytes.truncate(bytes.len() - TRAILER);
         Some(bytes)
     }
@@ -149,15 +169,18 @@ fn create_private(folder: &Path) -> std::io::Result<()> {
 
 /// What the blocks of the model in `mapped` are known by; `how` is whatever else they depend on.
 pub fn model_key(mapped: &Mapped, how: &str) -> BlockKey {
-    let bytes: &[u8] = (*mapped).as_ref();
+    let len = (*mapped).as_ref().len();
     let mut hash = Sha256::new();
     hash.update(VERSION.to_le_bytes());
     hash.update(how.as_bytes());
-    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update((len as u64).to_le_bytes());
     hash.update(mapped.changed_ns().to_le_bytes());
-    let step = (bytes.len() / SAMPLES).max(1);
-    for sample in bytes.chunks(step) {
-        hash.update(&sample[..sample.len().min(SAMPLE_BYTES)]);
+    let step = (len / SAMPLES).max(1);
+    let mut sample = [0; SAMPLE_BYTES];
+    for at in (0..len).step_by(step) {
+        let sample = &mut sample[..SAMPLE_BYTES.min(step).min(len - at)];
+        mapped.copy(at, sample);
+        hash.update(sample);
     }
     hash.finalize().into()
 }

@@ -2,36 +2,37 @@ use super::*;
 use crate::float16::{f16_to_f32, f32_to_f16};
 use crate::tests::{assert_close, assert_same, floats};
 
-/// A cache whose every cell is NaN until it is written.
+/// A cache whose every cell is NaN until it is written, with room of other layers in its blocks.
 struct Cache {
-    k: Vec<f32>,
-    v: Vec<f32>,
-    half: Option<(Vec<u16>, Vec<u16>)>,
+    place: Place,
+    cells: Vec<f32>,
+    half: Option<Vec<u16>>,
 }
 
 impl Cache {
     fn new(a: &Attention<'_>, n_blocks: usize, half: bool) -> Cache {
-        let k = vec![f32::NAN; n_blocks * a.n_kv_head * a.key_dim * KV_BLOCK];
-        let v = vec![f32::NAN; n_blocks * a.n_kv_head * a.value_dim * KV_BLOCK];
-        let half = half.then(|| (vec![0x7e00; k.len()], vec![0x7e00; v.len()]));
-        Cache { k, v, half }
+        let (k_len, v_len) = [a.key_dim, a.value_dim].map(|n| a.n_kv_head * n * KV_BLOCK).into();
+        let place = Place { stride: 3 + v_len + 5 + k_len + 7, k: 3 + v_len + 5, v: 3 };
+        let cells = vec![f32::NAN; n_blocks * place.stride];
+        let half = half.then(|| vec![0x7e00; cells.len()]);
+        Cache { place, cells, half }
     }
 
     fn write(&mut self, pool: &Pool, a: &Attention<'_>, spans: &[Span<'_>], k: &[f32], v: &[f32]) {
         let cells = match &mut self.half {
-            Some((k, v)) => (CellsMut::F16(k), CellsMut::F16(v)),
-            None => (CellsMut::F32(&mut self.k), CellsMut::F32(&mut self.v)),
+            Some(half) => CellsMut::F16(half),
+            None => CellsMut::F32(&mut self.cells),
         };
-        write_kv(pool, a, cells, spans, (k, v));
+        write_kv(pool, a, (cells, self.place), spans, (k, v));
     }
 
     fn attend(&self, pool: &Pool, a: &Attention<'_>, spans: &[Span<'_>], q: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; q.len() / a.key_dim * a.value_dim];
         let cells = match &self.half {
-            Some((k, v)) => (Cells::F16(k), Cells::F16(v)),
-            None => (Cells::F32(&self.k), Cells::F32(&self.v)),
+            Some(half) => Cells::F16(half),
+            None => Cells::F32(&self.cells),
         };
-        attend(pool, a, cells, spans, q, &mut out);
+        attend(pool, a, (cells, self.place), spans, q, &mut out);
         out
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod buffers;
 mod experts;
+mod memory;
 pub mod store;
 pub mod weights;
 
@@ -246,10 +247,10 @@ impl<'p> Exec for Cpu<'p> {
             alibi: slopes.as_deref(),
             sinks: sinks.map(|id| self.model.vector(id)),
         };
-        let layer = self.store.layer(layer);
+        let place = self.store.place(layer);
         let new = (&qkv.k[..], &qkv.v[..]);
-        write_kv(self.pool, &attention, layer.cells_mut(), &self.spans, new);
-        attend(self.pool, &attention, layer.cells(), &self.spans, &qkv.q, &mut out);
+        write_kv(self.pool, &attention, (self.store.cells_mut(), place), &self.spans, new);
+        attend(self.pool, &attention, (self.store.cells(), place), &self.spans, &qkv.q, &mut out);
         out
     }
 

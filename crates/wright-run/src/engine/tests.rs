@@ -254,7 +254,13 @@ fn a_prompt_read_by_another_engine_is_not_read_again_and_changes_nothing() {
     let (n, first) = ask(&a, 1);
     assert_eq!((n, first.len()), (0, 20));
     assert_eq!(ask(&a, 1), (320, first.clone()));
-    assert_eq!(ask(&b, 1).0, 208, "what both begin with");
+    let (n, of_b) = ask(&b, 1);
+    assert_eq!(n, 215, "what both begin with, to the token");
+    assert_eq!(ask(&b, 3), (0, of_b.clone()), "and nothing else");
+    assert_eq!(ask(&b, 1), (320, of_b));
+    assert_eq!(ask(&a, 1), (320, first.clone()), "the one did not replace the other");
+    assert_eq!(ask(&a[..321], 1).0, 320);
+    assert_eq!(ask(&a[..300], 1).0, 299, "a part of a block that is known whole");
     assert_eq!(ask(&a, 2), (0, first.clone()), "another model");
     // Blocks that are none are computed again, and kept anew, all at once.
     let keys = prefixes(1).unwrap().keys(&a);

@@ -1,12 +1,11 @@
 //! Weights in the form that the fast executor multiplies with.
 //!
-//! All repacked matrices lie in one piece of memory, for which the system is asked to use large
-//! pages: a fault for each 2 MB instead of 4 kB, when it is filled and when it is given back.
+//! All repacked matrices lie in one piece of memory, in large pages where the system has them.
 
+use super::memory;
 use crate::Error;
 use crate::model::Model;
 use crate::network::{Bank, Gate, Linear, Mlp, Network, Projections, WeightId};
-use memmap2::MmapMut;
 use std::ops::Range;
 use std::sync::Arc;
 use wright_kernels::quant::Packed;
@@ -41,7 +40,7 @@ impl CpuWeights {
         let mut weights = CpuWeights::in_place(model);
         let places = places(model);
         let Some(last) = places.last() else { return Ok(weights) };
-        let mut memory = memory(last.range.end)?;
+        let mut memory = memory::zeroed(last.range.end, "the repacked weights")?;
         for (i, place) in places.iter().enumerate() {
             Packed::write(pool, place.matrix(model), &mut memory[place.range.clone()]);
             let tensor = &model.tensors()[place.weight.index()];
@@ -112,17 +111,6 @@ fn places(model: &Model) -> Vec<Place> {
         (0..bank.n).for_each(|i| add(bank.weight, Some((bank, i))));
     }
     places
-}
-
-/// Zeroed memory in large pages, where the system has them.
-fn memory(n_bytes: usize) -> Result<MmapMut, Error> {
-    let memory = MmapMut::map_anon(n_bytes).map_err(|error| Error::Memory {
-        what: format!("{n_bytes} bytes for the repacked weights: {error}"),
-    })?;
-    // Advice only: nothing depends on it.
-    #[cfg(target_os = "linux")]
-    let _ = memory.advise(memmap2::Advice::HugePage);
-    Ok(memory)
 }
 
 /// Every linear map of a network.
