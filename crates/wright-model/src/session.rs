@@ -359,7 +359,7 @@ impl Session {
     }
 
     fn collect(&mut self, batch: &Batch<'_>, output: Output) -> Result<Logits, Error> {
-        let mut data = self.take_buffer();
+        let mut data = Vec::new();
         let result = self.passes(batch, output, |logits| {
             if data.is_empty() {
                 data = logits;
@@ -481,6 +481,9 @@ impl Session {
         let (model, pool, table) = (&*self.model, &self.pool, &self.table);
         match &mut self.engine {
             Engine::Cpu(state) => {
+                let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+                spare.drain(..).for_each(|buffer| state.buffers.give(buffer));
+                drop(spare);
                 let mut cpu = Cpu::new(model, pool, rows, table, state);
                 if let Some(to) = &mut self.collected {
                     let mut collecting = Collecting { inner: cpu, to };
@@ -542,13 +545,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    fn take_buffer(&self) -> Vec<f32> {
-        let mut buffer =
-            self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        buffer.clear();
-        buffer
     }
 }
 

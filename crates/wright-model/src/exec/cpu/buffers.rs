@@ -14,12 +14,17 @@ impl Buffers {
         let len = rows * cols;
         let mut spare = self.spare.borrow_mut();
         // The smallest that is large enough; else the largest, which then grows.
-        let key = |b: &Vec<f32>| if b.len() >= len { b.len() } else { usize::MAX - b.len() };
+        let key = |b: &Vec<f32>| match b.capacity() {
+            room if room >= len => room,
+            room => usize::MAX - room,
+        };
         let best = (0..spare.len()).min_by_key(|&i| key(&spare[i]));
         let mut data = best.map(|i| spare.swap_remove(i)).unwrap_or_default();
-        if data.len() < len {
+        if data.capacity() < len {
             // What it holds need not be copied.
             data = vec![0.0; len];
+        } else if data.len() < len {
+            data.resize(len, 0.0);
         }
         Buf { data, len, cols, home: self }
     }
@@ -89,5 +94,17 @@ mod tests {
         assert_eq!(again.as_ptr(), at_small);
         assert_eq!(buffers.take(4, 16).as_ptr(), at_large);
         assert_eq!((again.rows(), again.len()), (2, 16));
+    }
+
+    #[test]
+    fn a_buffer_that_had_left_is_as_large_as_before() {
+        let buffers = Buffers::default();
+        let data = buffers.take(8, 16).into_data();
+        let at = data.as_ptr();
+        buffers.give(data);
+        let short = buffers.take(2, 16).into_data();
+        assert_eq!((short.as_ptr(), short.len()), (at, 32));
+        buffers.give(short);
+        assert_eq!(buffers.take(8, 16).as_ptr(), at);
     }
 }
