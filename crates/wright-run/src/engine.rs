@@ -16,6 +16,7 @@ mod tests;
 
 use crate::prefix::{BLOCK, Next, PREFIX_MIN, Prefixes};
 use crate::{LogSoftmax, Sampler};
+use draft::RowCost;
 use slot::{Slot, Work};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -159,7 +160,7 @@ struct Scheduler {
     /// Jobs begun so far: tells which slot was used last.
     turn: u64,
     open: bool,
-    drafts: bool,
+    drafts: Option<RowCost>,
     prefixes: Option<Prefixes>,
 }
 
@@ -172,6 +173,9 @@ impl Scheduler {
     ) -> Self {
         let slots = (0..session.n_seq()).map(|seq| Slot::new(SeqId(seq as u32))).collect();
         let waiting = VecDeque::new();
+        let mut blocks = session.model().network().blocks.iter();
+        let cost = RowCost::new(blocks.any(|block| block.feed.experts.is_some()));
+        let drafts = drafts.then_some(cost);
         Scheduler { session, inbox, slots, waiting, turn: 0, open: true, drafts, prefixes }
     }
 

@@ -1,6 +1,6 @@
 //! One sequence of the session: what it holds, and the job that it works on.
 
-use super::draft::Drafter;
+use super::draft::{Drafter, RowCost};
 use super::{Goal, Job, Step, logprobs};
 use crate::LogSoftmax;
 use std::sync::atomic::Ordering;
@@ -35,10 +35,10 @@ pub(super) struct Work {
 
 impl Work {
     /// `n_held` ids of the prompt are in the cache. With `drafts`, several tokens of the answer
-    /// may be tried in one pass.
-    pub fn new(job: Job, n_held: usize, drafts: bool) -> Self {
+    /// may be tried in one pass, at this cost.
+    pub fn new(job: Job, n_held: usize, drafts: Option<RowCost>) -> Self {
         let writes = matches!(job.goal, Goal::Generate { .. });
-        let drafter = (drafts && writes).then(|| Drafter::new(&job.ids));
+        let drafter = drafts.filter(|_| writes).map(|cost| Drafter::new(&job.ids, cost));
         Work { job, next: n_held, sampled: None, n_generated: 0, drafter }
     }
 
