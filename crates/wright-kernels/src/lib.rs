@@ -40,7 +40,7 @@ pub use dequant::{dequantize, embed};
 pub use dtype::{DType, Matrix};
 pub use float16::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub use isa::Isa;
-pub use linear::linear_f32;
+pub use linear::{Product, linear_f32, linear_f32_each};
 pub use norm::{Norm, layer_norm, layer_norm_in_place, rms_norm, rms_norm_in_place};
 pub use pool::Pool;
 pub use quantize::{QuantizeError, quantize};

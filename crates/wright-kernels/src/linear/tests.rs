@@ -1,3 +1,4 @@
+use super::rows::K_BLOCK;
 use super::*;
 use crate::Isa;
 use crate::float16::{f32_to_bf16, f32_to_f16};
@@ -91,6 +92,25 @@ fn a_row_alone_and_among_others_gives_the_same_bytes() {
     }
 }
 
+/// One call shares out the outputs of all, of any formats and any numbers of outputs.
+#[test]
+fn matrices_that_share_a_call_get_what_each_gets_alone() {
+    let (k, pool) = (288, Pool::new(3));
+    let shapes = [(DType::F16, 1000), (DType::F32, 7), (DType::BF16, 65), (DType::Q8_0, 33)];
+    let stored = shapes.map(|(dtype, n)| weights(dtype, n, k, n as u64).1);
+    let matrices: [Matrix<'_>; 4] =
+        std::array::from_fn(|i| Matrix::new(shapes[i].0, shapes[i].1, k, &stored[i]).unwrap());
+    for m in [1, 3, 5, 130] {
+        let x = floats(m * k, m as u64);
+        let mut ys = matrices.map(|w| vec![f32::NAN; m * w.n]);
+        let products = matrices.iter().zip(&mut ys).map(|(&w, y)| Product { w, y });
+        linear_f32_each(&pool, &mut products.collect::<Vec<_>>(), &x);
+        for (w, y) in matrices.iter().zip(&ys) {
+            assert_same(y, &run(&pool, w, &x));
+        }
+    }
+}
+
 #[test]
 fn what_is_not_finite_reaches_its_own_outputs_only() {
     let (m, n, k) = (6, 9, 40);
@@ -114,4 +134,5 @@ fn nothing_times_nothing_is_nothing() {
     let mut y = [1.0; 3];
     linear_f32(&Pool::new(1), &w, &[], &mut y);
     assert_eq!(y, [0.0; 3]);
+    linear_f32_each(&Pool::new(1), &mut [], &[1.0]);
 }

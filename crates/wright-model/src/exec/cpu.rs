@@ -23,8 +23,9 @@ use weights::CpuWeights;
 use wright_kernels::attention::{Attention, Span, attend, write_kv};
 use wright_kernels::quant::{Activations, Part, linear_packed_each};
 use wright_kernels::{
-    Activation, Pool, RopeTable, activate, elementwise, embed, gated, gated_rows, layer_norm,
-    layer_norm_in_place, linear_f32, rms_norm, rms_norm_in_place, rope,
+    Activation, Matrix, Pool, Product, RopeTable, activate, elementwise, embed, gated, gated_rows,
+    layer_norm, layer_norm_in_place, linear_f32, linear_f32_each, rms_norm, rms_norm_in_place,
+    rope,
 };
 
 /// What an executor keeps from one pass to the next.
@@ -128,6 +129,19 @@ impl<'p> Cpu<'p> {
             self.add_bias(out, linear);
         }
         outs
+    }
+
+    /// Multiplies `x` with each matrix, in f32.
+    fn multiply_floats<const N: usize>(
+        &self,
+        matrices: [Matrix<'_>; N],
+        x: &Buf<'_>,
+        outs: &mut [Buf<'_>; N],
+    ) {
+        let mut outs = outs.iter_mut();
+        let mut products =
+            matrices.map(|w| Product { w, y: outs.next().expect("as many outputs as matrices") });
+        linear_f32_each(self.pool, &mut products, x);
     }
 
     fn add_bias(&self, y: &mut Buf<'_>, linear: &Linear) {
@@ -354,7 +368,16 @@ impl<'p> Exec for Cpu<'p> {
         }
         let normed = norm.map(|norm| self.norm(x, norm));
         let x = normed.as_ref().unwrap_or(x);
-        linears.map(|linear| self.linear(x, linear))
+        if linears.iter().any(|l| self.is_packed(l)) {
+            return linears.map(|linear| self.linear(x, linear));
+        }
+        let mut outs = linears.map(|l| self.buffers.take(x.rows(), l.n_out));
+        let matrices = linears.map(|l| self.model.matrix(l.weight));
+        self.multiply_floats(matrices, x, &mut outs);
+        for (y, linear) in outs.iter_mut().zip(linears) {
+            self.add_bias(y, linear);
+        }
+        outs
     }
 
     fn gated_mlp(&mut self, x: &Buf<'p>, norm: Option<&Norm>, mlp: &Mlp) -> Buf<'p> {

@@ -45,9 +45,8 @@ impl<'p> Cpu<'p> {
                 .collect();
             linear_packed_each(self.pool, &mut parts, self.rounded);
         } else {
-            for (bank, out) in banks.iter().zip(&mut outs) {
-                linear_f32(self.pool, &self.model.matrix_of(bank, index), x, out);
-            }
+            let matrices = banks.map(|bank| self.model.matrix_of(bank, index));
+            self.multiply_floats(matrices, x, &mut outs);
         }
         for (bank, out) in banks.iter().zip(&mut outs) {
             self.add_bias_of(out, bank, index);
