@@ -78,6 +78,7 @@ pub fn plan(
     let float = float.or(embedding.from[0].1.dtype).unwrap_or(DType::F16);
     let mut plan = Plan::new();
     numbers.write(&mut plan, name, n_vocab)?;
+    labels(config, family.arch, &mut plan);
     plan.set("general.file_type", &Field::U32(file_type(float)));
     for (gguf, dims, _) in &moves {
         let dtype = stored_as(gguf, dims, float);
@@ -92,6 +93,24 @@ pub fn plan(
     plan.data_bytes()?;
     let moves = moves.into_iter().map(|(_, _, from)| from).collect();
     Ok(Conversion { plan, n_vocab, moves, rope_factors })
+}
+
+/// What a classifier's numbers stand for.
+fn labels(config: &Value, arch: &str, plan: &mut Plan) {
+    let classifies = config["architectures"][0]
+        .as_str()
+        .is_some_and(|name| name.ends_with("ForSequenceClassification"));
+    let names = config["id2label"].as_object().filter(|_| classifies);
+    let mut labels: Vec<(u32, String)> = names
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, name)| Some((id.parse().ok()?, name.as_str()?.to_owned())))
+        .collect();
+    labels.sort_unstable();
+    if !labels.is_empty() {
+        let labels = labels.into_iter().map(|(_, name)| name.into()).collect();
+        plan.set(&format!("{arch}.classifier.output_labels"), &Field::Strs(labels));
+    }
 }
 
 fn file_type(float: DType) -> u32 {
@@ -139,7 +158,9 @@ fn gathered(numbers: &Numbers<'_>, files: &[Safetensors]) -> Result<Vec<Gathered
     let mut spare = Vec::new();
     for (file, parsed) in files.iter().enumerate() {
         for tensor in &parsed.tensors {
-            if names::is_left_out(&tensor.name) || is_tied && tensor.name == "lm_head.weight" {
+            if names::is_left_out(&tensor.name, family)
+                || is_tied && tensor.name == "lm_head.weight"
+            {
                 continue;
             }
             let Some(place) = place(&tensor.name, family) else {

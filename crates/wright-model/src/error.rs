@@ -99,6 +99,9 @@ impl Error {
             Error::Malformed { .. } => "the file is damaged or was made by a faulty tool: \
                 fetch it again, or convert the model anew"
                 .into(),
+            Error::Version { why, .. } if why.contains("big-endian") => {
+                "get the little-endian file, or convert the model anew without --bigendian".into()
+            }
             Error::Version { .. } => "convert the model anew with a current converter".into(),
             Error::Split { .. } => {
                 "name the first part, with the others beside it under their own names \

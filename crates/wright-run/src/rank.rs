@@ -24,12 +24,15 @@ enum Verdict {
     Yes(usize),
 }
 
+/// Whether a model can tell how well documents answer a query.
+pub fn ranks(model: &Model) -> bool {
+    Verdict::of_model(model).is_some()
+}
+
 impl Ranker {
     /// `None` if the model has no classifier, or one whose labels are no verdict.
     pub fn find(model: &Model, tokenizer: &Tokenizer) -> Option<Ranker> {
-        let n_labels = model.network().classifier.as_ref()?.out.n_out;
-        let is_encoder = model.config().family.kind == Kind::Encoder;
-        let verdict = Verdict::of(n_labels, &model.config().labels, is_encoder)?;
+        let verdict = Verdict::of_model(model)?;
         let source = vocabulary::rank_prompt(model.metadata());
         let prompt = source.and_then(|source| RankPrompt::parse(source, tokenizer));
         Some(Ranker { prompt, verdict })
@@ -66,6 +69,13 @@ impl Ranker {
 }
 
 impl Verdict {
+    /// `None` if there is no classifier, or its labels are no verdict.
+    fn of_model(model: &Model) -> Option<Verdict> {
+        let n_labels = model.network().classifier.as_ref()?.out.n_out;
+        let is_encoder = model.config().family.kind == Kind::Encoder;
+        Verdict::of(n_labels, &model.config().labels, is_encoder)
+    }
+
     /// Of two labels one must be called yes and the other no. A decoder's two that have no names
     /// are in that order, as converters write them.
     fn of(n_labels: usize, names: &[String], is_encoder: bool) -> Option<Verdict> {

@@ -54,7 +54,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
             "memory_needed_bytes": needed,
             "memory_bytes": has,
             "prompt_tokens_per_s": prompt,
-            "decode_tokens_per_s": decode,
+            "decode_tokens_per_s": writes(&model).then_some(decode),
         });
         terminal::print(&format!("{object}\n"))?;
         return Ok(Exit::Done);
@@ -73,7 +73,11 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
     row("memory", format!("{} at --ctx {n_ctx}, of {machine} here", units::bytes(needed)));
     let of =
         format!("{} threads, weights at {}/s", threads, units::bytes(speed.bytes_per_s as u64));
-    row("speed", format!("about {decode:.1} tokens/s, prompts {prompt:.0} ({of})"));
+    let rates = match writes(&model) {
+        true => format!("about {decode:.1} tokens/s, prompts {prompt:.0}"),
+        false => format!("reads about {prompt:.0} tokens/s"),
+    };
+    row("speed", format!("{rates} ({of})"));
     row("runs here", verdict);
     terminal::print(&terminal::shown(&text))?;
     Ok(Exit::Done)
@@ -91,13 +95,15 @@ fn features(model: &Model) -> Vec<String> {
     };
     let metadata = model.metadata();
     let template = metadata.str("tokenizer.chat_template").unwrap_or_default();
-    let is_encoder = config.family.kind == Kind::Encoder;
-    says(!template.is_empty() && !is_encoder, "chat");
+    let writes = writes(model);
+    says(!template.is_empty() && writes, "chat");
     says(template.contains("tool_call") || template.contains("tools"), "tools");
     says(template.contains("<think>") || template.contains("thinking"), "reasoning");
     says(metadata.u32("tokenizer.ggml.fim_pre_token_id").is_some(), "fills gaps in code");
-    says(is_encoder || config.pooling != Pooling::None, "embeddings");
-    says(config.pooling == Pooling::Rank, "reranking");
+    let pooling = model.pooling();
+    let embeds = config.family.kind == Kind::Encoder || config.pooling != Pooling::None;
+    says(embeds && pooling != Pooling::Rank, &format!("embeddings ({})", pooled(pooling)));
+    says(wright_run::ranks(model), "reranking");
     if let Some(routing) = config.routing {
         let what = format!("{} of {} experts a token", routing.n_used, routing.n_expert);
         says(true, &what);
@@ -108,6 +114,20 @@ fn features(model: &Model) -> Vec<String> {
     says(config.layers.iter().any(|layer| layer.latent.is_some()), "compressed cache (MLA)");
     says(heads.clone().any(|heads| heads.alibi_max_bias.is_some()), "ALiBi");
     all
+}
+
+/// Whether what comes out is text, and not vectors or judgements.
+fn writes(model: &Model) -> bool {
+    model.config().family.kind == Kind::Decoder && model.pooling() != Pooling::Rank
+}
+
+/// Which of a text's vectors stands for it.
+fn pooled(pooling: Pooling) -> &'static str {
+    match pooling {
+        Pooling::Mean => "the mean of all tokens",
+        Pooling::First => "the first token's",
+        _ => "the last token's",
+    }
 }
 
 /// Bytes of the weights when they are ready to run.

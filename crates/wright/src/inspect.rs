@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::{load, terminal, units};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use wright_model::config::Kind;
 use wright_model::{Cost, KvType, Metadata, Model};
 
 /// Longer values of metadata are cut in the table; `--json` has them whole.
@@ -71,6 +72,14 @@ impl Costs {
     }
 }
 
+/// Why a model has no chat template.
+fn without_template(model: &Model) -> &'static str {
+    match model.config().family.kind {
+        Kind::Encoder => "none: it writes no text",
+        Kind::Decoder => "none: a base model",
+    }
+}
+
 fn table(model: &Model, n_ctx: u32, args: &Args) -> String {
     let mut text = String::new();
     let config = model.config();
@@ -86,7 +95,7 @@ fn table(model: &Model, n_ctx: u32, args: &Args) -> String {
     row("trained for", format!("{} tokens of context", config.n_ctx_train));
     row("tokenizer", tokenizer(model));
     let template = metadata.str("tokenizer.chat_template");
-    let template = template.map_or("none: a base model".to_owned(), |template| {
+    let template = template.map_or(without_template(model).to_owned(), |template| {
         format!("{} characters (--template shows it)", template.chars().count())
     });
     row("chat template", template);

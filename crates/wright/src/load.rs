@@ -34,7 +34,11 @@ pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
     let mapped = Arc::new(Mapped::open(path)?);
     let mut parts: Vec<Arc<dyn Bytes>> = vec![Arc::clone(&mapped) as Arc<dyn Bytes>];
     for path in other_parts(path) {
-        parts.push(Arc::new(Mapped::open(&path)?));
+        let part = Mapped::open(&path).map_err(|failure| match failure.exit {
+            Exit::NotFound => failure.hint("the model is split: fetch this part of it, too"),
+            _ => failure,
+        })?;
+        parts.push(Arc::new(part));
     }
     match Model::from_parts(parts) {
         Ok(model) => Ok((mapped, model)),

@@ -339,3 +339,36 @@ fn the_default_model_knows_the_capital_of_france() {
     let answer = home.wright(&[&flags[..], &[question]].concat()).ok();
     assert!(answer.contains("Paris"), "{answer}");
 }
+
+#[test]
+fn documents_come_in_the_order_of_their_scores() {
+    let home = Home::new();
+    let model = |name: &str| golden(&format!("{name}.gguf")).to_str().unwrap().to_owned();
+    let judge = model("rank_bert");
+    let known = json(&fs::read_to_string(golden("rank_bert.json")).unwrap());
+    let query = known["query"].as_str().unwrap();
+    let texts: Vec<&str> =
+        known["texts"].as_array().unwrap().iter().map(|t| t["text"].as_str().unwrap()).collect();
+    let asked = [&["rerank", query, "-m", &judge, "--json"], &texts[..]].concat();
+    let objects: Vec<_> = home.wright(&asked).ok().lines().map(json).collect();
+    let scores: Vec<f64> = objects.iter().map(|o| o["score"].as_f64().unwrap()).collect();
+    assert_eq!(scores.len(), texts.len());
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    for object in &objects {
+        let index = object["index"].as_u64().unwrap() as usize;
+        assert_eq!(object["text"], texts[index]);
+        let want = known["texts"][index]["score"].as_f64().unwrap();
+        assert!((object["score"].as_f64().unwrap() - want).abs() < 2e-2);
+    }
+    let piped = texts.join("\n");
+    let best = home.with_input(&["rerank", query, "-m", &judge, "-n", "1"], piped.as_bytes()).ok();
+    assert!(best.lines().count() == 1 && best.contains(objects[0]["text"].as_str().unwrap()));
+    let file = home.file("a.txt", texts[0].as_bytes());
+    let named = home.wright(&["rerank", query, "-m", &judge, "--json", "-f", &file]).ok();
+    assert_eq!(json(&named)["file"], file.as_str());
+    home.wright(&["rerank", query, "-m", &judge]).failed(2, "no documents");
+    home.wright(&["rerank", query, "a", "-m", &model("embed_mean")]).failed(6, "wright embed");
+    home.wright(&["rerank", query, "a", "-m", &tiny()]).failed(6, "bge-reranker");
+    home.wright(&["embed", "a", "-m", &judge]).failed(6, "wright rerank");
+    home.wright(&["hi", "-m", &judge]).failed(6, "wright rerank");
+}

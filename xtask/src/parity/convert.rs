@@ -11,7 +11,7 @@ use std::sync::Arc;
 use wright_model::{Bytes, Gguf, Metadata, TensorInfo, Value};
 
 /// What is not converted here yet, and says so.
-const NOT_YET: &[&str] = &["llama4", "glm4moe"];
+const NOT_YET: &[&str] = &["llama4", "glm4moe", "phimoe"];
 
 /// Ends of keys that may differ, or that one of both writes alone, and why; where it is so for one
 /// model, with its name before the key.

@@ -342,6 +342,22 @@ pub const FAMILIES: &[Family] = &[
         encoder: true,
         ..LINEAR
     },
+    // A cross-encoder's pooler is the first half of its classifier.
+    Family {
+        architectures: &["BertForSequenceClassification"],
+        arch: "bert",
+        names: &[("pooler.dense", "cls"), ("classifier", "cls.output")],
+        encoder: true,
+        ..LINEAR
+    },
+    Family {
+        architectures: &["XLMRobertaForSequenceClassification"],
+        arch: "bert",
+        names: &[("classifier.dense", "cls"), ("classifier.out_proj", "cls.output")],
+        changes: &[("position_embd", AFTER_PADDING)],
+        encoder: true,
+        ..LINEAR
+    },
     Family {
         architectures: &["NomicBertModel"],
         arch: "nomic-bert",

@@ -189,8 +189,9 @@ fn numberless(name: &str) -> Option<(String, Option<usize>)> {
     Some((words.join("."), number))
 }
 
-/// Whether a tensor holds what is computed anew wherever it is needed, or serves training alone.
-pub fn is_left_out(name: &str) -> bool {
+/// Whether a tensor holds what is computed anew wherever it is needed, or serves training alone;
+/// not so if the family names it.
+pub fn is_left_out(name: &str, family: &Family) -> bool {
     const ENDS: &[&str] = &[
         "rotary_emb.inv_freq",
         ".attn.bias",
@@ -199,6 +200,9 @@ pub fn is_left_out(name: &str) -> bool {
         ".attention.masked_bias",
     ];
     const STARTS: &[&str] = &["pooler.", "cls.", "embeddings.position_ids"];
+    if family.names.iter().any(|(known, _)| bare(name).starts_with(known)) {
+        return false;
+    }
     ENDS.iter().any(|end| name.ends_with(end)) || STARTS.iter().any(|s| bare(name).starts_with(s))
 }
 
@@ -251,14 +255,22 @@ mod tests {
 
     #[test]
     fn masks_and_heads_for_training_are_left_out_and_biases_are_not() {
+        let of = |name| FAMILIES.iter().find(|family| family.architectures.contains(&name));
+        let bert = of("BertModel").expect("a known one");
+        let judge = of("BertForSequenceClassification").expect("a known one");
+        assert!(!is_left_out("bert.pooler.dense.weight", judge));
+        let pooler = place("bert.pooler.dense.weight", judge).expect("a place");
+        assert_eq!(pooler.gguf(pooler.part), "cls.weight");
+        let out = place("classifier.bias", judge).expect("a place");
+        assert_eq!(out.gguf(out.part), "cls.output.bias");
         for name in
             ["transformer.h.0.attn.bias", "transformer.h.1.attn.masked_bias", "pooler.dense.weight"]
         {
-            assert!(is_left_out(name), "{name}");
+            assert!(is_left_out(name, bert), "{name}");
         }
-        assert!(is_left_out("model.layers.0.self_attn.rotary_emb.inv_freq"));
-        assert!(!is_left_out("model.layers.0.self_attn.q_proj.bias"));
-        assert!(!is_left_out("transformer.h.0.attn.c_attn.bias"));
+        assert!(is_left_out("model.layers.0.self_attn.rotary_emb.inv_freq", bert));
+        assert!(!is_left_out("model.layers.0.self_attn.q_proj.bias", bert));
+        assert!(!is_left_out("transformer.h.0.attn.c_attn.bias", bert));
     }
 
     #[test]

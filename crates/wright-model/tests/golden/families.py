@@ -399,7 +399,9 @@ def stacked(self, data, name, bid):
 
 StableLMModel.modify_tensors = stacked
 """
-EXTRA["phimoe"] = "forced = {'architectures': ['PhiMoEForCausalLM']}\n"
+EXTRA["phimoe"] = """
+forced = {'architectures': ['PhiMoEForCausalLM'], 'original_max_position_embeddings': 64}
+"""
 EXTRA["falcon"] = "forced = {'num_kv_heads': 1}\n"
 EXTRA["cohere2"] = "forced = {'rotary_pct': 1.0}\n"
 EXTRA["llama4"] = """

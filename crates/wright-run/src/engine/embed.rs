@@ -10,7 +10,7 @@ impl Scheduler {
     pub(super) fn vector(&mut self, job: &Job) -> Result<Vec<f32>, Error> {
         let n_ctx = self.session.n_ctx();
         if job.ids.is_empty() || job.ids.len() > n_ctx {
-            return Err(overflow(job.ids.len(), n_ctx));
+            return Err(self.too_long(job.ids.len(), n_ctx));
         }
         let idle = self.slots.iter_mut().filter(|slot| slot.work.is_none());
         let slot = idle.min_by_key(|slot| slot.turn).ok_or_else(dead)?;
@@ -28,6 +28,16 @@ impl Scheduler {
             (Goal::Embed, Pooling::Mean) => mean(rows.rows()),
             _ => rows.row(0).to_vec(),
         })
+    }
+
+    /// A text that one pass cannot hold.
+    fn too_long(&self, n_ids: usize, n_ctx: usize) -> Error {
+        let error = overflow(n_ids, n_ctx);
+        let is_all = n_ctx >= self.session.model().n_ctx_train() as usize;
+        match n_ids > 0 && is_all {
+            false => error,
+            true => error.hint("the model reads no more at once: give the text in pieces"),
+        }
     }
 
     /// The rows that make the vector: the first of them, or their mean.

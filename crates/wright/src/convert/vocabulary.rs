@@ -85,6 +85,11 @@ fn write(pieces: Pieces, plan: &mut Plan) {
             set("add_space_prefix", Field::Bool(pieces.add_space_prefix));
             let merges = pieces.remove_extra_whitespaces;
             set("remove_extra_whitespaces", Field::Bool(merges));
+            // XLM-RoBERTa's pairs have two separators between them.
+            let is_framed = [&pieces.begins, &pieces.ends]
+                .into_iter()
+                .all(|frame| frame.as_ref().is_some_and(|frame| *frame != Frame::Nothing));
+            set("add_sep_token", Field::Bool(is_framed));
             if !pieces.charsmap.is_empty() {
                 set("precompiled_charsmap", Field::U8s(pieces.charsmap));
             }
