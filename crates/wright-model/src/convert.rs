@@ -108,7 +108,7 @@ fn labels(config: &Value, arch: &str, plan: &mut Plan) {
         .collect();
     labels.sort_unstable();
     if !labels.is_empty() {
-        let labels = labels.into_iter().map(|(_, name)| name.into()).collect();
+        let labels = labels.into_iter().map(|(_, name)| name).collect();
         plan.set(&format!("{arch}.classifier.output_labels"), &Field::Strs(labels));
     }
 }

@@ -25,7 +25,7 @@ pub use load::{Clock, LoadError, LoadOptions, Release};
 pub use local::Local;
 pub use options::{OptionError, Sampling};
 pub use prefix::{BlockKey, BlockStore, Prefixes};
-pub use sampler::{SampleError, Sampler};
 pub use rank::ranks;
+pub use sampler::{SampleError, Sampler};
 pub use softmax::LogSoftmax;
 pub use vocabulary::{sampling, spec, template, tokenizer, tokenizer_of};

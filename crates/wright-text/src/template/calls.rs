@@ -66,7 +66,7 @@ impl Spelling {
 fn python_call(call: &ToolCall) -> String {
     let arguments = match serde_json::from_str(&call.arguments) {
         Ok(Value::Object(fields)) => {
-            let field = |(key, value)| format!("{key}={}", python(value));
+            let field = |(key, value)| format!("{key}={}", spaced(value, &PYTHON));
             fields.iter().map(field).collect::<Vec<_>>().join(", ")
         }
         _ => call.arguments.clone(),
@@ -75,26 +75,34 @@ fn python_call(call: &ToolCall) -> String {
 }
 
 fn json_call(call: &ToolCall) -> String {
-    let name = Value::from(call.name.as_str());
-    format!("{{\"name\": {name}, \"arguments\": {}}}", call.arguments)
+    let arguments = match serde_json::from_str(&call.arguments) {
+        Ok(value) => spaced(&value, &JSON),
+        Err(_) => call.arguments.clone(),
+    };
+    format!("{{\"name\": {}, \"arguments\": {arguments}}}", Value::from(call.name.as_str()))
 }
 
-/// A JSON value as Python writes it.
-fn python(value: &Value) -> String {
+/// How a language writes what is there in all: nothing, true and false.
+const PYTHON: [&str; 3] = ["None", "True", "False"];
+const JSON: [&str; 3] = ["null", "true", "false"];
+
+/// A JSON value with the blanks that Python puts between its parts. Strings and numbers are the
+/// same in both languages.
+fn spaced(value: &Value, words: &[&str; 3]) -> String {
     match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
+        Value::Null => words[0].to_owned(),
+        Value::Bool(true) => words[1].to_owned(),
+        Value::Bool(false) => words[2].to_owned(),
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", "))
+            let items: Vec<String> = items.iter().map(|item| spaced(item, words)).collect();
+            format!("[{}]", items.join(", "))
         }
         Value::Object(fields) => {
             let field = |(key, value): (&String, &Value)| {
-                format!("{}: {}", Value::from(key.as_str()), python(value))
+                format!("{}: {}", Value::from(key.as_str()), spaced(value, words))
             };
             format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
         }
-        // Strings are the same in both.
         value => value.to_string(),
     }
 }
@@ -122,8 +130,8 @@ mod tests {
         );
         let granite = "respond only with <|tool_call|> followed by a JSON list of tools used.";
         assert_eq!(
-            spell(granite, &[&call(r#"{"a": 1}"#)]),
-            r#"<|tool_call|>[{"name": "f", "arguments": {"a": 1}}]"#
+            spell(granite, &[&call(r#"{"a":1,"b":[null]}"#)]),
+            r#"<|tool_call|>[{"name": "f", "arguments": {"a": 1, "b": [null]}}]"#
         );
         assert_eq!(Spelling::of("{{ messages }}"), None);
     }
