@@ -1,7 +1,7 @@
 //! The prompt with which a generative model judges how well a document answers a query.
 //!
-//! No Jinja: `{query}` and `{document}` are replaced, as llama.cpp does with the template that files
-//! call `rerank`. What a query or a document says is data, as in conversations (`guard.rs`).
+//! No Jinja: `{query}` and `{document}` are replaced, as llama.cpp does with the template that
+//! files call `rerank`. What a query or a document says is data, as in conversations (`guard.rs`).
 
 use super::guard::{Mode, Names, free_noncharacters};
 use super::{Rendered, names};
