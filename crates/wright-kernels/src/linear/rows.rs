@@ -79,7 +79,7 @@ impl Stored for InBF16 {
 }
 
 each_isa! {
-    pub(super) fn outputs(job: &Job<'_>, w: *const u8, sums: &mut [f32]) = outputs_lanes <S: Stored>;
+    pub(super) fn outputs(job: &Job<'_>, w: *const u8, to: &mut [f32]) = outputs_lanes <S: Stored>;
 }
 
 /// Outputs whose weights stay in the first-level cache while activations pass.
