@@ -1,14 +1,18 @@
 //! The microkernels of AVX2: integer sums by `maddubs`, which multiplies unsigned by signed bytes
 //! and adds pairs in 16 bits; `formats` proves where that cannot overflow.
 
-use super::activations::at;
-use super::formats::{self as f, At, Format, Sum};
+use super::activations::{Block, at};
+use super::formats::{self as f, At, Format, Sum, Unpacked};
 use super::linear::Job;
-use super::microkernel::{Dot, bits, by_format, columns, tiles, to_floats, unrolled};
-use super::vector::{Vector, Ymm};
+use super::microkernel::{
+    Dot, VECTORS_BYTES, bits, by_format, columns, place, tile, tiles, to_floats, unrolled,
+};
+use super::packed::LANES;
+use super::vector::{Rows, Vector, Ymm};
 use crate::DType;
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// All outputs of a job.
 ///
@@ -24,6 +28,10 @@ pub(super) unsafe fn run(job: &Job<'_>) {
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn span<F: Format>(job: &Job<'_>) {
     let mut row = job.rows.start;
+    if job.rows.len() >= MANY_ROWS && F::STEPS.quants < VECTORS_BYTES {
+        // SAFETY: the caller's.
+        row = unsafe { fives::<F>(job) };
+    }
     while row < job.rows.end {
         // SAFETY: the rows are the job's, and the instructions are enabled here.
         row += unsafe {
@@ -35,6 +43,103 @@ unsafe fn span<F: Format>(job: &Job<'_>) {
                 _ => columns::<F, Ymm, 5>(job, row),
             }
         };
+    }
+}
+
+/// Rows from which on weights are unpacked to bytes once for all of them.
+const MANY_ROWS: usize = 40;
+
+/// Blocks of K that are unpacked together: two groups of these are 16 kB, half a first cache.
+const PANEL: usize = 32;
+
+/// Bytes of activations that stay in the second cache while the job's groups pass.
+const ROWS_BYTES: usize = 160 << 10;
+
+/// The vectors of a panel of K of two groups, (PANEL, 2, 8 vectors).
+#[repr(align(64))]
+struct Vectors([u8; PANEL * 2 * VECTORS_BYTES]);
+
+/// All of a job's rows but those that fives leave over; gives the first of these. Weights are
+/// unpacked for some rows at a time, so that tiles only load them.
+///
+/// # Safety
+/// As [`span`].
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn fives<F: Format>(job: &Job<'_>) -> usize {
+    let blocks = job.layout.blocks();
+    let end = job.rows.end - job.rows.len() % 5;
+    let most = (ROWS_BYTES / (blocks * size_of::<Block>())).max(MANY_ROWS).next_multiple_of(5);
+    let mut vectors = Vectors([0; PANEL * 2 * VECTORS_BYTES]);
+    for first in (job.rows.start..end).step_by(most) {
+        let rows = first..end.min(first + most);
+        let mut group = job.groups.start;
+        while group + 2 <= job.groups.end {
+            for from in (0..blocks).step_by(PANEL) {
+                let panel = from..blocks.min(from + PANEL);
+                // SAFETY: the caller's; groups, rows and blocks are the job's.
+                unsafe {
+                    unpack::<F>(job, group, panel.clone(), &mut vectors);
+                    for row in rows.clone().step_by(5) {
+                        let ready = vectors.0.as_ptr();
+                        fetch_outputs(job, group, row);
+                        tile::<Unpacked<F>, Ymm, 2, 5>(job, group, row, panel.clone(), ready);
+                    }
+                }
+            }
+            group += 2;
+        }
+        for row in rows.step_by(5).take_while(|_| group < job.groups.end) {
+            let rest = Job { groups: group..job.groups.end, rows: row..row + 5, ..*job };
+            // SAFETY: the caller's; a group and rows of the job.
+            unsafe { columns::<F, Ymm, 5>(&rest, row) };
+        }
+    }
+    end
+}
+
+/// Asks for where the outputs of two groups and five rows go: rows lie far apart, which is no
+/// pattern that the processor sees, and each has two lines unless it begins on one.
+///
+/// # Safety
+/// The groups and rows are the job's.
+#[inline(always)]
+unsafe fn fetch_outputs(job: &Job<'_>, group: usize, row: usize) {
+    for row in row..row + 5 {
+        // SAFETY: the caller's; a prefetch of any address does nothing but fetch.
+        unsafe {
+            let (at, _) = job.out.place(row, group * LANES);
+            _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(2 * LANES - 1).cast());
+        }
+    }
+}
+
+/// The vectors of some blocks of two groups.
+///
+/// # Safety
+/// The processor has AVX2, FMA and F16C; the groups and blocks are the job's.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn unpack<F: Format>(
+    job: &Job<'_>,
+    group: usize,
+    panel: Range<usize>,
+    vectors: &mut Vectors,
+) {
+    let bytes = job.layout.group_bytes;
+    let mut blocks = vectors.0.chunks_exact_mut(VECTORS_BYTES);
+    for b in panel {
+        for group in [group, group + 1] {
+            let at = job.weights[group * bytes..].as_ptr();
+            let place = place::<F>(job.layout, Rows { at, next: bytes }, b);
+            let to = blocks.next().expect("a panel has no more blocks").as_mut_ptr();
+            unrolled!(G in [0, 1, 2, 3, 4, 5, 6, 7] {
+                // SAFETY: the caller's; eight vectors have room.
+                unsafe {
+                    let vector = F::vector::<Ymm>(&place, G);
+                    _mm256_storeu_si256(to.add(32 * G).cast(), vector);
+                }
+            });
+        }
     }
 }
 

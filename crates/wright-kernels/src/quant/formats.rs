@@ -4,6 +4,7 @@
 //! Functions here are inlined into the microkernels, which enable the instructions.
 
 use super::activations::at;
+use super::microkernel::VECTORS_BYTES;
 use super::packed::Steps;
 use super::scalar::IQ4;
 use super::vector::{Rows, Vector};
@@ -46,6 +47,8 @@ pub(super) struct At {
     pub high: Rows,
     /// The f16 numbers of the block, or of the 256 values around it.
     pub front: Rows,
+    /// The vectors, where they were unpacked before: see [`Unpacked`].
+    pub ready: *const u8,
     /// Which block of the 256 it is.
     pub j: usize,
 }
@@ -86,6 +89,45 @@ pub(super) trait Format {
     /// The minima of the two halves in each row's 32 bits.
     unsafe fn mins16<V: Vector>(_at: &At) -> V::Int {
         unreachable!("a format without minima of halves")
+    }
+}
+
+/// A format whose vectors have been unpacked and lie one after another at [`At::ready`].
+pub(super) struct Unpacked<F>(std::marker::PhantomData<F>);
+
+impl<F: Format> Format for Unpacked<F> {
+    const DTYPE: DType = F::DTYPE;
+    const SUM: Sum = F::SUM;
+    const MIN: Min = F::MIN;
+
+    #[inline(always)]
+    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+        // SAFETY: the caller's, here and below; a group's vectors are 256 bytes.
+        unsafe { V::load(Rows { at: at.ready.wrapping_add(32 * g), next: VECTORS_BYTES }) }
+    }
+
+    #[inline(always)]
+    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+        // SAFETY: as above.
+        unsafe { F::scale::<V>(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+        // SAFETY: as above.
+        unsafe { F::min::<V>(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+        // SAFETY: as above.
+        unsafe { F::half_scales::<V>(at, half) }
+    }
+
+    #[inline(always)]
+    unsafe fn mins16<V: Vector>(at: &At) -> V::Int {
+        // SAFETY: as above.
+        unsafe { F::mins16::<V>(at) }
     }
 }
 

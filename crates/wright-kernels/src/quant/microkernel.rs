@@ -6,9 +6,10 @@
 use super::activations::{Block, at};
 use super::formats::{At, Format, Min};
 use super::linear::Job;
-use super::packed::LANES;
+use super::packed::{LANES, Layout};
 use super::vector::{Rows, Vector};
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// Blocks in a panel of K, times rows of activations: 16 kB of these stay in the first cache.
 const PANEL: usize = 256;
@@ -16,6 +17,9 @@ const PANEL: usize = 256;
 /// Bytes that the weights are fetched ahead of their use when few rows share them. From memory,
 /// 1 kB gave 9.6 GB/s on a core of Zen 3, 4 kB 12, and 8 kB with groups by fours 15 (Q4_1, K 576).
 const AHEAD: usize = 8192;
+
+/// Bytes of the eight vectors of a block of one group.
+pub(super) const VECTORS_BYTES: usize = 8 * 32;
 
 /// The body once for each constant: loops over vectors of a block must be unrolled for shifts to
 /// be constants and sums to stay in registers, and the compiler does not always see that.
@@ -127,23 +131,24 @@ pub(super) unsafe fn tiles<F: Format, V: Dot, const R: usize, const C: usize>(
 ) -> usize {
     while group + R * V::GROUPS <= job.groups.end {
         // SAFETY: the caller's, and the groups are the job's.
-        unsafe { tile::<F, V, R, C>(job, group, row, from, to) };
+        unsafe { tile::<F, V, R, C>(job, group, row, from..to, std::ptr::null()) };
         group += R * V::GROUPS;
     }
     group
 }
 
-/// Blocks `from..to` of R vectors by C rows, added to what earlier panels left in the output.
+/// Some blocks of R vectors by C rows, added to what earlier panels left in the output. Formats
+/// that read them have the vectors of these blocks at `ready`: (blocks, R, 8 vectors).
 ///
 /// # Safety
 /// The instructions of `V`; groups, rows and blocks exist in the job's matrix and activations.
 #[inline(always)]
-unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
+pub(super) unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
     job: &Job<'_>,
     group: usize,
     row: usize,
-    from: usize,
-    to: usize,
+    panel: Range<usize>,
+    ready: *const u8,
 ) {
     let layout = job.layout;
     let blocks = layout.blocks();
@@ -157,7 +162,7 @@ unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
         let activations: [*const Block; C] =
             std::array::from_fn(|c| job.activations.as_ptr().add((row + c) * blocks));
         let mut acc = [[V::splat(0.0); C]; R];
-        if from > 0 {
+        if panel.start > 0 {
             for (r, acc) in acc.iter_mut().enumerate() {
                 for (c, acc) in acc.iter_mut().enumerate() {
                     let (at, n) = job.out.place(row + c, column(r));
@@ -165,13 +170,10 @@ unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
                 }
             }
         }
-        let per_scales = F::STEPS.blocks;
-        for b in from..to {
+        for b in panel.clone() {
             let places: [At; R] = std::array::from_fn(|r| At {
-                quants: weights[r].add(b * F::STEPS.quants),
-                high: weights[r].add(layout.high + b * F::STEPS.high),
-                front: weights[r].add(layout.scales + b / per_scales * F::STEPS.scales),
-                j: b % per_scales,
+                ready: ready.wrapping_add(((b - panel.start) * R + r) * VECTORS_BYTES),
+                ..place::<F>(layout, weights[r], b)
             });
             let a: [*const u8; C] = std::array::from_fn(|c| activations[c].add(b).cast());
             fetch_ahead::<F, V, R>(&places, layout.group_bytes);
@@ -186,6 +188,19 @@ unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
                 V::write(*acc, at, n);
             }
         }
+    }
+}
+
+/// Block `b` of the groups at `weights`.
+#[inline(always)]
+pub(super) fn place<F: Format>(layout: &Layout, weights: Rows, b: usize) -> At {
+    let per_scales = F::STEPS.blocks;
+    At {
+        quants: weights.add(b * F::STEPS.quants),
+        high: weights.add(layout.high + b * F::STEPS.high),
+        front: weights.add(layout.scales + b / per_scales * F::STEPS.scales),
+        ready: std::ptr::null(),
+        j: b % per_scales,
     }
 }
 

@@ -119,6 +119,24 @@ fn every_form_and_every_split_gives_the_same_bytes() {
     }
 }
 
+/// Many rows have weights unpacked for them, some rows and some of K at a time; what tiles of rows
+/// and of groups leave over goes another way.
+#[test]
+fn many_rows_give_the_bytes_of_each_alone() {
+    let (m, k) = (93, 9 * 256);
+    let x = random_rows(m, k);
+    let pool = Pool::new(1);
+    for dtype in formats() {
+        for n in [16, 23] {
+            let bytes = random_matrix(dtype, n, k);
+            let packed = Packed::new(&pool, Matrix::new(dtype, n, k, &bytes).unwrap()).unwrap();
+            let alone = x.chunks(k).flat_map(|x| product(&pool, &packed, x, 1));
+            let alone: Vec<f32> = alone.collect();
+            assert_eq!(bits(&product(&pool, &packed, &x, m)), bits(&alone), "{dtype} {n}");
+        }
+    }
+}
+
 #[test]
 fn many_matrices_in_one_call_are_each_as_alone() {
     let (k, m) = (512, 5);
