@@ -20,7 +20,7 @@ const OCCURRENCES_MAX: usize = 64;
 /// Tokens that are compared at most.
 const MATCH_MAX: usize = 32;
 /// Lengths worth a pass: with the sampled token they fill the tiles of the kernels on AVX2.
-const LENGTHS: [usize; 7] = [1, 2, 3, 4, 9, 14, 19];
+const LENGTHS: [usize; 6] = [1, 2, 3, 4, 9, 14];
 /// Rows that are computed about as soon as memory brings the weights.
 const FEW_ROWS: usize = 5;
 /// What each of these costs, in passes of one row, and what each further one does: see LOG.md.
@@ -203,7 +203,7 @@ mod tests {
     fn what_followed_before_is_proposed_and_copies_go_round() {
         let mut drafter = sure(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]);
         assert_eq!(drafter.propose(5), [4, 5, 6, 7, 8]);
-        assert_eq!(drafter.propose(15), [4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(drafter.propose(14), [4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8]);
         drafter.push(4);
         assert_eq!(drafter.propose(2), [5, 6]);
         drafter.push(77);
@@ -242,9 +242,9 @@ mod tests {
         assert_eq!(odds.length(DENSE), 0);
         let mut odds = Odds::new(0.9);
         let before = odds.length(DENSE);
-        (0..20).for_each(|_| odds.learn(19, 19));
+        (0..20).for_each(|_| odds.learn(14, 14));
         let after = odds.length(DENSE);
-        assert!(after > before && after == 19, "{before}, then {after}");
+        assert!(after > before && after == 14, "{before}, then {after}");
     }
 
     #[test]
