@@ -61,7 +61,7 @@ Wright runs and trains language models on your own machine.
   wright pull NAME|org/repo:Q4_K_M     fetch one; wright doctor finds faults
   wright inspect FILE                  what a model file holds and costs
   wright tokenize \"text\"               as models see it; wright tokenizer train
-  wright embed \"text\"                  text as numbers; wright rerank orders texts
+  wright embed \"text\"                  vectors; wright rerank orders texts
   wright perplexity FILE.txt           how well a model knows a text
   wright bench                         how fast it is here
   wright convert FOLDER                safetensors to a .gguf file
