@@ -25,7 +25,7 @@ const FRESH: Duration = Duration::from_secs(600);
 /// Files that a process which died left half-written are removed when they are this old.
 const STALE: Duration = Duration::from_secs(3600);
 /// To be raised when kernels give other bytes or blocks another layout.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"wrprefix";
 /// At the end of a file, so that what is before can be used where it lies: magic, checksum (u32),
