@@ -120,6 +120,23 @@ fn what_cannot_be_read_says_why() {
 }
 
 #[test]
+fn one_long_text_for_many_rows_is_stopped() {
+    let file = golden("pyarrow-long.parquet");
+    let mut items = items("long", &file, &Options::default());
+    let last = items.pop();
+    assert!(matches!(last, Some(Item::Skipped { reason: SkipReason::Bomb, .. })), "{last:?}");
+    let bytes: usize = items
+        .iter()
+        .map(|item| match item {
+            Item::Document(document) => document.text.len(),
+            other => panic!("{other:?}"),
+        })
+        .sum();
+    assert!(bytes > 10 << 20, "what came before is kept: {bytes}");
+    assert!(bytes < (16 << 20) + 200 * file.len(), "{bytes} of {}", file.len());
+}
+
+#[test]
 fn damage_anywhere_ends_in_documents_or_a_reason() {
     let whole = golden("pyarrow-delta.parquet");
     for at in 0..whole.len() {

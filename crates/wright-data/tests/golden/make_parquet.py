@@ -64,6 +64,9 @@ def main():
     fields = [pa.field("text", pa.large_string(), nullable=False), pa.field("license", pa.string())]
     write("required", pa.Table.from_pylist(there, schema=pa.schema(fields)))
     write("overflow", dictionary_pagesize_limit=600, write_batch_size=8, data_page_size=400)
+    # One long text for many rows: a few kilobytes that stand for 40 MB.
+    long = {"text": [" ".join(WORDS) * 1000] * 600}
+    write("long", pa.table(long), compression="zstd")
     write("brotli", compression="brotli")
     write("numbers", table.select(["id", "tags"]))
 
