@@ -343,7 +343,9 @@ impl<C: Cell> Pass<'_, C> {
             let last = span.blocks.len().min((index + 1) * SPAN_BLOCKS);
             let (k_len, v_len) = (a.key_dim * KV_BLOCK, a.value_dim * KV_BLOCK);
             for block in index * SPAN_BLOCKS..last {
-                let cells = &self.cells[span.blocks[block] as usize * self.place.stride..];
+                let start = |block: u32| block as usize * self.place.stride;
+                let cells = &self.cells[start(span.blocks[block])..];
+                let next = span.blocks[..last].get(block + 1);
                 let tile = Tile {
                     attention: a,
                     k: &cells[self.place.k + work.kv_head * k_len..][..k_len],
@@ -354,6 +356,10 @@ impl<C: Cell> Pass<'_, C> {
                     n_queries: work.rows.len(),
                     block_pos: block * KV_BLOCK,
                     len,
+                    next: next.map_or(std::ptr::null(), |&next| {
+                        let at = start(next) + self.place.k + work.kv_head * k_len;
+                        self.cells.as_ptr().wrapping_add(at)
+                    }),
                 };
                 fold_block::<C>(self.isa, &tile, scores, partials);
             }

@@ -55,6 +55,18 @@ impl Isa {
     }
 }
 
+/// Asks for the bytes at an address; one that is not there is harmless.
+#[inline(always)]
+pub(crate) fn fetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address does nothing but fetch, and every x86-64 has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// The standard library caches the answer, so that asking again costs a load or two.
 #[cfg(target_arch = "x86_64")]
 #[inline]

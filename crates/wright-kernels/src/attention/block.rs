@@ -3,6 +3,7 @@
 use super::{Attention, KV_BLOCK};
 use crate::elementwise::soft_cap_lanes;
 use crate::float16::f16_to_f32;
+use crate::isa::fetch;
 use crate::lanes::{Lanes, each_isa};
 use crate::math::exp_lanes;
 use std::ops::Range;
@@ -56,6 +57,8 @@ pub(super) struct Tile<'a, C> {
     pub block_pos: usize,
     /// Positions of the sequence.
     pub len: usize,
+    /// The keys that are read after this block, if any are.
+    pub next: *const C,
 }
 
 impl<C> Tile<'_, C> {
@@ -102,6 +105,7 @@ fn fold_block_lanes<V: Lanes, C: Cell>(
         n: a.key_dim,
         c_stride: KV_BLOCK,
         width: KV_BLOCK,
+        next: tile.v.as_ptr(),
     };
     product.add_to::<V>(n_rows, scores);
     for r in 0..n_rows {
@@ -187,6 +191,7 @@ fn mix_values<V: Lanes, C: Cell>(
             n: lanes.len(),
             c_stride: row_len,
             width: a.value_dim,
+            next: tile.next,
         };
         product.add_to::<V>(alike * group, &mut partials[t * group * row_len + 2..]);
         t += alike;
@@ -205,6 +210,8 @@ struct Product<'a, C> {
     /// c is (rows, width)
     c_stride: usize,
     width: usize,
+    /// Fetched while the first rows read b, at the same places: what is read next.
+    next: *const C,
 }
 
 impl<C: Cell> Product<'_, C> {
@@ -291,7 +298,12 @@ impl<C: Cell> Product<'_, C> {
                     *sum = V::load_at(c.add(r * self.c_stride + p * 16));
                 }
             }
+            let mut next = self.next.wrapping_add(at);
             for i in 0..self.n {
+                if row == 0 {
+                    fetch_cells(next, 16 * P);
+                    next = next.wrapping_add(self.b_stride);
+                }
                 let bs: [V; P] = std::array::from_fn(|p| C::load::<V>(b.add(p * 16)));
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let a = V::splat(*a.add(r * self.a_stride + i));
@@ -307,5 +319,13 @@ impl<C: Cell> Product<'_, C> {
                 }
             }
         }
+    }
+}
+
+/// Asks for some cells; places that are not there are harmless.
+#[inline(always)]
+fn fetch_cells<C>(at: *const C, n: usize) {
+    for line in 0..(n * size_of::<C>()).div_ceil(64) {
+        fetch(at.cast::<u8>().wrapping_add(64 * line));
     }
 }

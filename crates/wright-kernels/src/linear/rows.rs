@@ -3,6 +3,7 @@
 
 use super::Job;
 use crate::float16::{bf16_to_f32, f16_to_f32};
+use crate::isa::fetch;
 use crate::lanes::{Lanes, each_isa};
 
 /// Rows of activations in a register tile.
@@ -11,9 +12,10 @@ const MT: usize = 2;
 const NT: usize = 3;
 /// Outputs in a tile of a single row.
 pub(super) const NT_ONE: usize = 6;
-/// The same where there are 32 registers.
+/// Bytes that a single row's weights are fetched ahead of their use.
+const AHEAD: usize = 256;
+/// Rows in a tile where there are 32 registers.
 const MT_WIDE: usize = 6;
-const NT_ONE_WIDE: usize = 12;
 /// Length of K in which tiles run: 3 rows of weights and 2 of activations fit 32 KiB.
 pub(super) const K_BLOCK: usize = 1536;
 /// Rows of activations that stay in the second-level cache while weights pass.
@@ -95,6 +97,9 @@ pub(super) fn n_sums(k: usize, m: usize) -> usize {
 /// `w` points to the job's rows of weights; `sums` has room for [`n_sums`].
 #[inline(always)]
 fn outputs_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f32]) {
+    if job.m == 1 {
+        return one_row_lanes::<V, S>(job, w, sums);
+    }
     let row_bytes = job.w.k * S::BYTES;
     let group = group(job.w.k);
     for m0 in (0..job.m).step_by(M_BLOCK) {
@@ -123,6 +128,55 @@ fn outputs_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f
                 }
             }
         }
+    }
+}
+
+/// [`outputs`] of a single row: in pieces, of which a tile takes an output each, since memory gives
+/// more to several streams of a thread than to one.
+#[inline(always)]
+fn one_row_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f32]) {
+    let each = job.n / NT_ONE;
+    // SAFETY: these columns are this task's, and no other part is alive.
+    let y = unsafe { job.y.slice(job.n0, job.n) };
+    for i in 0..each {
+        // SAFETY: the last output is `i + 5 each`, one of the job's.
+        unsafe { one_tile::<V, S, NT_ONE>(job, w, i, each, sums) };
+        for (piece, sums) in sums.chunks_exact(16).take(NT_ONE).enumerate() {
+            y[i + piece * each] = V::load(sums).sum();
+        }
+    }
+    for (i, y) in y.iter_mut().enumerate().skip(NT_ONE * each) {
+        // SAFETY: one of the job's outputs.
+        unsafe { one_tile::<V, S, 1>(job, w, i, 0, sums) };
+        *y = V::load(&sums[..16]).sum();
+    }
+}
+
+/// The sums, (N, 16), of a single row with each `each`th of N outputs from `first` on.
+///
+/// # Safety
+/// `w` has all these outputs.
+#[inline(always)]
+unsafe fn one_tile<V: Lanes, S: Stored, const N: usize>(
+    job: &Job<'_>,
+    w: *const u8,
+    first: usize,
+    each: usize,
+    sums: &mut [f32],
+) {
+    assert!(sums.len() >= N * 16 && job.x.len() >= job.w.k);
+    let row_bytes = job.w.k * S::BYTES;
+    for k0 in (0..job.w.k).step_by(K_BLOCK) {
+        let block = Block {
+            x: job.x[k0..].as_ptr(),
+            x_stride: job.w.k,
+            w: w.wrapping_add(first * row_bytes + k0 * S::BYTES),
+            w_stride: each * row_bytes,
+            k: K_BLOCK.min(job.w.k - k0),
+            resume: k0 > 0,
+        };
+        // SAFETY: x has K values, the caller promises the outputs, and sums has room.
+        unsafe { block.tile::<V, S, 1, N>(0, 0, N, sums.as_mut_ptr()) };
     }
 }
 
@@ -162,11 +216,7 @@ impl Block {
                 i += MT;
             }
             while i < m {
-                let mut j = 0;
-                if V::REGISTERS >= 32 {
-                    j = self.tiles::<V, S, 1, NT_ONE_WIDE>(i, j, n, sums);
-                }
-                j = self.tiles::<V, S, 1, NT_ONE>(i, j, n, sums);
+                let j = self.tiles::<V, S, 1, NT_ONE>(i, 0, n, sums);
                 self.tiles::<V, S, 1, 1>(i, j, n, sums);
                 i += 1;
             }
@@ -225,9 +275,8 @@ impl Block {
                 let ws: [V; N] =
                     std::array::from_fn(|b| S::load(w.add(b * self.w_stride + at * S::BYTES)));
                 if M == 1 {
-                    // The outputs of the next tile: rows are too short for the processor to guess.
-                    for b in N..2 * N {
-                        fetch(w.wrapping_add(b * self.w_stride + at * S::BYTES));
+                    for b in 0..N {
+                        fetch(w.wrapping_add(b * self.w_stride + at * S::BYTES + AHEAD));
                     }
                 }
                 for (row, x) in tile.iter_mut().zip(xs) {
@@ -274,16 +323,4 @@ impl Block {
             }
         }
     }
-}
-
-/// Asks for the bytes at an address; one that is not there is harmless.
-#[inline(always)]
-fn fetch(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address does nothing but fetch, and every x86-64 has it.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }

@@ -5,11 +5,13 @@ use super::activations::{Block, at};
 use super::formats::{self as f, At, Format, Sum, Unpacked};
 use super::linear::Job;
 use super::microkernel::{
-    Dot, VECTORS_BYTES, bits, by_format, columns, place, tile, tiles, to_floats, unrolled,
+    Ahead, Dot, VECTORS_BYTES, bits, by_format, columns, place, streams, tile, tiles, to_floats,
+    unrolled,
 };
 use super::packed::LANES;
 use super::vector::{Rows, Vector, Ymm};
 use crate::DType;
+use crate::isa::fetch;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -80,9 +82,11 @@ unsafe fn fives<F: Format>(job: &Job<'_>) -> usize {
                 unsafe {
                     unpack::<F>(job, group, panel.clone(), &mut vectors);
                     for row in rows.clone().step_by(5) {
-                        let ready = vectors.0.as_ptr();
+                        let (ready, pair) = (vectors.0.as_ptr(), [group, group + 1]);
                         fetch_outputs(job, group, row);
-                        tile::<Unpacked<F>, Ymm, 2, 5>(job, group, row, panel.clone(), ready);
+                        let panel = panel.clone();
+                        let ahead = Ahead::beside(2);
+                        tile::<Unpacked<F>, Ymm, 2, 5>(job, pair, row, panel, ready, ahead);
                     }
                 }
             }
@@ -105,12 +109,10 @@ unsafe fn fives<F: Format>(job: &Job<'_>) -> usize {
 #[inline(always)]
 unsafe fn fetch_outputs(job: &Job<'_>, group: usize, row: usize) {
     for row in row..row + 5 {
-        // SAFETY: the caller's; a prefetch of any address does nothing but fetch.
-        unsafe {
-            let (at, _) = job.out.place(row, group * LANES);
-            _mm_prefetch::<_MM_HINT_T0>(at.cast());
-            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(2 * LANES - 1).cast());
-        }
+        // SAFETY: the caller's.
+        let (at, _) = unsafe { job.out.place(row, group * LANES) };
+        fetch(at.cast());
+        fetch(at.wrapping_add(2 * LANES - 1).cast());
     }
 }
 
@@ -149,9 +151,8 @@ impl Dot for Ymm {
         // SAFETY: the caller's.
         unsafe {
             let mut group = job.groups.start;
-            // More streams keep memory busier; formats with more to unpack run out of registers.
-            if C == 1 && F::STEPS.high == 0 && !matches!(F::SUM, Sum::Wide | Sum::WideHalves) {
-                group = tiles::<F, Ymm, 4, C>(job, group, row, from, to);
+            if C == 1 {
+                group = streams::<F, Ymm, 4>(job, group, row, from, to);
             }
             group = tiles::<F, Ymm, 2, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);
