@@ -28,6 +28,15 @@ pub fn dequantize(dtype: DType, src: &[u8], dst: &mut [f32]) {
     dequantize_with(Isa::detect(), dtype, src, dst);
 }
 
+/// F32 as it is stored, where it lies; none where it lies at no multiple of 4, or the machine has
+/// another order of bytes.
+pub fn stored_floats(bytes: &[u8]) -> Option<&[f32]> {
+    // SAFETY: every pattern of 32 bits is a float.
+    let (before, floats, after) = unsafe { bytes.align_to::<f32>() };
+    let fits = before.is_empty() && after.is_empty() && cfg!(target_endian = "little");
+    fits.then_some(floats)
+}
+
 /// [`dequantize`] by the instructions that are named.
 pub(crate) fn dequantize_with(isa: Isa, dtype: DType, src: &[u8], dst: &mut [f32]) {
     assert_eq!(Some(src.len()), dtype.row_bytes(dst.len()), "bytes of {} {dtype}", dst.len());

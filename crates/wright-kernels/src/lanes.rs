@@ -58,6 +58,17 @@ pub(crate) trait Lanes: Float {
     fn halves(low: f32, high: f32) -> Self;
     /// Lanes i and i + 8 added, in both.
     fn fold(self) -> Self;
+    /// The first four of `x`, each in four lanes.
+    #[inline(always)]
+    fn quarters(x: &[f32]) -> Self {
+        Self::load(&std::array::from_fn::<f32, 16, _>(|lane| x[lane / 4]))
+    }
+    /// Lanes i and i + 4 added of those that [`Lanes::fold`] leaves, in all four.
+    #[inline(always)]
+    fn fold_quarters(self) -> Self {
+        let both = self.fold().to_array();
+        Self::load(&std::array::from_fn::<f32, 16, _>(|lane| both[lane % 4] + both[lane % 4 + 4]))
+    }
     fn sum(self) -> f32;
     fn highest(self) -> f32;
     /// A bit for each lane that holds `x`, the first the lowest.

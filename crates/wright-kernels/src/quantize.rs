@@ -106,11 +106,13 @@ fn row_in<V: Lanes>(dtype: DType, row: &[f32], importance: Option<&[f32]>, out: 
         DType::F16 => return halves_in::<V>(row, out),
         _ => {}
     }
-    let len = dtype.block_len();
-    for (index, out) in out.chunks_exact_mut(dtype.block_bytes()).enumerate() {
-        let at = index * len..(index + 1) * len;
+    // Small blocks some at a time.
+    let together = if dtype.block_len() == 32 { legacy::TOGETHER } else { 1 };
+    let (len, bytes) = (together * dtype.block_len(), together * dtype.block_bytes());
+    for (index, out) in out.chunks_mut(bytes).enumerate() {
+        let at = index * len..row.len().min((index + 1) * len);
         let importance = importance.map(|i| &i[at.clone()]);
-        block::<V>(dtype, &row[at], importance, out);
+        blocks::<V>(dtype, &row[at], importance, out);
     }
     true
 }
@@ -152,7 +154,7 @@ fn is_finite<V: Lanes>(row: &[f32]) -> bool {
 }
 
 #[inline(always)]
-fn block<V: Lanes>(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+fn blocks<V: Lanes>(dtype: DType, x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     match dtype {
         DType::Q4_0 => legacy::q4_0::<V>(x, importance, out),
         DType::Q4_1 => legacy::q4_1::<V>(x, importance, out),

@@ -11,13 +11,13 @@ use crate::imatrix::Importance;
 use crate::mixture::{FileType, Wishes, tensor_types};
 use std::io::{self, Write};
 use std::ops::Range;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use wright_kernels::{DType, Pool, QuantizeError, dequantize, quantize};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use wright_kernels::{DType, Pool, QuantizeError, dequantize, quantize, stored_floats};
 
 /// Values that one task decodes and quantises.
 const TASK_VALUES: usize = 64 << 10;
 /// Values whose result is held before it is written.
-const PIECE_VALUES: usize = 8 << 20;
+const PIECE_VALUES: usize = 2 << 20;
 
 /// Why a file was not written.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,16 @@ pub fn rewrite(
     out.write_all(&plan.head()?)?;
     std::thread::scope(|scope| {
         let (give, take) = sync_channel::<Vec<u8>>(1);
-        let writer = scope.spawn(move || take.into_iter().try_for_each(|b| out.write_all(&b)));
-        let made = make(pool, gguf, file, plan, importance, &give, watch);
+        let (give_back, spent) = channel::<Vec<u8>>();
+        let writer = scope.spawn(move || -> io::Result<()> {
+            take.into_iter().try_for_each(|piece| {
+                out.write_all(&piece)?;
+                // Memory that is used again need not be cleared by the system again.
+                let _ = give_back.send(piece);
+                Ok(())
+            })
+        });
+        let made = make(pool, gguf, file, plan, importance, (&give, &spent), watch);
         drop(give);
         let written = writer.join().map_err(|_| io::Error::other("the writing thread died"));
         // Where writing failed, making ended for that reason.
@@ -99,12 +107,13 @@ fn make(
     file: &[u8],
     plan: &Plan,
     importance: Option<&Importance>,
-    give: &SyncSender<Vec<u8>>,
+    (give, spent): (&SyncSender<Vec<u8>>, &Receiver<Vec<u8>>),
     watch: &mut dyn FnMut(Step<'_>) -> bool,
 ) -> Result<(), RewriteError> {
     let (mut piece, mut done) = (Vec::new(), 0);
     let mut flush = |piece: &mut Vec<Run<'_>>| {
-        let made = make_piece(pool, piece)?;
+        let mut made = spent.try_recv().unwrap_or_default();
+        make_piece(pool, piece, &mut made)?;
         if give.send(made).is_err() {
             return Err(RewriteError::Stopped);
         }
@@ -154,10 +163,10 @@ impl Run<'_> {
     }
 }
 
-/// The bytes of some runs, one behind the other.
-fn make_piece(pool: &Pool, runs: &[Run<'_>]) -> Result<Vec<u8>, Error> {
+/// The bytes of some runs, one behind the other, in place of what `out` holds.
+fn make_piece(pool: &Pool, runs: &[Run<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
     let bytes = |run: &Run<'_>| run.rows.len() * run.to_row_bytes + run.padding;
-    let mut out = vec![0; runs.iter().map(bytes).sum()];
+    out.resize(runs.iter().map(bytes).sum(), 0);
     let (mut tasks, mut rest) = (Vec::new(), out.as_mut_slice());
     for run in runs {
         let task_rows = (TASK_VALUES / run.job.from.k()).max(1);
@@ -167,15 +176,16 @@ fn make_piece(pool: &Pool, runs: &[Run<'_>]) -> Result<Vec<u8>, Error> {
             tasks.push(Task { job: &run.job, rows, out, made: Ok(()) });
             rest = behind;
         }
-        rest = &mut rest[run.padding..];
+        let (padding, behind) = rest.split_at_mut(run.padding);
+        padding.fill(0);
+        rest = behind;
     }
     pool.for_chunks(&mut tasks, 1, |_, tasks| {
         for task in tasks {
             task.made = task.job.rows(pool, &task.rows, task.out);
         }
     });
-    tasks.into_iter().try_for_each(|task| task.made)?;
-    Ok(out)
+    tasks.into_iter().try_for_each(|task| task.made)
 }
 
 /// Rows for one thread, and where they go.
@@ -219,7 +229,7 @@ impl Job<'_> {
         at + rows.start * bytes..at + rows.end * bytes
     }
 
-    /// Makes rows, one by one: values stay in the nearest cache.
+    /// Makes rows, one by one: what is decoded stays in the nearest cache.
     fn rows(&self, pool: &Pool, rows: &Range<usize>, out: &mut [u8]) -> Result<(), Error> {
         let from_bytes = self.stored_row_bytes();
         let bytes = &self.bytes[rows.start * from_bytes..rows.end * from_bytes];
@@ -231,15 +241,23 @@ impl Job<'_> {
         let out_bytes = out.len() / rows.len().max(1);
         // Each matrix of a tensor of experts has its own importance.
         let rows_each = self.weights.map(|weights| self.from.n() / (weights.len() / k));
-        let mut values = vec![0.0; k];
+        let floats = if self.from.dtype == DType::F32 { stored_floats(bytes) } else { None };
+        let mut decoded = vec![0.0; if floats.is_none() { k } else { 0 }];
         let pairs = bytes.chunks_exact(from_bytes).zip(out.chunks_exact_mut(out_bytes));
-        for (row, (from, to)) in (rows.start..).zip(pairs) {
-            dequantize(self.from.dtype, from, &mut values);
+        for (i, (from, to)) in pairs.enumerate() {
+            let row = rows.start + i;
+            let values = match floats {
+                Some(floats) => &floats[i * k..(i + 1) * k],
+                None => {
+                    dequantize(self.from.dtype, from, &mut decoded);
+                    &decoded
+                }
+            };
             let weights = self.weights.zip(rows_each).map(|(weights, each)| {
                 let matrix = row / each;
                 &weights[matrix * k..(matrix + 1) * k]
             });
-            let made = quantize(pool.isa(), self.to, k, &values, weights, to);
+            let made = quantize(pool.isa(), self.to, k, values, weights, to);
             made.map_err(|error| match error {
                 QuantizeError::NotFinite { index } => {
                     self.failure(&format!("the value in row {row}, column {index} is not finite"))

@@ -158,6 +158,27 @@ impl Lanes for Avx2 {
         Avx2(both, both)
     }
     #[inline(always)]
+    fn quarters(x: &[f32]) -> Self {
+        let x: &[f32; 4] = x.first_chunk().expect("four floats");
+        // SAFETY: AVX2 is there, see the head of this file; four floats are read.
+        unsafe {
+            let x = _mm_loadu_ps(x.as_ptr());
+            let x = _mm256_set_m128(x, x);
+            let first = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+            let last = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
+            Avx2(_mm256_permutevar_ps(x, first), _mm256_permutevar_ps(x, last))
+        }
+    }
+    #[inline(always)]
+    fn fold_quarters(self) -> Self {
+        // SAFETY: AVX2 is there, see the head of this file.
+        let all = unsafe {
+            let both = _mm256_add_ps(self.0, self.1);
+            _mm256_add_ps(both, _mm256_permute2f128_ps::<1>(both, both))
+        };
+        Avx2(all, all)
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: AVX2 is there, see the head of this file.
         unsafe {

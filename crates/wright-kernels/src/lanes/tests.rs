@@ -24,6 +24,8 @@ fn everything<V: Lanes>(a: &[f32], b: &[f32], c: &[f32], out: &mut Vec<f32>) {
         a.if_less(b, c, a),
         V::halves(a.sum(), b.highest()),
         a.fold(),
+        V::quarters(&b.to_array()[3..]),
+        a.fold_quarters(),
     ];
     for r in results {
         let mut sixteen = [0.0; 16];

@@ -4,7 +4,7 @@
 //! Each sub-block is fitted by itself, the results are rounded to integers, and every value is
 //! then placed on the grid that the stored integers describe.
 
-use super::fit::{self, Grid};
+use super::fit::{self, Eight, Grid};
 use crate::lanes::Lanes;
 
 /// Sub-block scales and minima as integers, their units, and the values on the grid.
@@ -33,7 +33,7 @@ fn fitted<V: Lanes, const LEN: usize>(
         let importance = importance.map(|i| &i[at]);
         let rms = if importance.is_some() { block_rms } else { fit::rms::<V>(x) };
         let w = fit::weights::<V>(x, importance, rms);
-        *grid = fit::with_min::<V>(x, Some(&w), hi, true);
+        *grid = fit::with_min::<V, Eight>(x, Some(&w), hi, true);
         d_max = d_max.max(grid.d);
         m_max = m_max.max(-grid.m);
     }

@@ -2,7 +2,7 @@
 //!
 //! `x ≈ d·scale·q`, q signed, scale a signed integer per sub-block, d f16.
 
-use super::fit;
+use super::fit::{self, Eight};
 use crate::lanes::Lanes;
 
 /// Sub-block scales as integers, their unit, and the values on the grid, counted from 0.
@@ -25,7 +25,7 @@ fn fitted<V: Lanes>(x: &[f32], importance: Option<&[f32]>, zero: i32, top: i32) 
             Some(importance) => fit::weights::<V>(x, Some(&importance[at]), block_rms),
             None => fit::squares::<V>(x),
         };
-        *step = fit::signed::<V>(x, &w, -zero, zero - 1);
+        *step = fit::signed::<V, Eight>(x, &w, -zero, zero - 1);
         if step.abs() > extreme.abs() {
             extreme = *step;
         }

@@ -70,12 +70,16 @@ fn put_codes<V: Lanes>(x: &[f32], d: f32, out: &mut [u8]) {
     }
 }
 
+/// Any number of blocks.
 #[inline(always)]
 pub fn iq4_nl<V: Lanes>(x: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let w = weights::<V>(x, importance, fit::rms::<V>(x));
-    let d = fit::round_f16(unit::<V>(x, &w));
-    out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
-    put_codes::<V>(x, d, &mut out[2..]);
+    for (b, (x, out)) in x.chunks_exact(MAX).zip(out.chunks_exact_mut(18)).enumerate() {
+        let importance = importance.map(|i| &i[b * MAX..(b + 1) * MAX]);
+        let w = weights::<V>(x, importance, fit::rms::<V>(x));
+        let d = fit::round_f16(unit::<V>(x, &w));
+        out[..2].copy_from_slice(&fit::f16_bits(d).to_le_bytes());
+        put_codes::<V>(x, d, &mut out[2..]);
+    }
 }
 
 /// Eight sub-blocks of 32, each with a 6-bit scale counted from -32.
