@@ -12,6 +12,10 @@ pub enum Isa {
     Avx2,
     /// The same with AVX-512 F, BW, DQ, VL and VNNI.
     Avx512,
+    /// AArch64, of which NEON is a part.
+    Neon,
+    /// The same with the dot products of bytes that Armv8.2 brought (`dotprod`).
+    NeonDot,
 }
 
 impl Isa {
@@ -29,6 +33,12 @@ impl Isa {
                 sets.push(Isa::Avx512);
             }
         }
+        if neon_is_there() {
+            sets.push(Isa::Neon);
+            if dotprod_is_there() {
+                sets.push(Isa::NeonDot);
+            }
+        }
         sets
     }
 
@@ -36,7 +46,7 @@ impl Isa {
     /// that a hand-made `Isa::Avx2` on a lesser processor is slow and not unsound.
     #[inline]
     pub fn has_avx2(self) -> bool {
-        self != Isa::Scalar && avx2_is_there()
+        matches!(self, Isa::Avx2 | Isa::Avx512) && avx2_is_there()
     }
 
     /// Whether AVX-512 forms are both asked for and possible.
@@ -45,12 +55,26 @@ impl Isa {
         self == Isa::Avx512 && avx2_is_there() && avx512_is_there()
     }
 
+    /// Whether NEON forms are both asked for and possible.
+    #[inline]
+    pub fn has_neon(self) -> bool {
+        matches!(self, Isa::Neon | Isa::NeonDot) && neon_is_there()
+    }
+
+    /// Whether NEON forms with dot products of bytes are both asked for and possible.
+    #[inline]
+    pub fn has_dotprod(self) -> bool {
+        self == Isa::NeonDot && neon_is_there() && dotprod_is_there()
+    }
+
     /// What to call it in reports and replay records.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Neon => "neon",
+            Isa::NeonDot => "neon-dotprod",
         }
     }
 }
@@ -63,7 +87,16 @@ pub(crate) fn fetch(at: *const u8) {
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above. The intrinsic is not stable yet.
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl1keep, [{at}]",
+            at = in(reg) at,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = at;
 }
 
@@ -98,6 +131,24 @@ fn avx512_is_there() -> bool {
     false
 }
 
+/// Vectors are read from packed weights as they lie there, the lowest byte first.
+#[inline]
+fn neon_is_there() -> bool {
+    cfg!(all(target_arch = "aarch64", target_endian = "little"))
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+fn dotprod_is_there() -> bool {
+    std::arch::is_aarch64_feature_detected!("dotprod")
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+#[inline]
+fn dotprod_is_there() -> bool {
+    false
+}
+
 /// Calls the AVX2 form of a kernel where the set allows it, else its scalar twin.
 ///
 /// The AVX2 form must need no target features beyond `avx2`, `fma` and `f16c`.
@@ -129,9 +180,22 @@ mod tests {
 
     #[test]
     fn what_is_detected_may_be_used_and_scalar_stays_scalar() {
-        assert_eq!(Isa::detect().has_avx2(), Isa::detect() != Isa::Scalar);
-        assert_eq!(Isa::detect().has_avx512(), Isa::detect() == Isa::Avx512);
-        assert!(!Isa::Scalar.has_avx2() && !Isa::Scalar.has_avx512());
-        assert!(!Isa::Avx2.has_avx512());
+        for isa in Isa::all() {
+            assert_eq!(isa.has_avx2(), matches!(isa, Isa::Avx2 | Isa::Avx512));
+            assert_eq!(isa.has_avx512(), isa == Isa::Avx512);
+            assert_eq!(isa.has_neon(), matches!(isa, Isa::Neon | Isa::NeonDot));
+            assert_eq!(isa.has_dotprod(), isa == Isa::NeonDot);
+        }
+        assert_eq!(Isa::all()[0], Isa::Scalar);
+        assert_eq!(Isa::all().last(), Some(&Isa::detect()));
+        assert!(!Isa::Avx2.has_avx512() && !Isa::Neon.has_dotprod());
+    }
+
+    #[test]
+    fn what_another_processor_has_is_never_used() {
+        let (x86, arm) = (cfg!(target_arch = "x86_64"), cfg!(target_arch = "aarch64"));
+        assert!(x86 || !(Isa::Avx2.has_avx2() || Isa::Avx512.has_avx512()));
+        assert!(arm || !(Isa::Neon.has_neon() || Isa::NeonDot.has_dotprod()));
+        assert!(!Isa::NeonDot.has_avx2() && !Isa::Avx512.has_neon());
     }
 }

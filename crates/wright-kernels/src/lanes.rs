@@ -1,8 +1,8 @@
 //! Sixteen floats that are worked on at once, whatever the width of the machine's vectors.
 //!
 //! A kernel is written once, generic over [`Lanes`], and compiled for each instruction set by
-//! [`each_isa!`]. [`Plain`] is the scalar form and the truth; [`Avx2`] holds the same sixteen
-//! lanes in two registers, [`Avx512`] in one. Every operation here is exact or
+//! [`each_isa!`]. [`Plain`] is the scalar form and the truth; `Avx2` holds the same sixteen
+//! lanes in two registers, `Avx512` in one, `Neon` in four. Every operation here is exact or
 //! rounds once by IEEE 754, so the forms agree bit
 //! for bit (a NaN stays a NaN, but its payload is not promised).
 //!
@@ -304,6 +304,10 @@ mod avx2;
 pub(crate) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 /// Makes a function that runs `$body::<V>` with the lanes of the instruction set it is given.
 ///
@@ -335,6 +339,10 @@ macro_rules! each_isa {
                     // SAFETY: the processor has AVX2, FMA and F16C.
                     return unsafe { with_avx2 $(::<$($t),+>)? ($($arg),*) };
                 }
+            }
+            #[cfg(target_arch = "aarch64")]
+            if isa.has_neon() {
+                return $body::<crate::lanes::Neon $($(, $t)+)?>($($arg),*);
             }
             let _ = isa;
             $body::<crate::lanes::Plain $($(, $t)+)?>($($arg),*)

@@ -8,6 +8,7 @@ type Floats = Cell<Aligned>;
 
 thread_local! {
     static OF_TASKS: Floats = const { Cell::new(Aligned::new()) };
+    #[cfg(target_arch = "x86_64")]
     static OF_CALLS: Floats = const { Cell::new(Aligned::new()) };
 }
 
@@ -18,6 +19,7 @@ pub(crate) fn with_floats<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
 }
 
 /// [`with_floats`] for what all tasks of a call share: these have the other floats at hand.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn with_shared<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     with(&OF_CALLS, len, f)
 }
