@@ -45,7 +45,7 @@ pub(super) struct Block {
 const _: () = assert!(size_of::<Block>() == 64);
 
 /// Offsets in bytes of the fields above, for kernels that broadcast them from memory.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) mod at {
     use super::Block;
     use std::mem::offset_of;
@@ -156,13 +156,17 @@ impl Activations {
 /// Rounds `x` into `blocks`, 32 values each.
 fn quantize_blocks(isa: Isa, x: &[f32], blocks: &mut [Block]) {
     assert_eq!(x.len(), blocks.len() * BLOCK);
+    #[cfg(target_arch = "aarch64")]
+    if isa.has_neon() {
+        return super::neon::quantize(x, blocks);
+    }
     by_isa!(isa, quantize_avx2(x, blocks), quantize_scalar(x, blocks));
 }
 
 /// (scale, factor to integers) of a block, from the bits of its largest magnitude. The bits of
 /// magnitudes are ordered as the magnitudes are, with infinity and NaN on top.
 #[inline]
-fn scale_of(max_bits: u32) -> (f32, f32) {
+pub(super) fn scale_of(max_bits: u32) -> (f32, f32) {
     let max = f32::from_bits(max_bits);
     if !max.is_finite() {
         (f32::NAN, 0.0)
@@ -194,7 +198,7 @@ fn quantize_scalar(x: &[f32], blocks: &mut [Block]) {
 impl Block {
     /// A block from its values, scale, and the pair sums of its halves.
     #[inline]
-    fn assemble(q: [i8; BLOCK], scale: f32, pairs: [[i16; 2]; 2]) -> Block {
+    pub(super) fn assemble(q: [i8; BLOCK], scale: f32, pairs: [[i16; 2]; 2]) -> Block {
         let whole = [pairs[0][0] + pairs[1][0], pairs[0][1] + pairs[1][1]];
         let half_sums = [pairs[0][0] + pairs[0][1], pairs[1][0] + pairs[1][1]];
         let sum = i32::from(half_sums[0]) + i32::from(half_sums[1]);

@@ -4,13 +4,13 @@
 //! Functions here are inlined into the microkernels, which enable the instructions.
 
 use super::activations::at;
+#[cfg(target_arch = "x86_64")]
 use super::microkernel::VECTORS_BYTES;
 use super::packed::Steps;
 use super::scalar::IQ4;
 use super::vector::{Rows, Vector};
 use crate::DType;
 use crate::dequant::coded;
-use std::arch::x86_64::*;
 
 /// How the integer sum of a block is formed. `w` is a weight as its vector holds it, `|a| ≤ 127`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,8 @@ pub(super) struct At {
     pub high: Rows,
     /// The f16 numbers of the block, or of the 256 values around it.
     pub front: Rows,
-    /// The vectors, where they were unpacked before: see [`Unpacked`].
+    /// The vectors, where they were unpacked before, which AVX2 does: see `Unpacked`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub ready: *const u8,
     /// Which block of the 256 it is.
     pub j: usize,
@@ -82,7 +83,7 @@ pub(super) trait Format {
     }
 
     /// The scale of a half, a signed byte for each row.
-    unsafe fn half_scales<V: Vector>(_at: &At, _half: usize) -> __m128i {
+    unsafe fn half_scales<V: Vector>(_at: &At, _half: usize) -> V::Bytes {
         unreachable!("a format without scales of halves")
     }
 
@@ -93,8 +94,10 @@ pub(super) trait Format {
 }
 
 /// A format whose vectors have been unpacked and lie one after another at [`At::ready`].
+#[cfg(target_arch = "x86_64")]
 pub(super) struct Unpacked<F>(std::marker::PhantomData<F>);
 
+#[cfg(target_arch = "x86_64")]
 impl<F: Format> Format for Unpacked<F> {
     const DTYPE: DType = F::DTYPE;
     const SUM: Sum = F::SUM;
@@ -119,7 +122,7 @@ impl<F: Format> Format for Unpacked<F> {
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
         // SAFETY: as above.
         unsafe { F::half_scales::<V>(at, half) }
     }
@@ -294,22 +297,18 @@ impl Format for Q2K {
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
         // SAFETY: as above.
-        unsafe {
-            let both = V::row_bytes(inner(at, 2, 16).add(8 * half));
-            _mm_and_si128(both, _mm_set1_epi8(15))
-        }
+        unsafe { V::low_nibbles(V::row_bytes(inner(at, 2, 16).add(8 * half))) }
     }
 
     #[inline(always)]
     unsafe fn mins16<V: Vector>(at: &At) -> V::Int {
         // SAFETY: as above.
         unsafe {
-            let (first, mask) = (inner(at, 2, 16), _mm_set1_epi8(15));
-            let high = _mm_srli_epi16::<4>(V::row_bytes(first));
-            let higher = _mm_srli_epi16::<4>(V::row_bytes(first.add(8)));
-            V::pairs(_mm_and_si128(high, mask), _mm_and_si128(higher, mask))
+            let first = inner(at, 2, 16);
+            let second = V::high_nibbles(V::row_bytes(first.add(8)));
+            V::pairs(V::high_nibbles(V::row_bytes(first)), second)
         }
     }
 }
@@ -332,7 +331,7 @@ impl Format for Q3K {
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
         // SAFETY: as above.
         unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
     }
@@ -410,7 +409,7 @@ impl Format for Q6K {
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
         // SAFETY: as above.
         unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
     }
@@ -513,7 +512,7 @@ macro_rules! coded_halves {
             }
 
             #[inline(always)]
-            unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> __m128i {
+            unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
                 // SAFETY: as above.
                 unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
             }

@@ -5,6 +5,8 @@
 //! tasks, rows are split too. No split changes a byte of the result.
 
 use super::activations::{Activations, Block};
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use super::packed::{Layout, Packed};
 use super::scalar;
 #[cfg(target_arch = "x86_64")]
@@ -78,7 +80,7 @@ impl<'a> Out<'a> {
     }
 
     /// Where a row's elements from `column` on are, and how many there are to the last.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     #[inline(always)]
     pub unsafe fn place(&self, row: usize, column: usize) -> (*mut f32, usize) {
         debug_assert!(row < self.m && column < self.n);
@@ -144,6 +146,11 @@ fn run(isa: Isa, job: &Job<'_>) {
     if isa.has_avx512() {
         // SAFETY: the processor has what `Isa::Avx512` lists; shapes were checked.
         return unsafe { avx512::run(job) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if isa.has_neon() {
+        // SAFETY: `dotprod` is there if it is said; shapes were checked.
+        return unsafe { neon::run(isa.has_dotprod(), job) };
     }
     by_isa!(isa, avx2::run(job), scalar::run(job));
 }

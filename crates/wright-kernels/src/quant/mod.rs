@@ -13,7 +13,7 @@
 //! ```
 //!
 //! That is all there is, for one row of activations or a thousand, one thread or many, scalar,
-//! AVX2 or AVX-512: the same bytes. Weights keep the file's bits per value; nothing is
+//! AVX2, AVX-512 or NEON: the same bytes. Weights keep the file's bits per value; nothing is
 //! rounded twice.
 //!
 //! This room knows no float matrices (`linear_f32` takes those, and every format as a fallback),
@@ -24,17 +24,19 @@ mod activations;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod formats;
 mod linear;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod microkernel;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 mod packed;
 mod scalar;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 
 pub use activations::Activations;
