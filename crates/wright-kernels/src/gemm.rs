@@ -7,9 +7,9 @@
 //!
 //! The vector forms keep a tile of 6 rows by 16 columns, or 12 by 32, in registers (Goto and van
 //! de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). B is packed into panels of
-//! 16 columns; A is packed only where it lies transposed and many columns read it. Who multiplies
-//! with the same B often keeps its [`Panels`]. Weights in block formats are not for this file: see
-//! the linear kernels.
+//! 16 columns; A is packed only where it lies transposed and many columns read it, on NEON not
+//! at all. Who multiplies with the same B often keeps its [`Panels`]. Weights in block formats are
+//! not for this file: see the linear kernels.
 
 use crate::Pool;
 use crate::isa::by_isa;
@@ -20,11 +20,13 @@ use std::cell::RefCell;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod panels;
 
 pub(crate) use panels::Panels;
 
-/// Rows of a register tile of AVX2; AVX-512 has twice as many.
+/// Rows of a register tile of AVX2 and NEON; AVX-512 has twice as many.
 const MR: usize = 6;
 /// Columns of a register tile, and of a panel of packed B.
 const NR: usize = 16;
@@ -117,6 +119,10 @@ pub fn gemm(
     if pool.isa().has_avx512() {
         // SAFETY: the processor has AVX-512; slices were checked above.
         return unsafe { job.run_avx512(pool, &b) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if pool.isa().has_neon() {
+        return job.run_neon(pool, &b);
     }
     by_isa!(pool.isa(), job.run_avx2(pool, &b), job.run_scalar(pool, &b));
 }

@@ -27,6 +27,13 @@ impl Panels {
         assert!(b.covers(k, n), "B is shorter than ({k}, {n})");
         (self.k, self.n) = (k, n);
         let lines = at_least(&mut self.lines, n.div_ceil(NR) * k);
+        #[cfg(target_arch = "aarch64")]
+        if isa.has_neon() {
+            for (p, panel) in lines.chunks_exact_mut(k.max(1)).enumerate() {
+                super::neon::pack(&b, 0, p * NR..n.min((p + 1) * NR), panel);
+            }
+            return;
+        }
         by_isa!(isa, super::avx2::pack_some(&b, (0, k), (0, n), lines), scalar(&b, (k, n), lines));
     }
 
@@ -60,6 +67,10 @@ impl Panels {
             return unsafe { job.packed_avx512(&self.lines[first..], self.k) };
         }
         let lines = &self.lines[first..];
+        #[cfg(target_arch = "aarch64")]
+        if isa.has_neon() {
+            return job.packed_neon(lines, self.k);
+        }
         by_isa!(isa, job.packed_avx2(lines, self.k), job.packed_scalar(lines, self.k));
     }
 }
