@@ -11,6 +11,7 @@ mod bench_story;
 mod bench_tokenizer;
 mod bench_train;
 mod fuzz;
+mod neon;
 mod parity;
 mod peers;
 mod tidy;
@@ -40,6 +41,7 @@ usage: cargo xtask CHORE
                 7m, 47m)
   bench-story   train on the same text for the same time as PyTorch, and compare held-out loss
                 (--minutes N, --text FILE, --threads N, --fresh, --write)
+  neon          run the kernels' tests for AArch64 under emulation (arguments go to the tests)
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
         "bench-tokenizer" => bench_tokenizer::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
+        "neon" => neon::run(rest),
         "peers" => peers::run(&workspace_root(), rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
