@@ -42,7 +42,13 @@ fn features() -> Vec<&'static str> {
     all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn features() -> Vec<&'static str> {
+    let has_dotprod = std::arch::is_aarch64_feature_detected!("dotprod");
+    if has_dotprod { vec!["NEON", "dotprod"] } else { vec!["NEON"] }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn features() -> Vec<&'static str> {
     Vec::new()
 }
