@@ -123,9 +123,11 @@ unsafe fn half<F: Format, const DOT: bool, const HALF: usize, const C: usize>(
 unsafe fn less(sum: Ints, p: *const u8) -> Ints {
     // SAFETY: the caller's; 4 bytes are there.
     unsafe {
-        let [first, second] = p.cast::<[i16; 2]>().read_unaligned().map(i32::from);
-        let offset = vdupq_n_s32(first + second);
-        sum.map(|sum| vreinterpretq_u8_s32(vsubq_s32(vreinterpretq_s32_u8(sum), offset)))
+        let [first, second] = p.cast::<[i16; 2]>().read_unaligned();
+        let offset = vdupq_n_s32(i32::from(first) + i32::from(second));
+        let sum = [vreinterpretq_s32_u8(sum[0]), vreinterpretq_s32_u8(sum[1])];
+        let sum = [vsubq_s32(sum[0], offset), vsubq_s32(sum[1], offset)];
+        [vreinterpretq_u8_s32(sum[0]), vreinterpretq_u8_s32(sum[1])]
     }
 }
 
@@ -133,11 +135,13 @@ unsafe fn less(sum: Ints, p: *const u8) -> Ints {
 #[inline(always)]
 fn add_product(total: Ints, sum: Ints, scales: [int32x4_t; 2]) -> Ints {
     // SAFETY: NEON is part of AArch64.
-    let four = |total, sum, scales| unsafe {
-        let (total, sum) = (vreinterpretq_s32_u8(total), vreinterpretq_s32_u8(sum));
-        vreinterpretq_u8_s32(vmlaq_s32(total, sum, scales))
-    };
-    [four(total[0], sum[0], scales[0]), four(total[1], sum[1], scales[1])]
+    unsafe {
+        let total = [vreinterpretq_s32_u8(total[0]), vreinterpretq_s32_u8(total[1])];
+        let sum = [vreinterpretq_s32_u8(sum[0]), vreinterpretq_s32_u8(sum[1])];
+        let total =
+            [vmlaq_s32(total[0], sum[0], scales[0]), vmlaq_s32(total[1], sum[1], scales[1])];
+        [vreinterpretq_u8_s32(total[0]), vreinterpretq_u8_s32(total[1])]
+    }
 }
 
 /// Adds to each row's sum its four weights times activations 4 · LANE to 4 · LANE + 3 of 16.
@@ -152,13 +156,19 @@ unsafe fn dot<const DOT: bool, const LANE: i32>(sum: Ints, w: Ints, a: int8x16_t
             return [sdot::<LANE>(sum[0], w[0], a), sdot::<LANE>(sum[1], w[1], a)];
         }
         let a = vreinterpretq_s8_s32(vdupq_laneq_s32::<LANE>(vreinterpretq_s32_s8(a)));
-        let four = |sum, w| {
-            let w = vreinterpretq_s8_u8(w);
-            let low = vmull_s8(vget_low_s8(w), vget_low_s8(a));
-            let pairs = vpaddq_s16(low, vmull_high_s8(w, a));
-            vreinterpretq_u8_s32(vpadalq_s16(vreinterpretq_s32_u8(sum), pairs))
-        };
-        [four(sum[0], w[0]), four(sum[1], w[1])]
+        [add_fours(sum[0], w[0], a), add_fours(sum[1], w[1], a)]
+    }
+}
+
+/// What `sdot` does, by products and sums of two in 16 bits.
+#[inline(always)]
+fn add_fours(sum: uint8x16_t, w: uint8x16_t, a: int8x16_t) -> uint8x16_t {
+    // SAFETY: NEON is part of AArch64.
+    unsafe {
+        let w = vreinterpretq_s8_u8(w);
+        let low = vmull_s8(vget_low_s8(w), vget_low_s8(a));
+        let pairs = vpaddq_s16(low, vmull_high_s8(w, a));
+        vreinterpretq_u8_s32(vpadalq_s16(vreinterpretq_s32_u8(sum), pairs))
     }
 }
 

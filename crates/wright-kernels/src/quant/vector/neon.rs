@@ -1,4 +1,6 @@
 //! Vectors of NEON: the four rows of a group that come first, and the four others.
+//!
+//! No closures, and no `map` of arrays: neither was inlined into functions that have `dotprod`.
 
 use super::{Rows, Vector, promised};
 use std::arch::aarch64::*;
@@ -18,6 +20,24 @@ pub(in crate::quant) fn widened(bytes: uint8x8_t) -> [int32x4_t; 2] {
     unsafe {
         let wide = vmovl_s8(vreinterpret_s8_u8(bytes));
         [vmovl_s16(vget_low_s16(wide)), vmovl_high_s16(wide)]
+    }
+}
+
+/// Signed bytes in 16 bits.
+#[inline(always)]
+fn wide_bytes(bytes: uint8x8_t) -> uint8x16_t {
+    // SAFETY: NEON is part of AArch64.
+    unsafe { vreinterpretq_u8_s16(vmovl_s8(vreinterpret_s8_u8(bytes))) }
+}
+
+/// Sums of products of neighbouring 16-bit numbers.
+#[inline(always)]
+fn sums_of_two(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    // SAFETY: NEON is part of AArch64.
+    unsafe {
+        let (a, b) = (vreinterpretq_s16_u8(a), vreinterpretq_s16_u8(b));
+        let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+        vreinterpretq_u8_s32(vpaddq_s32(low, vmull_high_s16(a, b)))
     }
 }
 
@@ -49,11 +69,17 @@ impl<const DOT: bool> Vector for Quads<DOT> {
     }
     #[inline(always)]
     unsafe fn left(x: Ints, n: usize) -> Ints {
-        promised!(x.map(|x| vshlq_u8(x, vdupq_n_s8(n as i8))))
+        promised! {
+            let n = vdupq_n_s8(n as i8);
+            [vshlq_u8(x[0], n), vshlq_u8(x[1], n)]
+        }
     }
     #[inline(always)]
     unsafe fn right(x: Ints, n: usize) -> Ints {
-        promised!(x.map(|x| vshlq_u8(x, vdupq_n_s8(-(n as i8)))))
+        promised! {
+            let n = vdupq_n_s8(-(n as i8));
+            [vshlq_u8(x[0], n), vshlq_u8(x[1], n)]
+        }
     }
     #[inline(always)]
     unsafe fn look_up(table: &[i8; 16], x: Ints) -> Ints {
@@ -76,10 +102,7 @@ impl<const DOT: bool> Vector for Quads<DOT> {
     }
     #[inline(always)]
     unsafe fn pairs(a: uint8x8_t, b: uint8x8_t) -> Ints {
-        promised! {
-            let wide = |bytes| vreinterpretq_u8_s16(vmovl_s8(vreinterpret_s8_u8(bytes)));
-            [wide(vzip1_u8(a, b)), wide(vzip2_u8(a, b))]
-        }
+        promised!([wide_bytes(vzip1_u8(a, b)), wide_bytes(vzip2_u8(a, b))])
     }
     #[inline(always)]
     unsafe fn signed(bytes: uint8x8_t) -> [float32x4_t; 2] {
@@ -129,18 +152,14 @@ impl<const DOT: bool> Vector for Quads<DOT> {
     }
     #[inline(always)]
     unsafe fn to_float(x: Ints) -> [float32x4_t; 2] {
-        promised!(x.map(|x| vcvtq_f32_s32(vreinterpretq_s32_u8(x))))
+        promised! {
+            let x = [vreinterpretq_s32_u8(x[0]), vreinterpretq_s32_u8(x[1])];
+            [vcvtq_f32_s32(x[0]), vcvtq_f32_s32(x[1])]
+        }
     }
     #[inline(always)]
     unsafe fn madd(a: Ints, b: Ints) -> Ints {
-        promised! {
-            let four = |a, b| {
-                let (a, b) = (vreinterpretq_s16_u8(a), vreinterpretq_s16_u8(b));
-                let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
-                vreinterpretq_u8_s32(vpaddq_s32(low, vmull_high_s16(a, b)))
-            };
-            [four(a[0], b[0]), four(a[1], b[1])]
-        }
+        [sums_of_two(a[0], b[0]), sums_of_two(a[1], b[1])]
     }
     #[inline(always)]
     unsafe fn read(from: *const f32, n: usize) -> [float32x4_t; 2] {
