@@ -63,7 +63,8 @@ fn has_standard_library() -> Result<bool, Failure> {
     let said = Command::new(rustc)
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(workspace_root())
-        .output()?;
+        .output()
+        .map_err(|error| format!("rustc does not start: {error}"))?;
     Ok(Path::new(String::from_utf8_lossy(&said.stdout).trim()).is_dir())
 }
 

@@ -149,7 +149,8 @@ fn dotprod_is_there() -> bool {
     false
 }
 
-/// Calls the AVX2 form of a kernel where the set allows it, else its scalar twin.
+/// Calls the AVX2 form of a kernel where the set allows it, else its scalar twin. Forms for other
+/// sets are asked for before.
 ///
 /// The AVX2 form must need no target features beyond `avx2`, `fma` and `f16c`.
 macro_rules! by_isa {
