@@ -1,6 +1,6 @@
 //! Vectors of NEON: the four rows of a group that come first, and the four others.
 //!
-//! No closures, and no `map` of arrays: neither was inlined into functions that have `dotprod`.
+//! No `map` of arrays: it was called, and not inlined, in functions that have `dotprod`.
 
 use super::{Rows, Vector, promised};
 use std::arch::aarch64::*;
