@@ -28,13 +28,22 @@ pub fn dequantize(dtype: DType, src: &[u8], dst: &mut [f32]) {
     dequantize_with(Isa::detect(), dtype, src, dst);
 }
 
-/// F32 as it is stored, where it lies; none where it lies at no multiple of 4, or the machine has
-/// another order of bytes.
-pub fn stored_floats(bytes: &[u8]) -> Option<&[f32]> {
-    // SAFETY: every pattern of 32 bits is a float.
-    let (before, floats, after) = unsafe { bytes.align_to::<f32>() };
-    let fits = before.is_empty() && after.is_empty() && cfg!(target_endian = "little");
-    fits.then_some(floats)
+/// Whole blocks as f32: where they lie, if they are f32 at a multiple of 4 and the machine has
+/// their order of bytes; else decoded into `room`.
+///
+/// # Panics
+/// If `src` does not hold `room.len()` values.
+pub fn decoded<'a>(dtype: DType, src: &'a [u8], room: &'a mut [f32]) -> &'a [f32] {
+    if dtype == DType::F32 && cfg!(target_endian = "little") {
+        // SAFETY: every pattern of 32 bits is a float.
+        let (before, floats, after) = unsafe { src.align_to::<f32>() };
+        if before.is_empty() && after.is_empty() {
+            assert_eq!(floats.len(), room.len(), "values of {dtype}");
+            return floats;
+        }
+    }
+    dequantize(dtype, src, room);
+    room
 }
 
 /// [`dequantize`] by the instructions that are named.

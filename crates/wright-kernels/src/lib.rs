@@ -36,7 +36,7 @@ mod scratch;
 mod softmax;
 
 pub use activation::{Activation, activate, gated, gated_rows};
-pub use dequant::{dequantize, embed, stored_floats};
+pub use dequant::{decoded, dequantize, embed};
 pub use dtype::{DType, Matrix};
 pub use float16::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub use isa::Isa;

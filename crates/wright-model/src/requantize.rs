@@ -12,7 +12,7 @@ use crate::mixture::{FileType, Wishes, tensor_types};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use wright_kernels::{DType, Pool, QuantizeError, dequantize, quantize, stored_floats};
+use wright_kernels::{DType, Pool, QuantizeError, decoded, quantize};
 
 /// Values that one task decodes and quantises.
 const TASK_VALUES: usize = 64 << 10;
@@ -241,18 +241,10 @@ impl Job<'_> {
         let out_bytes = out.len() / rows.len().max(1);
         // Each matrix of a tensor of experts has its own importance.
         let rows_each = self.weights.map(|weights| self.from.n() / (weights.len() / k));
-        let floats = if self.from.dtype == DType::F32 { stored_floats(bytes) } else { None };
-        let mut decoded = vec![0.0; if floats.is_none() { k } else { 0 }];
+        let mut room = vec![0.0; k];
         let pairs = bytes.chunks_exact(from_bytes).zip(out.chunks_exact_mut(out_bytes));
-        for (i, (from, to)) in pairs.enumerate() {
-            let row = rows.start + i;
-            let values = match floats {
-                Some(floats) => &floats[i * k..(i + 1) * k],
-                None => {
-                    dequantize(self.from.dtype, from, &mut decoded);
-                    &decoded
-                }
-            };
+        for (row, (from, to)) in (rows.start..).zip(pairs) {
+            let values = decoded(self.from.dtype, from, &mut room);
             let weights = self.weights.zip(rows_each).map(|(weights, each)| {
                 let matrix = row / each;
                 &weights[matrix * k..(matrix + 1) * k]

@@ -8,13 +8,13 @@ use wright_model::mixture::{FileType, Wishes};
 use wright_model::requantize::{RewriteError, plan, rewrite};
 use wright_model::{Bytes, Gguf, Pool};
 
-/// Name, rows, K. The third is larger than a piece; the second and the last leave bytes of nothing
-/// behind them in blocks of 18 bytes.
+/// Name, rows, K. The third is larger than several pieces; before and behind it one leaves bytes of
+/// nothing behind itself in blocks of 18 bytes.
 const TENSORS: [(&str, usize, usize); 5] = [
     ("blk.0.attn_norm.weight", 1, 64),
     ("blk.0.attn_q.weight", 3, 64),
     ("blk.0.ffn_up.weight", 4200, 2048),
-    ("blk.0.attn_k.weight", 200, 64),
+    ("blk.0.attn_k.weight", 201, 64),
     ("blk.0.attn_v.weight", 1, 32),
 ];
 
@@ -96,6 +96,13 @@ fn each_tensor_is_what_it_is_alone() {
         };
         assert!(out[tensor.at.clone()] == wanted, "{name}");
     }
+    let mut gaps = 0;
+    for pair in gguf.tensors.windows(2) {
+        let gap = &out[pair[0].at.end..pair[1].at.start];
+        assert!(gap.iter().all(|&byte| byte == 0), "nothing is behind {}", pair[0].name);
+        gaps += usize::from(!gap.is_empty());
+    }
+    assert_eq!(gaps, 2);
     assert!(rewritten(&file, 1, &mut |_| true).unwrap() == out, "one thread makes the same file");
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Tile<'a, C> {
     pub block_pos: usize,
     /// Positions of the sequence.
     pub len: usize,
-    /// The keys that are read after this block, if any are.
+    /// The keys that are read after this block; null if none are.
     pub next: *const C,
 }
 
@@ -210,7 +210,7 @@ struct Product<'a, C> {
     /// c is (rows, width)
     c_stride: usize,
     width: usize,
-    /// Fetched while the first rows read b, at the same places: what is read next.
+    /// Fetched while the first rows read b, at the same places: what is read next, or null.
     next: *const C,
 }
 
@@ -298,9 +298,10 @@ impl<C: Cell> Product<'_, C> {
                     *sum = V::load_at(c.add(r * self.c_stride + p * 16));
                 }
             }
+            let is_first = row == 0 && !self.next.is_null();
             let mut next = self.next.wrapping_add(at);
             for i in 0..self.n {
-                if row == 0 {
+                if is_first {
                     fetch_cells(next, 16 * P);
                     next = next.wrapping_add(self.b_stride);
                 }
