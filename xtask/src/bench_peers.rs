@@ -8,6 +8,7 @@
 //! Nothing is written unless `--write` asks for `bench/RESULTS.md`, where new rows take the place
 //! of this machine's old ones.
 
+mod draft_tasks;
 mod drafts;
 mod files;
 mod goals;

@@ -3,6 +3,7 @@
 //! Drafts guess tokens from what the sequence already says. Where an answer repeats its prompt
 //! they are worth much; where it does not, they must cost nothing.
 
+use super::draft_tasks::TASKS;
 use super::measure::{Bench, Measured};
 use crate::Failure;
 use crate::wright::said;
@@ -16,54 +17,6 @@ const N_TOKENS: &str = "200";
 /// What drafts are compared with.
 const OTHER: &str = "--no-drafts";
 
-/// A kind of task, and prompts of it.
-const TASKS: [(&str, &[&str]); 4] = [
-    ("copy", &[COPY_LETTER, COPY_CODE]),
-    ("edit", &[EDIT_CODE, EDIT_LETTER]),
-    ("JSON", &[JSON_PEOPLE, JSON_CITIES]),
-    (
-        "prose",
-        &[
-            "Write a short story about a lighthouse keeper who finds a letter.",
-            "Explain to a child why the sea is salty.",
-            "Describe an autumn morning in a mountain village.",
-        ],
-    ),
-];
-
-const COPY_LETTER: &str = "Repeat the following text word for word.\n\n\
-    Dear Mrs. Okafor, thank you for your order of 14 May. Two of the five lamps that you chose are \
-    not in stock at the moment. We expect them on 3 June and will send all five together, unless \
-    you would like the first three now. Please tell us by telephone or by post which you prefer. \
-    With kind regards, Anton Reuter, Reuter & Daughters, 12 Harbour Street.";
-const COPY_CODE: &str = "Repeat this program exactly, in a code block.\n\n```python\n\
-    def mean(values):\n    total = 0.0\n    for value in values:\n        total += value\n    \
-    return total / len(values)\n\n\ndef variance(values):\n    centre = mean(values)\n    \
-    total = 0.0\n    for value in values:\n        total += (value - centre) ** 2\n    \
-    return total / (len(values) - 1)\n```";
-const EDIT_CODE: &str = "Rename the function `mean` to `average` in this program and print the \
-    whole program in a code block.\n\n```python\n\
-    def mean(values):\n    total = 0.0\n    for value in values:\n        total += value\n    \
-    return total / len(values)\n\n\ndef variance(values):\n    centre = mean(values)\n    \
-    total = 0.0\n    for value in values:\n        total += (value - centre) ** 2\n    \
-    return total / (len(values) - 1)\n```";
-const EDIT_LETTER: &str = "Change the name Okafor to Lindqvist in this letter and print the whole \
-    letter, with nothing else changed.\n\n\
-    Dear Mrs. Okafor, thank you for your order of 14 May. Two of the five lamps that you chose are \
-    not in stock at the moment. We expect them on 3 June and will send all five together, unless \
-    you would like the first three now. Please tell us by telephone or by post which you prefer. \
-    With kind regards, Anton Reuter, Reuter & Daughters, 12 Harbour Street.";
-const JSON_PEOPLE: &str = "Turn this table into a JSON array of objects with the keys name, age, \
-    city and job.\n\n\
-    Maria Lopez, 34, Seville, baker\nJonas Berg, 51, Bergen, fisherman\n\
-    Aiko Tanaka, 28, Kyoto, carpenter\nPeter Novak, 45, Brno, teacher\n\
-    Amina Diallo, 39, Dakar, doctor\nLiam Byrne, 62, Cork, farmer";
-const JSON_CITIES: &str = "Print this JSON again with every population doubled.\n\n\
-    [{\"city\": \"Arlen\", \"population\": 1200, \"river\": \"Tamm\"},\n \
-    {\"city\": \"Bewick\", \"population\": 3400, \"river\": \"Tamm\"},\n \
-    {\"city\": \"Corle\", \"population\": 2500, \"river\": \"Oss\"},\n \
-    {\"city\": \"Dunmore\", \"population\": 4100, \"river\": \"Oss\"}]";
-
 impl Bench {
     /// Tokens a second of answers with drafts beside those without, in turn; all prompts of a kind
     /// of task count together.
@@ -71,15 +24,16 @@ impl Bench {
     /// # Errors
     /// If the program fails, or an answer with drafts is another than without.
     pub fn drafts(&self, model: &str, path: &Path) -> Result<Vec<Measured>, Failure> {
-        let one = |(task, prompts): (&str, &[&str])| {
+        let one = |(task, prompts): (&str, &[(&str, &str)])| {
             let test = format!("{task}, beside {OTHER}");
             let mut measured = Measured::new(model, &test, "tok/s", false);
             for _ in 0..self.pairs {
                 let mut with = Total::default();
                 let mut without = Total::default();
-                for prompt in prompts {
-                    let text = with.add(&self.answer(path, prompt, true)?)?;
-                    let plain = without.add(&self.answer(path, prompt, false)?)?;
+                for (task, about) in prompts {
+                    let prompt = format!("{task}\n\n{about}");
+                    let text = with.add(&self.answer(path, prompt.trim_end(), true)?)?;
+                    let plain = without.add(&self.answer(path, prompt.trim_end(), false)?)?;
                     if text != plain {
                         let what = format!("drafts changed an answer: `{plain}` became `{text}`");
                         return Err(what.into());

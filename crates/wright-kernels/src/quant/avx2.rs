@@ -39,7 +39,8 @@ unsafe fn span<F: Format>(job: &Job<'_>) {
         row += unsafe {
             match job.rows.end - row {
                 1 => columns::<F, Ymm, 1>(job, row),
-                2 | 3 => columns::<F, Ymm, 2>(job, row),
+                2 => columns::<F, Ymm, 2>(job, row),
+                3 => columns::<F, Ymm, 3>(job, row),
                 // What is left over by fives is not to be a single row.
                 4 | 6 | 8 => columns::<F, Ymm, 4>(job, row),
                 _ => columns::<F, Ymm, 5>(job, row),
@@ -152,7 +153,9 @@ impl Dot for Ymm {
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
-                group = streams::<F, Ymm, 4>(job, group, row, from, to);
+                group = streams::<F, Ymm, 4, C>(job, group, row, from, to);
+            } else if C == 2 {
+                group = streams::<F, Ymm, 2, C>(job, group, row, from, to);
             }
             group = tiles::<F, Ymm, 2, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);

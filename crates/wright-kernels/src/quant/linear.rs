@@ -1,7 +1,7 @@
 //! Packed weights times quantised activations: checks, and the split into tasks.
 //!
-//! A task is a span of groups, small enough that its weights stay in the second cache while all
-//! rows of activations pass by, so that weights come from memory once. Where that gives too few
+//! A task is a span of groups, worked on in pieces whose weights stay in the second cache while all
+//! rows of activations pass by, so that weights come from memory once. Where spans give too few
 //! tasks, rows are split too. No split changes a byte of the result.
 
 use super::activations::{Activations, Block};
@@ -15,13 +15,14 @@ use crate::isa::by_isa;
 use crate::{Isa, Pool};
 use std::ops::Range;
 
-/// Bytes of weights in a task at most.
-const SPAN_BYTES_MAX: usize = 128 << 10;
+/// Bytes of weights that all rows of a task pass before the next ones.
+const PIECE_BYTES: usize = 128 << 10;
 
 /// Bytes of weights in a task of one row: less is not worth a task.
 const SPAN_BYTES_MIN: usize = 32 << 10;
 
-/// Rows of activations that a task has at least, where there are more.
+/// Rows of activations that a task has at least, where there are more; fewer take about as long as
+/// their weights take to come from memory.
 const TASK_ROWS_MIN: usize = 16;
 
 /// What rows are split at, a multiple of the rows that tiles have: 5 with AVX2, 4 elsewhere.
@@ -50,6 +51,23 @@ pub(super) struct Job<'a> {
     pub groups: Range<usize>,
     pub rows: Range<usize>,
     pub out: Out<'a>,
+}
+
+impl Job<'_> {
+    /// The job in pieces of its groups.
+    fn pieces(&self) -> impl Iterator<Item = Job<'_>> {
+        let Range { start, end } = self.groups;
+        // One or two do not come back to weights that they have passed.
+        let each = match self.rows.len() {
+            1 | 2 => self.groups.len(),
+            _ => groups_of_piece(self.layout),
+        };
+        (start..end).step_by(each).map(move |first| Job {
+            groups: first..end.min(first + each),
+            rows: self.rows.clone(),
+            ..*self
+        })
+    }
 }
 
 /// An output, (M, N), that several tasks write, each its own elements.
@@ -138,7 +156,7 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
         }
     }
     let isa = pool.isa();
-    pool.run(jobs.len(), &|task| run(isa, &jobs[task]));
+    pool.run(jobs.len(), &|task| jobs[task].pieces().for_each(|piece| run(isa, &piece)));
 }
 
 fn run(isa: Isa, job: &Job<'_>) {
@@ -161,18 +179,22 @@ fn run(isa: Isa, job: &Job<'_>) {
 /// in long pieces: a task gets a fixed part of what is left ("guided self-scheduling",
 /// Polychronopoulos and Kuck 1987), so that the first are long and the last end together.
 fn span(layout: &Layout, m: usize, threads: usize, left: usize) -> usize {
-    let most = (SPAN_BYTES_MAX / layout.group_bytes).max(2);
+    let most = groups_of_piece(layout);
     if threads == 1 {
-        return if m == 1 { layout.groups() } else { most.next_multiple_of(2) };
+        return layout.groups();
     }
     let least = (SPAN_BYTES_MIN / m).max(1).div_ceil(layout.group_bytes).max(2);
     if m < TASK_ROWS_MIN {
         let part = left.div_ceil(TASKS_OF_REST * threads).div_ceil(layout.group_bytes);
-        let part = if m == 1 { part } else { part.min(most) };
         return part.max(least).next_multiple_of(4);
     }
     let even = layout.groups().div_ceil(threads * TASKS_PER_THREAD);
     even.max(least).min(most).next_multiple_of(2)
+}
+
+/// Groups that stay in the second cache together.
+fn groups_of_piece(layout: &Layout) -> usize {
+    (PIECE_BYTES / layout.group_bytes).max(2).next_multiple_of(2)
 }
 
 /// Rows of a task: all, but where that gives too few tasks.

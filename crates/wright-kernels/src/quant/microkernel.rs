@@ -159,13 +159,13 @@ pub(super) unsafe fn tiles<F: Format, V: Dot, const R: usize, const C: usize>(
     group
 }
 
-/// As [`tiles`], for one row: the job's groups in R pieces, of which a tile takes one each, since
-/// memory gives more to several streams of a thread than to one.
+/// As [`tiles`], for a row or two: the job's groups in R pieces, of which a tile takes one each,
+/// since memory gives more to several streams of a thread than to one. More rows gain nothing.
 ///
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub(super) unsafe fn streams<F: Format, V: Dot, const R: usize>(
+pub(super) unsafe fn streams<F: Format, V: Dot, const R: usize, const C: usize>(
     job: &Job<'_>,
     first: usize,
     row: usize,
@@ -177,7 +177,7 @@ pub(super) unsafe fn streams<F: Format, V: Dot, const R: usize>(
     for group in (first..first + each).step_by(V::GROUPS) {
         let groups = std::array::from_fn(|r| group + r * each);
         // SAFETY: the caller's, and the groups are the job's.
-        unsafe { tile::<F, V, R, 1>(job, groups, row, from..to, std::ptr::null(), ahead) };
+        unsafe { tile::<F, V, R, C>(job, groups, row, from..to, std::ptr::null(), ahead) };
     }
     first + R * each
 }

@@ -56,7 +56,7 @@ impl<const DOT: bool> Dot for Quads<DOT> {
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
-                group = streams::<F, Self, 4>(job, group, row, from, to);
+                group = streams::<F, Self, 4, C>(job, group, row, from, to);
             } else if C <= 4 {
                 group = tiles::<F, Self, 2, C>(job, group, row, from, to);
             }
