@@ -23,9 +23,9 @@ const MATCH_MAX: usize = 32;
 const LENGTHS: [usize; 6] = [1, 2, 3, 4, 9, 14];
 /// Rows that are computed about as soon as memory brings the weights.
 const FEW_ROWS: usize = 5;
-/// What each of these is taken to cost, in passes of one row, and what each further one is. On Zen 3
-/// they cost 0.16 and 0.25; but what agrees for long mostly goes on to agree, more than odds token by
-/// token tell, and answers come faster where more is tried: see LOG.md.
+/// What each of these is taken to cost, in passes of one row, and what each further one is. On
+/// Zen 3 they cost 0.16 and 0.25; but what agrees for long mostly goes on to agree, more than odds
+/// token by token tell, and answers come faster where more is tried: see LOG.md.
 const DENSE: RowCost = RowCost { few: 0.07, further: 0.165 };
 /// The same where rows choose among experts: a guess.
 const MIXTURE: RowCost = RowCost { few: 0.5, further: 0.4 };
