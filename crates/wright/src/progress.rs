@@ -81,7 +81,8 @@ impl Progress {
 fn amount(n: u64, count: Count) -> String {
     match count {
         Count::Bytes => units::bytes(n),
-        Count::Things(name) => format!("{n} {name}"),
+        Count::Things(name) if n < 10_000 => format!("{n} {name}"),
+        Count::Things(name) => format!("{} {name}", units::count(n)),
     }
 }
 
@@ -99,7 +100,8 @@ fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> 
     }
     let rate = match count {
         Count::Bytes => format!("{}/s", units::bytes(per_s as u64)),
-        Count::Things(name) => format!("{per_s:.1} {name}/s"),
+        Count::Things(name) if per_s < 100.0 => format!("{per_s:.1} {name}/s"),
+        Count::Things(_) => format!("{}/s", amount(per_s as u64, count)),
     };
     if done == total {
         return format!("{label}: {percent} % of {size}, {rate}");
@@ -116,8 +118,8 @@ fn draw(label: &str, total: u64, count: Count) -> ProgressBar {
             "{decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
         }
         (Count::Bytes, true) => "{percent}% {decimal_bytes_per_sec} {eta}",
-        (Count::Things(_), false) => "{pos}/{len}  {per_sec}  {eta} left  {msg}",
-        (Count::Things(_), true) => "{pos}/{len} {eta} {msg}",
+        (Count::Things(_), false) => "{human_pos}/{human_len}  {per_sec}  {eta} left  {msg}",
+        (Count::Things(_), true) => "{human_pos}/{human_len} {eta} {msg}",
     };
     let template = match narrow {
         false => format!("{{prefix}}  {{wide_bar}}  {numbers}"),
@@ -155,6 +157,8 @@ mod tests {
         assert_eq!(said, "smol: 40 % of 100.0 MB, 10.0 MB/s, 6.0 s left");
         let said = line("text", 3, 12, elapsed, Count::Things("windows"));
         assert_eq!(said, "text: 25 % of 12 windows, 0.8 windows/s, 12 s left");
+        let said = line("q", 5_000_000_000, 6_738_415_616, elapsed, Count::Things("values"));
+        assert_eq!(said, "q: 74 % of 6.7 G values, 1.2 G values/s, 1.4 s left");
         assert_eq!(line("x", 0, 10, elapsed, Count::Bytes), "x: 0 % of 10 bytes");
         let whole = line("x", 8, 8, elapsed, Count::Bytes);
         assert_eq!(whole, "x: 100 % of 8 bytes, 2 bytes/s");
