@@ -179,7 +179,6 @@ fn run(isa: Isa, job: &Job<'_>) {
 /// in long pieces: a task gets a fixed part of what is left ("guided self-scheduling",
 /// Polychronopoulos and Kuck 1987), so that the first are long and the last end together.
 fn span(layout: &Layout, m: usize, threads: usize, left: usize) -> usize {
-    let most = groups_of_piece(layout);
     if threads == 1 {
         return layout.groups();
     }
@@ -189,7 +188,7 @@ fn span(layout: &Layout, m: usize, threads: usize, left: usize) -> usize {
         return part.max(least).next_multiple_of(4);
     }
     let even = layout.groups().div_ceil(threads * TASKS_PER_THREAD);
-    even.max(least).min(most).next_multiple_of(2)
+    even.max(least).min(groups_of_piece(layout)).next_multiple_of(2)
 }
 
 /// Groups that stay in the second cache together.
