@@ -119,6 +119,23 @@ fn every_form_and_every_split_gives_the_same_bytes() {
     }
 }
 
+/// More weights than a piece of a task has: all rows pass one piece, then the next.
+#[test]
+fn tasks_of_several_pieces_leave_nothing_out() {
+    let (n, k, m) = (101, 9 * 256, 21);
+    let bytes = random_matrix(DType::Q8_0, n, k);
+    let matrix = Matrix::new(DType::Q8_0, n, k, &bytes).unwrap();
+    let x = random_rows(m, k);
+    for pool in pools() {
+        let packed = Packed::new(&pool, matrix).unwrap();
+        let alone: Vec<f32> = x.chunks(k).flat_map(|x| product(&pool, &packed, x, 1)).collect();
+        for step in [2, 3, 5, 10, 21] {
+            let together = x.chunks(step * k).flat_map(|x| product(&pool, &packed, x, x.len() / k));
+            assert_eq!(bits(&together.collect::<Vec<_>>()), bits(&alone), "{step} rows at a time");
+        }
+    }
+}
+
 /// Many rows have weights unpacked for them, some rows and some of K at a time; what tiles of rows
 /// and of groups leave over goes another way.
 #[test]
