@@ -30,7 +30,7 @@ const TASKS_OF_REST: usize = 2;
 /// Bytes of decoded weights in a task: half of a second-level cache.
 const DECODED_BYTES_MAX: usize = 256 << 10;
 /// What outputs are split at: whole tiles of rows and of panels.
-const OUTPUTS_OF_TILES: usize = 24;
+const OUTPUTS_OF_TILES: usize = 12;
 
 /// A matrix and where its product goes.
 #[derive(Debug)]
@@ -120,7 +120,8 @@ fn outputs_of_task(w: &Matrix<'_>, m: usize, threads: usize, left: usize) -> usi
     }
     let fair = w.n.div_ceil(4 * threads);
     let fits = DECODED_BYTES_MAX / (4 * w.k);
-    fair.min(fits).clamp(1, TASK_OUTPUTS_MAX).next_multiple_of(OUTPUTS_OF_TILES)
+    let most = fair.min(fits).min(TASK_OUTPUTS_MAX);
+    (most / OUTPUTS_OF_TILES).max(1) * OUTPUTS_OF_TILES
 }
 
 /// Whether weights are read where they lie.

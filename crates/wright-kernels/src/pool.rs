@@ -312,6 +312,12 @@ impl<'a, T> Parts<'a, T> {
         self.len
     }
 
+    /// Where an element is, or would be, to be asked for ahead and not to be read.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn place(&self, at: usize) -> *const T {
+        self.start.wrapping_add(at)
+    }
+
     /// `len` elements from `start`.
     ///
     /// # Safety

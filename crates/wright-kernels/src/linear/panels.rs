@@ -4,12 +4,13 @@
 //! outputs of one half: twelve sums in twelve registers, and 7 loads for 12 multiply-adds, where a
 //! tile of both halves holds 2 by 3 and takes 10. A panel has the rows of a tile side by side, 8
 //! lanes each, first all of the lower half and then all of the upper: it is read from end to end,
-//! and no load crosses a cache line. Sums are added up for eight outputs together, in the order
-//! of the fixed tree.
+//! and no load crosses a cache line. The sums of a tile are added up while they are in registers, in
+//! the order of the fixed tree.
 
 use super::Job;
 use super::rows::{InBF16, InF16, InF32, Stored};
 use crate::dequant::dequantize_with;
+use crate::isa::fetch;
 use crate::lanes::Avx2;
 use crate::scratch::{with_floats, with_shared};
 use crate::{DType, Isa, Pool};
@@ -21,12 +22,13 @@ const X_ROWS: usize = 3;
 const W_ROWS: usize = 4;
 /// Lanes of half a sum.
 const HALF: usize = 8;
-/// Outputs whose sums are added up together: two panels.
-const OUTPUTS: usize = 8;
+/// Floats of a tile: half of each sum.
+const SUMS: usize = X_ROWS * W_ROWS * HALF;
 /// Bytes of activations that stay in the second-level cache while weights pass.
 const BLOCK_BYTES: usize = 160 << 10;
-/// Bytes of weights that stay in the first-level cache while activations pass, and outputs of
-/// longer rows, of which no two panels would stay.
+/// Outputs whose weights stay in the first-level cache while activations pass, the bytes that this
+/// may take, and outputs of longer rows, of which no two panels would stay.
+const GROUP: usize = 8;
 const GROUP_BYTES: usize = 20 << 10;
 const GROUP_LONG: usize = 16;
 /// Panels of activations that one task packs.
@@ -60,9 +62,9 @@ pub(super) fn with_packed(pool: &Pool, x: &[f32], k: usize, f: impl FnOnce(&[f32
 /// The processor has AVX2, FMA and F16C, and no other task writes the job's columns of `y`.
 pub(super) unsafe fn run(job: &Job<'_>, x: &[f32]) {
     let k = padded(job.w.k);
-    let group = if OUTPUTS * k * 4 <= GROUP_BYTES { OUTPUTS } else { GROUP_LONG };
-    let n_weights = job.n.next_multiple_of(OUTPUTS) * k;
-    let n_sums = 2 * X_ROWS * group * HALF;
+    let group = if GROUP * k * 4 <= GROUP_BYTES { GROUP } else { GROUP_LONG };
+    let n_weights = job.n.next_multiple_of(W_ROWS) * k;
+    let n_sums = group / W_ROWS * SUMS;
     with_floats(n_weights + n_sums + W_ROWS * job.w.k, |floats| {
         let (weights, floats) = floats.split_at_mut(n_weights);
         let (sums, decoded) = floats.split_at_mut(n_sums);
@@ -74,7 +76,7 @@ pub(super) unsafe fn run(job: &Job<'_>, x: &[f32]) {
     });
 }
 
-/// Decodes the job's weights into panels, filled up with zeros to whole [`OUTPUTS`].
+/// Decodes the job's weights into panels, filled up with zeros to whole [`W_ROWS`].
 ///
 /// # Safety
 /// The processor has AVX2, FMA and F16C.
@@ -139,60 +141,100 @@ unsafe fn pack<S: Stored, const R: usize>(
     }
 }
 
-/// Multiplies all panels; `group` outputs at a time meet some rows. `sums` is two halves of
-/// (X_ROWS, group, HALF).
+/// The sums of one half of the lanes: 3 rows by 4 outputs.
+type Half = [[__m256; W_ROWS]; X_ROWS];
+
+/// Multiplies all panels; `group` outputs at a time meet some rows, and `lower` has room for the
+/// halves of sums of these.
 ///
 /// # Safety
 /// The processor has AVX2, FMA and F16C, and no other task writes the job's columns of `y`.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn outputs(job: &Job<'_>, x: &[f32], weights: &[f32], group: usize, sums: &mut [f32]) {
+unsafe fn outputs(job: &Job<'_>, x: &[f32], weights: &[f32], group: usize, lower: &mut [f32]) {
     let k = padded(job.w.k);
     let block = (BLOCK_BYTES / (4 * X_ROWS * k)).max(1);
     for (b, x) in x.chunks(block * X_ROWS * k).enumerate() {
         for (g, weights) in weights.chunks(group * k).enumerate() {
-            let n = weights.len() / k;
-            let sums = &mut sums[..2 * X_ROWS * n * HALF];
             for (p, x) in x.chunks_exact(X_ROWS * k).enumerate() {
-                let row = (b * block + p) * X_ROWS;
+                let at = ((b * block + p) * X_ROWS, g * group);
                 // SAFETY: the caller's.
-                unsafe {
-                    panel(x, weights, sums);
-                    write(job, row, g * group, sums);
-                }
+                unsafe { panel(job, x, weights, at, lower) };
             }
         }
     }
 }
 
-/// A panel of activations times some panels of weights.
+/// A panel of activations times some panels of weights, written to the rows and the job's outputs
+/// from `(row, first)` on. All of the lower halves come first: half a panel of activations stays
+/// in the first-level cache while those of the weights pass.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA.
+/// The processor has AVX2, FMA and F16C, and no other task writes the job's columns of `y`.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn panel(x: &[f32], weights: &[f32], sums: &mut [f32]) {
-    let k = x.len() / X_ROWS;
-    let stride = weights.len() / k * HALF;
-    let (x, sums) = (x.chunks_exact(x.len() / 2), sums.chunks_exact_mut(sums.len() / 2));
-    for (half, (x, sums)) in x.zip(sums).enumerate() {
-        for (p, weights) in weights.chunks_exact(W_ROWS * k).enumerate() {
-            let weights = weights.chunks_exact(W_ROWS * k / 2).nth(half);
-            let sums = &mut sums[p * W_ROWS * HALF..];
-            // SAFETY: the caller's.
-            unsafe { tile(x, weights.expect("two halves"), sums, stride) };
+#[inline]
+unsafe fn panel(
+    job: &Job<'_>,
+    x: &[f32],
+    weights: &[f32],
+    (row, first): (usize, usize),
+    lower: &mut [f32],
+) {
+    let weights = weights.chunks_exact(x.len() / X_ROWS * W_ROWS);
+    let (x, upper_x) = x.split_at(x.len() / 2);
+    // SAFETY: the caller's.
+    unsafe {
+        for (p, (weights, sums)) in weights.clone().zip(lower.chunks_exact_mut(SUMS)).enumerate() {
+            fetch_outputs(job, (row, first + p * W_ROWS));
+            store(&half(x, &weights[..weights.len() / 2]), sums);
+        }
+        for (p, (weights, sums)) in weights.zip(lower.chunks_exact(SUMS)).enumerate() {
+            let upper = half(upper_x, &weights[weights.len() / 2..]);
+            write(job, (row, first + p * W_ROWS), add_lanes(sums, &upper));
         }
     }
 }
 
-/// Half of the lanes of 3 rows by 4 outputs; rows of `sums` are `stride` apart.
+/// Asks for where three rows of the job's outputs from `(row, first)` on go: they lie too far apart
+/// for the processor to see it coming.
+#[inline(always)]
+fn fetch_outputs(job: &Job<'_>, (row, first): (usize, usize)) {
+    for row in row..job.m.min(row + X_ROWS) {
+        fetch(job.y.place(row * job.w.n + job.n0 + first).cast());
+    }
+}
+
+/// Writes sums to the rows and the job's outputs from `(row, first)` on, as far as there are any.
+///
+/// # Safety
+/// The processor has AVX2, and no other task writes the job's columns of `y`.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+unsafe fn write(job: &Job<'_>, (row, first): (usize, usize), sums: [__m128; X_ROWS]) {
+    let n = W_ROWS.min(job.n - first);
+    for (row, sums) in (row..job.m).zip(sums) {
+        // SAFETY: the caller's; there is room for four outputs, or for a copy of some.
+        unsafe {
+            let y = job.y.slice(row * job.w.n + job.n0 + first, n);
+            if n == W_ROWS {
+                _mm_storeu_ps(y.as_mut_ptr(), sums);
+            } else {
+                let mut all = [0.0; W_ROWS];
+                _mm_storeu_ps(all.as_mut_ptr(), sums);
+                y.copy_from_slice(&all[..n]);
+            }
+        }
+    }
+}
+
+/// Half of the lanes of a panel of activations times one of weights.
 ///
 /// # Safety
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-unsafe fn tile(x: &[f32], weights: &[f32], sums: &mut [f32], stride: usize) {
+unsafe fn half(x: &[f32], weights: &[f32]) -> Half {
     assert_eq!(x.len() * W_ROWS, weights.len() * X_ROWS);
-    assert!((X_ROWS - 1) * stride + W_ROWS * HALF <= sums.len());
-    let mut tile = [[_mm256_setzero_ps(); W_ROWS]; X_ROWS];
+    let mut sums = [[_mm256_setzero_ps(); W_ROWS]; X_ROWS];
     let (mut x_at, mut w_at) = (x.as_ptr(), weights.as_ptr());
     macro_rules! step {
         ($step:literal) => {
@@ -201,13 +243,13 @@ unsafe fn tile(x: &[f32], weights: &[f32], sums: &mut [f32], stride: usize) {
             for n in 0..W_ROWS {
                 let w = _mm256_loadu_ps(w_at.add(($step * W_ROWS + n) * HALF));
                 for m in 0..X_ROWS {
-                    tile[m][n] = _mm256_fmadd_ps(w, x[m], tile[m][n]);
+                    sums[m][n] = _mm256_fmadd_ps(w, x[m], sums[m][n]);
                 }
             }
         };
     }
     let steps = x.len() / (X_ROWS * HALF);
-    // SAFETY: both panels have that many steps, and sums have room, as checked.
+    // SAFETY: both panels have that many steps.
     unsafe {
         for _ in 0..steps / 2 {
             step!(0);
@@ -218,73 +260,59 @@ unsafe fn tile(x: &[f32], weights: &[f32], sums: &mut [f32], stride: usize) {
         if !steps.is_multiple_of(2) {
             step!(0);
         }
-        for (m, row) in tile.iter().enumerate() {
-            for (n, sum) in row.iter().enumerate() {
-                _mm256_storeu_ps(sums.as_mut_ptr().add(m * stride + n * HALF), *sum);
-            }
-        }
     }
+    sums
 }
 
-/// Adds up the lanes of 3 rows from `row` on and writes those outputs that there are, from the
-/// job's output `first` on.
-///
-/// # Safety
-/// The processor has AVX2 and FMA, and no other task writes the job's columns of `y`.
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn write(job: &Job<'_>, row: usize, first: usize, sums: &[f32]) {
-    let (lower, upper) = sums.split_at(sums.len() / 2);
-    let n = lower.len() / X_ROWS;
-    let rows = lower.chunks_exact(n).zip(upper.chunks_exact(n));
-    for (row, (lower, upper)) in (row..job.m).zip(rows) {
-        let eights = lower.chunks_exact(OUTPUTS * HALF).zip(upper.chunks_exact(OUTPUTS * HALF));
-        for (i, (lower, upper)) in eights.enumerate() {
-            let first = first + i * OUTPUTS;
-            let n = OUTPUTS.min(job.n - first);
-            // SAFETY: the caller's; 64 sums of each half; room for 8 outputs, or a copy of some.
-            unsafe {
-                let sums = add_lanes(lower.as_ptr(), upper.as_ptr());
-                let y = job.y.slice(row * job.w.n + job.n0 + first, n);
-                if n == OUTPUTS {
-                    _mm256_storeu_ps(y.as_mut_ptr(), sums);
-                } else {
-                    let mut all = [0.0; OUTPUTS];
-                    _mm256_storeu_ps(all.as_mut_ptr(), sums);
-                    y.copy_from_slice(&all[..n]);
-                }
-            }
-        }
-    }
-}
-
-/// The sums of 16 lanes each, of which the pointers have the halves, for eight outputs.
-///
-/// # Safety
-/// The processor has AVX2, and each pointer has (8, 8) floats.
+/// Stores the sums of one half.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-unsafe fn add_lanes(lower: *const f32, upper: *const f32) -> __m256 {
-    let mut by8 = [_mm256_setzero_ps(); 8];
-    for (i, sum) in by8.iter_mut().enumerate() {
-        // SAFETY: the caller's.
-        let (low, high) =
-            unsafe { (_mm256_loadu_ps(lower.add(i * 8)), _mm256_loadu_ps(upper.add(i * 8))) };
-        *sum = _mm256_add_ps(low, high);
+fn store(half: &Half, sums: &mut [f32]) {
+    for (sum, to) in half.as_flattened().iter().zip(sums.chunks_exact_mut(HALF)) {
+        // SAFETY: eight floats.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), *sum) };
     }
-    // (output i, output i + 4), four lanes each.
-    let mut by4 = [_mm256_setzero_ps(); 4];
-    for (i, sum) in by4.iter_mut().enumerate() {
-        let (a, b) = (by8[i], by8[i + 4]);
-        let low = _mm256_permute2f128_ps::<0x20>(a, b);
-        *sum = _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(a, b));
+}
+
+/// Adds up the 16 lanes of each sum, of which `lower` and `upper` have eight, in the order of the
+/// fixed tree: (rows, outputs).
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn add_lanes(lower: &[f32], upper: &Half) -> [__m128; X_ROWS] {
+    // Two lanes of each output of a row: (a a b b c c d d).
+    let mut by2 = [_mm256_setzero_ps(); X_ROWS];
+    for m in 0..X_ROWS {
+        let mut by8 = [_mm256_setzero_ps(); W_ROWS];
+        for n in 0..W_ROWS {
+            let lower = &lower[(m * W_ROWS + n) * HALF..][..HALF];
+            // SAFETY: eight floats.
+            by8[n] = unsafe { _mm256_add_ps(_mm256_loadu_ps(lower.as_ptr()), upper[m][n]) };
+        }
+        let [a, b, c, d] = by8;
+        let (ac, bd) = (_mm256_castps_pd(fold(a, c)), _mm256_castps_pd(fold(b, d)));
+        let (low, high) = (_mm256_unpacklo_pd(ac, bd), _mm256_unpackhi_pd(ac, bd));
+        by2[m] = _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
     }
-    // Two lanes of outputs i and i + 1, in either half.
-    let mut by2 = [_mm256_setzero_ps(); 2];
-    for (i, sum) in by2.iter_mut().enumerate() {
-        let (a, b) = (_mm256_castps_pd(by4[2 * i]), _mm256_castps_pd(by4[2 * i + 1]));
-        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
-        *sum = _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
-    }
-    let [a, b] = by2;
-    _mm256_add_ps(_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b))
+    let [first, second, third] = by2;
+    let [first, second] = last_of_two(first, second);
+    let [third, _] = last_of_two(third, third);
+    [first, second, third]
+}
+
+/// Lanes i + 4 added to lanes i: four of `a`, then four of `b`.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn fold(a: __m256, b: __m256) -> __m256 {
+    let same = _mm256_blend_ps::<0xf0>(a, b);
+    _mm256_add_ps(same, _mm256_permute2f128_ps::<0x21>(a, b))
+}
+
+/// The last two lanes of each output of two rows added up.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn last_of_two(a: __m256, b: __m256) -> [__m128; 2] {
+    let (even, odd) = (_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b));
+    let sums = _mm256_castps_pd(_mm256_add_ps(even, odd));
+    let sums = _mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(sums));
+    [_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums)]
 }
