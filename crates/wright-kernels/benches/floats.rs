@@ -1,4 +1,4 @@
-//! How fast float weights meet the rows of a prompt: `cargo bench -p wright-kernels --bench floats`.
+//! How fast float weights meet a prompt: `cargo bench -p wright-kernels --bench floats`.
 //!
 //! Prints giga multiply-adds a second of each thread, the best of many short runs, for one thread
 //! and for two. Arguments filter: `-- F16 "2 threads"`.

@@ -10,7 +10,7 @@
 //! The integer kernels for block formats are in `quant`; the products of training in `gemm`.
 
 use crate::dequant::dequantize_with;
-use crate::pool::Parts;
+use crate::pool::{Parts, Region};
 use crate::scratch::with_floats;
 use crate::{DType, Isa, Matrix, Pool};
 use rows::{InBF16, InF16, InF32, NT_ONE, n_sums, outputs};
@@ -79,6 +79,11 @@ pub fn linear_f32_each(pool: &Pool, products: &mut [Product<'_>], x: &[f32]) {
             pool.run(jobs.len(), &|task| unsafe { panels::run(&jobs[task], x) });
         });
     }
+    if m <= FEW_ROWS
+        && let Some(first) = jobs.first()
+    {
+        pool.announce(first.w.bytes.as_ptr().addr(), jobs.iter().map(Job::region));
+    }
     // SAFETY: jobs have different outputs.
     pool.run(jobs.len(), &|task| unsafe { run(pool.isa(), &jobs[task]) });
 }
@@ -140,6 +145,15 @@ struct Job<'a> {
     n0: usize,
     /// (M, N)
     y: &'a Parts<'a, f32>,
+}
+
+impl Job<'_> {
+    /// Where the job begins to read: a single row's outputs in pieces, see `rows`.
+    fn region(&self) -> Region {
+        let streams = if self.m == 1 { NT_ONE } else { 1 };
+        let first = &self.w.bytes[self.n0 * self.w.row_bytes()..];
+        Region::new(first.as_ptr(), streams, self.n / streams * self.w.row_bytes())
+    }
 }
 
 /// # Safety

@@ -6,9 +6,16 @@
 //! too late for a call is not waited for. A task that panics aborts the process: its message is
 //! printed by the panic hook, and no other thread is left waiting for it.
 //!
+//! A worker that looks fetches what it will read in the next call (`ahead`).
+//!
 //! The pool does not pin threads, steal work or nest: a call from inside a task runs in place.
 
+mod ahead;
+
+pub(crate) use ahead::Region;
+
 use crate::Isa;
+use ahead::{Ahead, Walk};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -48,6 +55,7 @@ struct Shared {
     parked: Vec<AtomicBool>,
     stop: AtomicBool,
     spins: u32,
+    ahead: Ahead,
 }
 
 thread_local! {
@@ -80,6 +88,7 @@ impl Pool {
             parked: (0..n_workers).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
             spins: if n_threads > n_cpus { SPINS / 50 } else { SPINS },
+            ahead: Ahead::new(n_workers + 1),
         });
         let workers = (0..n_workers)
             .map(|index| {
@@ -133,6 +142,15 @@ impl Pool {
         drop(turn);
     }
 
+    /// Says that the next [`Pool::run`] is one that `key` names, and where each of its first tasks
+    /// will read from memory. Threads that wait fetch what the call after that will read, if it is
+    /// the one that followed before. `key` is the address of something that the call reads.
+    pub(crate) fn announce(&self, key: usize, regions: impl Iterator<Item = Region>) {
+        if !self.workers.is_empty() && !IN_TASK.get() {
+            self.shared.ahead.call(key, regions);
+        }
+    }
+
     /// Splits `data` into pieces of `len` (the last may be shorter) and calls `f(i, piece)` for
     /// each. One piece is one task, so `len` should be worth a microsecond or more.
     ///
@@ -183,8 +201,10 @@ impl Shared {
     /// The life of a worker.
     fn work(&self, index: usize) {
         IN_TASK.set(true);
+        let mut walk = Walk::default();
+        let wanted = |s: &Shared| s.has_tasks() || s.stops();
         while !self.stop.load(Ordering::SeqCst) {
-            if self.take_tasks() == 0 && !self.spin_until(|s| s.has_tasks() || s.stops()) {
+            if self.take_tasks() == 0 && !self.spin_until(index + 1, &mut walk, wanted) {
                 self.park(index);
             }
         }
@@ -210,12 +230,14 @@ impl Shared {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// Looks for a while; true as soon as `seen` holds, false if it never did.
-    fn spin_until(&self, seen: impl Fn(&Shared) -> bool) -> bool {
+    /// Looks for a while, and meanwhile fetches what this thread will read next. True as soon as
+    /// `seen` holds, false if it never did.
+    fn spin_until(&self, thread: usize, walk: &mut Walk, seen: impl Fn(&Shared) -> bool) -> bool {
         for _ in 0..self.spins {
             if seen(self) {
                 return true;
             }
+            self.ahead.fetch(thread, walk);
             std::hint::spin_loop();
         }
         false
@@ -263,7 +285,7 @@ impl Shared {
 
     fn wait_for_the_last(&self, n_tasks: usize) {
         let all_done = |s: &Shared| s.n_done.load(Ordering::SeqCst) == n_tasks;
-        if self.spin_until(all_done) {
+        if self.spin_until(0, &mut Walk::default(), all_done) {
             return;
         }
         let current = Some(std::thread::current());

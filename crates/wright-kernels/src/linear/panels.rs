@@ -4,8 +4,8 @@
 //! outputs of one half: twelve sums in twelve registers, and 7 loads for 12 multiply-adds, where a
 //! tile of both halves holds 2 by 3 and takes 10. A panel has the rows of a tile side by side, 8
 //! lanes each, first all of the lower half and then all of the upper: it is read from end to end,
-//! and no load crosses a cache line. The sums of a tile are added up while they are in registers, in
-//! the order of the fixed tree.
+//! and no load crosses a cache line. The sums of a tile are added up while they are in registers,
+//! in the order of the fixed tree.
 
 use super::Job;
 use super::rows::{InBF16, InF16, InF32, Stored};

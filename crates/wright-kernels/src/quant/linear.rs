@@ -12,6 +12,7 @@ use super::scalar;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::isa::by_isa;
+use crate::pool::Region;
 use crate::{Isa, Pool};
 use std::ops::Range;
 
@@ -54,6 +55,19 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Where the job begins to read, see `microkernel::streams`.
+    fn region(&self, isa: Isa) -> Region {
+        let streams = match self.rows.len() {
+            _ if isa.has_avx512() => 1,
+            1 => 4,
+            2 => 2,
+            _ => 1,
+        };
+        let each = self.groups.len() / streams * self.layout.group_bytes;
+        let first = self.groups.start * self.layout.group_bytes;
+        Region::new(self.weights[first..].as_ptr(), streams, each)
+    }
+
     /// The job in pieces of its groups.
     fn pieces(&self) -> impl Iterator<Item = Job<'_>> {
         let Range { start, end } = self.groups;
@@ -156,6 +170,11 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
         }
     }
     let isa = pool.isa();
+    if m < TASK_ROWS_MIN
+        && let Some(first) = jobs.first()
+    {
+        pool.announce(first.weights.as_ptr().addr(), jobs.iter().map(|job| job.region(isa)));
+    }
     pool.run(jobs.len(), &|task| jobs[task].pieces().for_each(|piece| run(isa, &piece)));
 }
 

@@ -1,0 +1,83 @@
+use super::*;
+
+fn region(start: usize) -> Region {
+    Region::new(std::ptr::without_provenance(start), 2, 256)
+}
+
+/// The calls of a token, three times; each has a region for either thread.
+fn tokens(ahead: &Ahead, keys: &[usize], times: usize) {
+    for key in keys.repeat(times) {
+        ahead.call(key, [region(key), region(key + 1)].into_iter());
+    }
+}
+
+fn expected_by(ahead: &Ahead, thread: usize) -> usize {
+    ahead.slots[thread].get().starts[0]
+}
+
+#[test]
+fn each_thread_learns_what_it_will_read_after_a_call() {
+    let ahead = Ahead::new(2);
+    let keys = [100, 200, 300];
+    tokens(&ahead, &keys, 2);
+    for (i, key) in keys.into_iter().enumerate() {
+        ahead.call(key, [region(key), region(key + 1)].into_iter());
+        let next = keys[(i + 1) % 3];
+        assert_eq!([expected_by(&ahead, 0), expected_by(&ahead, 1)], [next, next + 1]);
+    }
+}
+
+/// A prompt, another model or an early end come between.
+#[test]
+fn a_trail_that_was_left_is_found_again() {
+    let ahead = Ahead::new(1);
+    tokens(&ahead, &[100, 200, 300], 1);
+    tokens(&ahead, &[700], 1);
+    tokens(&ahead, &[100], 1);
+    assert_eq!(expected_by(&ahead, 0), 200);
+    tokens(&ahead, &[300], 1);
+    assert_eq!(expected_by(&ahead, 0), 700);
+}
+
+#[test]
+fn a_long_trail_begins_anew_and_stays_bounded() {
+    let ahead = Ahead::new(1);
+    let keys: Vec<usize> = (1..=CALLS_MAX + 7).collect();
+    tokens(&ahead, &keys, 2);
+    assert!(ahead.trail.lock().unwrap().keys.len() <= CALLS_MAX);
+    let one = Ahead::new(1);
+    tokens(&one, &[5], 3);
+    assert_eq!(expected_by(&one, 0), 5);
+}
+
+#[test]
+fn a_walk_ends_with_its_region_and_begins_with_the_next_call() {
+    let ahead = Ahead::new(2);
+    let mut walk = Walk::default();
+    ahead.fetch(1, &mut walk);
+    assert_eq!(walk.at, 0);
+    tokens(&ahead, &[100, 200], 2);
+    for _ in 0..50 {
+        ahead.fetch(1, &mut walk);
+    }
+    assert_eq!((walk.region, walk.at), (region(101), 256));
+    tokens(&ahead, &[100], 1);
+    ahead.fetch(1, &mut walk);
+    assert_eq!((walk.region, walk.at), (region(201), 256));
+}
+
+/// A long region is cut to what a cache holds, fewer regions than threads leave some with none,
+/// and threads that are not served fetch nothing.
+#[test]
+fn what_is_fetched_is_bounded() {
+    let ahead = Ahead::new(THREADS_MAX + 5);
+    let long = Region::new(std::ptr::without_provenance(64), STREAMS, 1 << 30);
+    for _ in 0..2 {
+        ahead.call(64, std::iter::once(long));
+    }
+    assert_eq!(ahead.slots[0].get().bytes, BYTES_MAX / STREAMS);
+    assert_eq!(ahead.slots[1].get(), Region::default());
+    let mut walk = Walk::default();
+    ahead.fetch(THREADS_MAX + 1, &mut walk);
+    assert_eq!(walk.at, 0);
+}
