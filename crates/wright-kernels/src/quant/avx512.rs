@@ -4,7 +4,7 @@
 use super::activations::at;
 use super::formats::{self as f, At, Format, Sum};
 use super::linear::Job;
-use super::microkernel::{Dot, bits, by_format, columns, tiles, to_floats, unrolled};
+use super::microkernel::{Dot, bits, by_format, columns, streams, tiles, to_floats, unrolled};
 use super::vector::{Vector, Ymm, Zmm};
 use crate::DType;
 use std::arch::x86_64::*;
@@ -43,7 +43,7 @@ impl Dot for Zmm {
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
-                group = tiles::<F, Zmm, 2, C>(job, group, row, from, to);
+                group = streams::<F, Zmm, 2, C>(job, group, row, from, to);
             }
             group = tiles::<F, Zmm, 1, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);

@@ -58,9 +58,9 @@ impl Job<'_> {
     /// Where the job begins to read, see `microkernel::streams`.
     fn region(&self, isa: Isa) -> Region {
         let streams = match self.rows.len() {
-            _ if isa.has_avx512() => 1,
+            1 if isa.has_avx512() => 2,
             1 => 4,
-            2 => 2,
+            2 if !isa.has_avx512() => 2,
             _ => 1,
         };
         let each = self.groups.len() / streams * self.layout.group_bytes;
