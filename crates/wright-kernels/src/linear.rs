@@ -79,10 +79,8 @@ pub fn linear_f32_each(pool: &Pool, products: &mut [Product<'_>], x: &[f32]) {
             pool.run(jobs.len(), &|task| unsafe { panels::run(&jobs[task], x) });
         });
     }
-    if m <= FEW_ROWS
-        && let Some(first) = jobs.first()
-    {
-        pool.announce(first.w.bytes.as_ptr().addr(), jobs.iter().map(Job::region));
+    if m <= FEW_ROWS {
+        pool.announce(jobs.iter().map(Job::region));
     }
     // SAFETY: jobs have different outputs.
     pool.run(jobs.len(), &|task| unsafe { run(pool.isa(), &jobs[task]) });

@@ -142,12 +142,11 @@ impl Pool {
         drop(turn);
     }
 
-    /// Says that the next [`Pool::run`] is one that `key` names, and where each of its first tasks
-    /// will read from memory. Threads that wait fetch what the call after that will read, if it is
-    /// the one that followed before. `key` is the address of something that the call reads.
-    pub(crate) fn announce(&self, key: usize, regions: impl Iterator<Item = Region>) {
+    /// Says where each of the first tasks of the next [`Pool::run`] will read from memory. Threads
+    /// that wait fetch what the call after that will read, if it is the one that followed before.
+    pub(crate) fn announce(&self, regions: impl Iterator<Item = Region>) {
         if !self.workers.is_empty() && !IN_TASK.get() {
-            self.shared.ahead.call(key, regions);
+            self.shared.ahead.call(regions);
         }
     }
 

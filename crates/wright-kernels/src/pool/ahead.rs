@@ -83,9 +83,13 @@ impl Ahead {
         Ahead { trail: Mutex::default(), number: AtomicUsize::new(0), slots }
     }
 
-    /// A call begins that `key` names and whose first tasks read `regions`. What followed it the
-    /// last time is fetched by those who wait.
-    pub(super) fn call(&self, key: usize, regions: impl Iterator<Item = Region>) {
+    /// A call begins whose first tasks read `regions`. What followed it the last time is fetched
+    /// by those who wait.
+    pub(super) fn call(&self, regions: impl Iterator<Item = Region>) {
+        let mut regions = regions.peekable();
+        let Some(first) = regions.peek() else { return };
+        // As a pass of one row is followed by one of its kind, so is a pass of several.
+        let key = first.starts[0].wrapping_mul(STREAMS + 1).wrapping_add(first.streams);
         let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
         trail.note(key, regions, self.slots.len());
         for (slot, region) in self.slots.iter().zip(trail.next(self.slots.len())) {

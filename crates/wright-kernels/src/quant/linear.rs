@@ -170,10 +170,8 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
         }
     }
     let isa = pool.isa();
-    if m < TASK_ROWS_MIN
-        && let Some(first) = jobs.first()
-    {
-        pool.announce(first.weights.as_ptr().addr(), jobs.iter().map(|job| job.region(isa)));
+    if m < TASK_ROWS_MIN {
+        pool.announce(jobs.iter().map(|job| job.region(isa)));
     }
     pool.run(jobs.len(), &|task| jobs[task].pieces().for_each(|piece| run(isa, &piece)));
 }

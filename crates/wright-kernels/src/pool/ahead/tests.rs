@@ -7,7 +7,7 @@ fn region(start: usize) -> Region {
 /// The calls of a token, three times; each has a region for either thread.
 fn tokens(ahead: &Ahead, keys: &[usize], times: usize) {
     for key in keys.repeat(times) {
-        ahead.call(key, [region(key), region(key + 1)].into_iter());
+        ahead.call([region(key), region(key + 1)].into_iter());
     }
 }
 
@@ -21,7 +21,7 @@ fn each_thread_learns_what_it_will_read_after_a_call() {
     let keys = [100, 200, 300];
     tokens(&ahead, &keys, 2);
     for (i, key) in keys.into_iter().enumerate() {
-        ahead.call(key, [region(key), region(key + 1)].into_iter());
+        ahead.call([region(key), region(key + 1)].into_iter());
         let next = keys[(i + 1) % 3];
         assert_eq!([expected_by(&ahead, 0), expected_by(&ahead, 1)], [next, next + 1]);
     }
@@ -66,6 +66,21 @@ fn a_walk_ends_with_its_region_and_begins_with_the_next_call() {
     assert_eq!((walk.region, walk.at), (region(201), 256));
 }
 
+/// Passes of several rows read the same weights in other pieces.
+#[test]
+fn passes_of_one_row_and_of_several_are_told_apart() {
+    let ahead = Ahead::new(1);
+    let wide = |start| Region::new(std::ptr::without_provenance(start), 1, 4096);
+    tokens(&ahead, &[100, 200], 1);
+    for start in [100, 200] {
+        ahead.call(std::iter::once(wide(start)));
+    }
+    tokens(&ahead, &[100], 1);
+    assert_eq!(ahead.slots[0].get(), region(200));
+    ahead.call(std::iter::once(wide(100)));
+    assert_eq!(ahead.slots[0].get(), wide(200));
+}
+
 /// A long region is cut to what a cache holds, fewer regions than threads leave some with none,
 /// and threads that are not served fetch nothing.
 #[test]
@@ -73,7 +88,7 @@ fn what_is_fetched_is_bounded() {
     let ahead = Ahead::new(THREADS_MAX + 5);
     let long = Region::new(std::ptr::without_provenance(64), STREAMS, 1 << 30);
     for _ in 0..2 {
-        ahead.call(64, std::iter::once(long));
+        ahead.call(std::iter::once(long));
     }
     assert_eq!(ahead.slots[0].get().bytes, BYTES_MAX / STREAMS);
     assert_eq!(ahead.slots[1].get(), Region::default());
