@@ -79,7 +79,7 @@ pub fn linear_f32_each(pool: &Pool, products: &mut [Product<'_>], x: &[f32]) {
             pool.run(jobs.len(), &|task| unsafe { panels::run(&jobs[task], x) });
         });
     }
-    if m <= FEW_ROWS {
+    if jobs.first().is_some_and(|job| is_direct(job.w, m)) {
         pool.announce(jobs.iter().map(Job::region));
     }
     // SAFETY: jobs have different outputs.

@@ -16,6 +16,9 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+/// Streams of weights that one row of activations takes, and that two rows take.
+pub(super) const STREAMS: [usize; 2] = [4, 2];
+
 /// All outputs of a job.
 ///
 /// # Safety
@@ -153,9 +156,9 @@ impl Dot for Ymm {
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
-                group = streams::<F, Ymm, 4, C>(job, group, row, from, to);
+                group = streams::<F, Ymm, { STREAMS[0] }, C>(job, group, row, from, to);
             } else if C == 2 {
-                group = streams::<F, Ymm, 2, C>(job, group, row, from, to);
+                group = streams::<F, Ymm, { STREAMS[1] }, C>(job, group, row, from, to);
             }
             group = tiles::<F, Ymm, 2, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);

@@ -9,6 +9,9 @@ use super::vector::{Vector, Ymm, Zmm};
 use crate::DType;
 use std::arch::x86_64::*;
 
+/// Streams of weights that one row of activations takes, and that two rows take.
+pub(super) const STREAMS: [usize; 2] = [2, 1];
+
 /// All outputs of a job.
 ///
 /// # Safety
@@ -43,7 +46,7 @@ impl Dot for Zmm {
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
-                group = streams::<F, Zmm, 2, C>(job, group, row, from, to);
+                group = streams::<F, Zmm, { STREAMS[0] }, C>(job, group, row, from, to);
             }
             group = tiles::<F, Zmm, 1, C>(job, group, row, from, to);
             tiles::<F, Ymm, 1, C>(job, group, row, from, to);

@@ -57,12 +57,7 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// Where the job begins to read, see `microkernel::streams`.
     fn region(&self, isa: Isa) -> Region {
-        let streams = match self.rows.len() {
-            1 if isa.has_avx512() => 2,
-            1 => 4,
-            2 if !isa.has_avx512() => 2,
-            _ => 1,
-        };
+        let streams = streams(isa).get(self.rows.len() - 1).copied().unwrap_or(1);
         let each = self.groups.len() / streams * self.layout.group_bytes;
         let first = self.groups.start * self.layout.group_bytes;
         Region::new(self.weights[first..].as_ptr(), streams, each)
@@ -188,6 +183,19 @@ fn run(isa: Isa, job: &Job<'_>) {
         return unsafe { neon::run(isa.has_dotprod(), job) };
     }
     by_isa!(isa, avx2::run(job), scalar::run(job));
+}
+
+/// Streams of weights that one row of activations takes, and that two rows take.
+fn streams(isa: Isa) -> [usize; 2] {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => avx512::STREAMS,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2::STREAMS,
+        #[cfg(target_arch = "aarch64")]
+        isa if isa.has_neon() => neon::STREAMS,
+        _ => [1, 1],
+    }
 }
 
 /// Groups of the next task, where `left` bytes of weights are to be handed out.

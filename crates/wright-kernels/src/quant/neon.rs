@@ -11,6 +11,9 @@ use crate::DType;
 use std::arch::aarch64::*;
 use std::arch::asm;
 
+/// Streams of weights that one row of activations takes, and that two rows take.
+pub(super) const STREAMS: [usize; 2] = [4, 1];
+
 /// All outputs of a job.
 ///
 /// # Safety
@@ -56,7 +59,7 @@ impl<const DOT: bool> Dot for Quads<DOT> {
         unsafe {
             let mut group = job.groups.start;
             if C == 1 {
-                group = streams::<F, Self, 4, C>(job, group, row, from, to);
+                group = streams::<F, Self, { STREAMS[0] }, C>(job, group, row, from, to);
             } else if C <= 4 {
                 group = tiles::<F, Self, 2, C>(job, group, row, from, to);
             }

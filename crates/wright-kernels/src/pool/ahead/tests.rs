@@ -4,7 +4,7 @@ fn region(start: usize) -> Region {
     Region::new(std::ptr::without_provenance(start), 2, 256)
 }
 
-/// The calls of a token, three times; each has a region for either thread.
+/// The calls of a token, some times; each has a region for either thread.
 fn tokens(ahead: &Ahead, keys: &[usize], times: usize) {
     for key in keys.repeat(times) {
         ahead.call([region(key), region(key + 1)].into_iter());
@@ -91,6 +91,11 @@ fn what_is_fetched_is_bounded() {
         ahead.call(std::iter::once(long));
     }
     assert_eq!(ahead.slots[0].get().bytes, BYTES_MAX / STREAMS);
+    assert_eq!(ahead.slots[1].get(), Region::default());
+    let both = [long, region(128)];
+    for regions in [&both[..], &both, &both[..1], &both[..1]] {
+        ahead.call(regions.iter().copied());
+    }
     assert_eq!(ahead.slots[1].get(), Region::default());
     let mut walk = Walk::default();
     ahead.fetch(THREADS_MAX + 1, &mut walk);
