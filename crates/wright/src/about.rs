@@ -4,10 +4,10 @@
 //! answer to "is this reference here already?": a lost one costs a download.
 
 use crate::failure::Failure;
-use crate::settings;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wright_host::atomic_file;
 
 /// One fetched file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +38,7 @@ impl About {
     pub fn write(&self, models: &Path) -> Result<(), Failure> {
         let path = path(models, &self.file);
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        settings::replace(&path, text.as_bytes())
-            .map_err(|error| Failure::io("write", &path, &error))
+        Ok(atomic_file::write(&path, text.as_bytes())?)
     }
 }
 

@@ -1,11 +1,11 @@
 //! An answer on its way to the person: piece by piece, stopped by Ctrl-C or by a reader who left.
 
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::{terminal, units};
+use crate::terminal;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use wright_chat::{Event, FinishReason, Model, Request, Response, Sink, Usage};
+use wright_host::{Interrupt, units};
 
 /// Prompts of fewer tokens are read before anybody could read a progress line.
 const PREFILL_SHOWN_TOKENS: u32 = 512;

@@ -4,13 +4,13 @@
 //! quick measurement of what this machine does a second.
 
 use crate::context::Context;
-use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{load, terminal, units};
+use crate::{load, terminal};
 use serde_json::json;
 use std::fmt::Write;
 use std::time::Instant;
+use wright_host::{machine, units};
 use wright_model::config::{Kind, Pooling};
 use wright_model::probe::Speed;
 use wright_model::{KvType, Model};
@@ -27,7 +27,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
     // Formats tighter than nibbles are spread to these when they are made ready.
     let needed = memory.total() - memory.weights + ready_bytes(&model);
     let has = machine::available_memory();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = machine::usable_processors();
     let started = Instant::now();
     let speed = Speed::measure(threads, &|| started.elapsed().as_secs_f64());
     let decode = 1.0 / speed.seconds(&model.cost_of_token(PROMPT, KvType::default()));

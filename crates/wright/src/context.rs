@@ -4,10 +4,10 @@ use crate::catalogue::Catalogue;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::interrupt::Interrupt;
 use crate::locate::Known;
 use crate::settings::Settings;
 use crate::stores;
+use wright_host::Interrupt;
 
 pub struct Context {
     pub home: Home,
@@ -24,7 +24,7 @@ impl Context {
     pub fn find() -> Result<Self, Failure> {
         let home = Home::find()?;
         let settings = Settings::read(&home.settings)?;
-        let interrupt = Interrupt::watch()
+        let interrupt = Interrupt::watch(Exit::Interrupted.code())
             .map_err(|error| Failure::new(Exit::Failed, format!("cannot watch Ctrl-C: {error}")))?;
         Ok(Context { home, settings, catalogue: Catalogue::built_in()?, interrupt })
     }

@@ -5,13 +5,12 @@ mod vocabulary;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::mmap::Mapped;
-use crate::new_file::NewFile;
-use crate::progress::{Count, Progress};
-use crate::{load, terminal, units};
+use crate::progress::Progress;
+use crate::{load, terminal};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use wright_host::{AtomicFile, Count, Mapped, units};
 use wright_model::DType;
 use wright_model::convert::{self, Conversion};
 use wright_model::gguf_writer::{Field, Plan};
@@ -137,7 +136,7 @@ fn write(
     path: &Path,
 ) -> Result<(), Failure> {
     let bytes = conversion.plan.data_bytes().map_err(load::failure)?;
-    let mut file = NewFile::create(path, bytes, args.force)?;
+    let mut file = AtomicFile::with_space(path, bytes, args.force)?;
     let values = |t: &wright_model::gguf_writer::Planned| t.dims.iter().product::<usize>() as u64;
     let total = conversion.plan.tensors.iter().map(values).sum();
     let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -151,10 +150,10 @@ fn write(
     progress.finish();
     written.map_err(|error| match error {
         RewriteError::Model(error) => load::failure(error),
-        RewriteError::Write(error) => NewFile::failed(path, &error),
+        RewriteError::Write(error) => Failure::io("write", path, &error),
         RewriteError::Stopped => Failure::interrupted(),
     })?;
-    file.finish()
+    Ok(file.finish()?)
 }
 
 #[cfg(test)]

@@ -66,6 +66,29 @@ impl Failure {
     }
 }
 
+impl From<wright_host::Error> for Failure {
+    fn from(error: wright_host::Error) -> Self {
+        use wright_host::Error;
+        let (exit, hint) = match &error {
+            Error::Io { action, path, source } => return Failure::io(action, path, source),
+            Error::NotAFile(_) => (Exit::BadInput, "name the .gguf file itself"),
+            Error::Empty(_) => (Exit::BadModel, "was its download cut off? fetch it again"),
+            Error::Changed(_) => (
+                Exit::ModelChanged,
+                "the last answer may be wrong: let whatever writes the file finish, then ask again",
+            ),
+            Error::Exists(_) => (Exit::Usage, "--force replaces it, -o FILE names another"),
+            Error::NoSpace { .. } => (
+                Exit::Io,
+                "free some space (`wright models du` shows what uses it), or choose a folder on \
+                 another disk (WRIGHT_HOME for fetched models)",
+            ),
+            _ => return Failure::new(Exit::Failed, error),
+        };
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
 impl From<wright_chat::Error> for Failure {
     fn from(error: wright_chat::Error) -> Self {
         let exit = match error.kind {

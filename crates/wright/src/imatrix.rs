@@ -7,11 +7,11 @@ use crate::arguments::EngineFlags;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::new_file::NewFile;
-use crate::progress::{Count, Progress};
-use crate::{load, stdin, terminal, units};
+use crate::progress::Progress;
+use crate::{load, stdin, terminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wright_host::{AtomicFile, Count, units};
 use wright_model::{Batch, Segment, SeqId, Session, Want};
 
 const CTX_DEFAULT: u32 = 512;
@@ -98,8 +98,8 @@ fn write(args: &Args, session: &Session, n_windows: usize, n_ctx: u32) -> Result
     collected
         .write(session.model(), &dataset, n_chunks, n_ctx, &mut bytes)
         .map_err(|error| Failure::new(Exit::BadModel, error).hint("are the weights damaged?"))?;
-    let mut file = NewFile::create(path, bytes.len() as u64, args.force)?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(|e| NewFile::failed(path, &e))?;
+    let mut file = AtomicFile::with_space(path, bytes.len() as u64, args.force)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(|e| Failure::io("write", path, &e))?;
     file.finish()?;
     let size = units::bytes(bytes.len() as u64);
     terminal::print(&format!(

@@ -8,9 +8,10 @@ mod vocabulary;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{load, terminal, units};
+use crate::{load, terminal};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use wright_host::units;
 use wright_model::config::Kind;
 use wright_model::{Cost, KvType, Metadata, Model};
 

@@ -5,10 +5,10 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::mmap::Mapped;
 use crate::{load, stdin};
 use std::path::Path;
 use std::sync::Arc;
+use wright_host::Mapped;
 use wright_model::{Bytes, Gguf, Metadata};
 use wright_text::{Pieces, Tokenizer};
 

@@ -6,11 +6,11 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::lexicon::Lexicon;
 use crate::locate::{self, Located};
-use crate::mmap::Mapped;
 use crate::prefix_cache::{self, PrefixCache};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use wright_host::{Mapped, machine};
 use wright_model::{Bytes, Error, ErrorKind, Model, Precision, SessionOptions};
 use wright_run::{LoadError, LoadOptions, Local, Prefixes};
 use wright_text::{Now, Tokenizer};
@@ -34,9 +34,9 @@ pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
     let mapped = Arc::new(Mapped::open(path)?);
     let mut parts: Vec<Arc<dyn Bytes>> = vec![Arc::clone(&mapped) as Arc<dyn Bytes>];
     for path in other_parts(path) {
-        let part = Mapped::open(&path).map_err(|failure| match failure.exit {
-            Exit::NotFound => failure.hint("the model is split: fetch this part of it, too"),
-            _ => failure,
+        let part = Mapped::open(&path).map_err(|error| match error.is_not_found() {
+            true => Failure::from(error).hint("the model is split: fetch this part of it, too"),
+            false => error.into(),
         })?;
         parts.push(Arc::new(part));
     }
@@ -127,8 +127,7 @@ fn precision(flags: &EngineFlags) -> Precision {
 
 /// As many threads as were asked for, or as the machine gives this program.
 pub fn threads(flags: &EngineFlags) -> usize {
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
-    flags.threads.map_or_else(all, usize::from)
+    flags.threads.map_or_else(machine::usable_processors, usize::from)
 }
 
 /// A model that answers.
@@ -144,7 +143,7 @@ impl Loaded {
     /// # Errors
     /// If the model's file was written to since it was loaded.
     pub fn check_unchanged(&self) -> Result<(), Failure> {
-        self.mapped.check_unchanged()
+        Ok(self.mapped.check_unchanged()?)
     }
 }
 

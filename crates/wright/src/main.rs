@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout and talk to stderr. A failure is printed as `error:` and `hint:` and ends
 //! with an exit code of its own ([`exit::Exit`]).
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod about;
 mod answer;
@@ -15,7 +15,6 @@ mod check;
 mod context;
 mod convert;
 mod data_folder;
-mod disk;
 mod doctor;
 mod embed;
 mod exit;
@@ -23,16 +22,11 @@ mod failure;
 mod help;
 mod home;
 mod imatrix;
-mod in_order;
 mod inspect;
-mod interrupt;
 mod lexicon;
 mod load;
 mod locate;
-#[allow(unsafe_code)]
-mod mmap;
 mod models;
-mod new_file;
 mod pack;
 mod perplexity;
 mod plan;
@@ -54,19 +48,24 @@ mod terminal;
 mod tokenize;
 mod tokenizer;
 mod train;
-mod units;
 
 use arguments::{Asked, Verb};
 use context::Context;
 use exit::Exit;
 use failure::Failure;
 use std::process::ExitCode;
+use wright_host::mmap;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let failure = Failure::new(Exit::Defect, format!("a defect in Wright: {panic}"));
         terminal::report(&failure.hint("please report it, with the command that led here"));
     }));
+    mmap::exit_when_cut_short(
+        "\nerror: the model file was cut short while it was in use\n\
+         hint: let whatever writes the file finish, then ask again\n",
+        Exit::ModelChanged.code(),
+    );
     match answer_command_line() {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -12,10 +12,11 @@ use crate::failure::Failure;
 use crate::locate::{self, Located, Meaning};
 use crate::settings::Settings;
 use crate::stores::{self, Found};
-use crate::{about, check, terminal, units};
+use crate::{about, check, terminal};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use wright_host::units;
 
 /// List, show, name, remove models; choose the default; say what they take
 #[derive(Debug, clap::Args)]

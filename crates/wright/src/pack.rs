@@ -16,7 +16,6 @@ use crate::context::Context;
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::reading::walk;
 use crate::terminal;
 use gather::Gathered;
@@ -24,6 +23,7 @@ use spool::Spool;
 use staging::Staging;
 use std::path::PathBuf;
 use wright_data::holdout::TEXT_BYTES_MIN;
+use wright_host::{Interrupt, machine};
 use write::Packing;
 
 /// Turn files of text into data to train on
@@ -130,7 +130,7 @@ impl Options {
             keep_duplicates: false,
             keep_boilerplate: false,
             replace: false,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: machine::usable_processors(),
         }
     }
 }

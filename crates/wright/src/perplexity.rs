@@ -9,11 +9,12 @@ use crate::arguments::EngineFlags;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use crate::{load, stdin, terminal};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
+use wright_host::Count;
 use wright_model::{Batch, Segment, SeqId, Session, Want};
 
 const CTX_DEFAULT: u32 = 512;

@@ -6,16 +6,15 @@
 mod measure;
 
 use crate::context::Context;
-use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
+use crate::terminal;
 use crate::train::{self, packed::Packed};
-use crate::{disk, terminal, units};
 use measure::{Data, Measured};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use wright_host::{Interrupt, atomic_file, machine, units};
 use wright_train::hardware::{Hardware, USUAL_UTILISATION};
 use wright_train::plan::law::PRIOR;
 use wright_train::plan::pace::{Pace, weights_in_products};
@@ -129,8 +128,7 @@ pub fn make(
     folder: &Path,
     interrupt: &Interrupt,
 ) -> Result<Made, Failure> {
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = wanted.threads.unwrap_or_else(all);
+    let threads = wanted.threads.unwrap_or_else(machine::usable_processors);
     let (train, validation) = data.shards()?;
     let token_bytes = data.token_bytes();
     let material = Data {
@@ -150,7 +148,7 @@ pub fn make(
         seconds: wanted.seconds * STEPS_PART,
         tokens: material.n_tokens(),
         n_vocab: material.n_vocab(),
-        memory_bytes: train::available_bytes().unwrap_or(u64::MAX) / 2,
+        memory_bytes: machine::available_memory().unwrap_or(u64::MAX) / 2,
     };
     let first = choose(&wish, &pace, &law).ok_or_else(|| {
         Failure::new(Exit::Failed, "not even the smallest model fits this machine's memory")
@@ -234,8 +232,7 @@ impl Made {
     pub fn write(&self, out: &Path) -> Result<(), Failure> {
         let text = self.config.to_toml().map_err(train::failure)?;
         let text = format!("# Made by `wright plan`; every number may be changed.\n\n{text}");
-        disk::replace(out, |to| to.write_all(text.as_bytes()))
-            .map_err(|error| Failure::io("write", out, &error))
+        Ok(atomic_file::replace(out, |to| to.write_all(text.as_bytes()))?)
     }
 
     /// What the person reads.

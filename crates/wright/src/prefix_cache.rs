@@ -4,8 +4,6 @@
 //! that does not match its checksum is removed. The folder is bounded: what was not used for
 //! longest goes first. Whatever fails here is only slower, so nothing is reported.
 
-use crate::disk;
-use crate::mmap::Mapped;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
@@ -13,6 +11,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+use wright_host::{AtomicFile, Mapped, disk};
 use wright_run::{BlockKey, BlockStore};
 
 /// Bytes that the folder may hold, and about how many are written until that is seen to.
@@ -62,17 +61,13 @@ impl PrefixCache {
             return Ok(());
         }
         let path = self.path(key);
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
         let mut trailer = [0; TRAILER];
         trailer[..8].copy_from_slice(MAGIC);
         trailer[8..12].copy_from_slice(&crc32fast::hash(block).to_le_bytes());
-        let mut file = File::create(&partial)?;
-        let written = file.write_all(block).and_then(|()| file.write_all(&trailer));
-        let kept = written.and_then(|()| fs::rename(&partial, &path));
-        if kept.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-        kept?;
+        let mut file = AtomicFile::in_cache(&path).map_err(std::io::Error::other)?;
+        file.write_all(block)?;
+        file.write_all(&trailer)?;
+        file.finish().map_err(std::io::Error::other)?;
         if self.written.fetch_add(block.len() as u64, Ordering::Relaxed) > STEP {
             self.shrink();
         }

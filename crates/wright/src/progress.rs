@@ -1,19 +1,39 @@
 //! Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
 
-use crate::{terminal, units};
+use crate::terminal;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
+use wright_host::{Count, Reporter, units};
 
 /// Without a terminal, a line at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    Bytes,
-    /// Things of this name, such as "windows".
-    Things(&'static str),
+/// Reports what libraries do on the terminal.
+pub struct Terminal;
+
+impl Reporter for Terminal {
+    fn note(&self, text: &str) {
+        terminal::note(text);
+    }
+
+    fn start(&self, label: &str, total: u64, count: Count) -> Box<dyn wright_host::Progress> {
+        Box::new(Progress::start(label, total, count))
+    }
+}
+
+impl wright_host::Progress for Progress {
+    fn set(&mut self, done: u64) {
+        Progress::set(self, done);
+    }
+
+    fn say(&self, text: &str) {
+        Progress::say(self, text);
+    }
+
+    fn finish(self: Box<Self>) {
+        Progress::finish(*self);
+    }
 }
 
 /// The progress of one piece of work.

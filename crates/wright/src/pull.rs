@@ -26,10 +26,9 @@ use crate::catalogue::{Entry, Source};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::locate::{self, Located, Meaning};
 use crate::reference::Reference;
-use crate::{terminal, units};
+use crate::terminal;
 use http::{Client, Limits};
 pub use resolve::says;
 use resolve::{Places, resolve};
@@ -39,6 +38,7 @@ pub use staging::{PARTIAL_PREFIX, bytes_below};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 pub use unpack::hash_file;
+use wright_host::{Interrupt, units};
 
 /// Fetches that run at once.
 const AT_ONCE: usize = 4;

@@ -7,14 +7,13 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::locate::Located;
-use crate::mmap::Mapped;
-use crate::new_file::NewFile;
-use crate::progress::{Count, Progress};
-use crate::{load, terminal, units};
+use crate::progress::Progress;
+use crate::{load, terminal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use wright_host::{AtomicFile, Count, Mapped, machine, units};
 use wright_model::gguf_writer::Plan;
 use wright_model::mixture::{FILE_TYPES, FileType, Wishes};
 use wright_model::requantize::{RewriteError, plan, rewrite};
@@ -167,9 +166,8 @@ fn write(
     path: &Path,
 ) -> Result<(), Failure> {
     let bytes = plan.data_bytes().map_err(load::failure)?;
-    let mut file = NewFile::create(path, bytes, args.force)?;
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = Pool::new(args.threads.map_or_else(all, usize::from));
+    let mut file = AtomicFile::with_space(path, bytes, args.force)?;
+    let pool = Pool::new(args.threads.map_or_else(machine::usable_processors, usize::from));
     let total = gguf.tensors.iter().map(|t| t.n_values() as u64).sum();
     let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut progress = Progress::start(&label, total, Count::Things("values"));
@@ -183,10 +181,10 @@ fn write(
     progress.finish();
     done.map_err(|error| match error {
         RewriteError::Model(error) => load::failure(error),
-        RewriteError::Write(error) => NewFile::failed(path, &error),
+        RewriteError::Write(error) => Failure::io("write", path, &error),
         RewriteError::Stopped => Failure::interrupted(),
     })?;
-    file.finish()
+    Ok(file.finish()?)
 }
 
 /// A line for each tensor: name, shape, type before and after.

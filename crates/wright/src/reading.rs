@@ -12,8 +12,7 @@ pub use walk::Source;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -22,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use wright_data::{Document, Input, Item, Options};
+use wright_host::{Count, Interrupt};
 
 /// Text that goes from the reader to the others at a time.
 const BATCH_BYTES: usize = 4 << 20;

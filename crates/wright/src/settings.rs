@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
+use wright_host::atomic_file;
 
 /// What is remembered. Unknown fields of a newer version are kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,31 +46,8 @@ impl Settings {
         let mut text = serde_json::to_string_pretty(self)
             .map_err(|error| Failure::new(Exit::Defect, format!("settings: {error}")))?;
         text.push('\n');
-        replace(path, text.as_bytes()).map_err(|error| Failure::io("write", path, &error))
+        Ok(atomic_file::write(path, text.as_bytes())?)
     }
-}
-
-/// Writes `bytes` to `path` so that a reader sees either the old file or the whole new one.
-///
-/// # Errors
-/// As the file system says.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(name);
-    let written = fs::File::create(&partial).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let moved = written.and_then(|()| fs::rename(&partial, path));
-    if moved.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    moved
 }
 
 #[cfg(test)]
@@ -81,7 +59,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep").join("settings.json");
         assert_eq!(Settings::read(&path).unwrap(), Settings::default());
-        replace(&path, br#"{"later": [1], "default_model": "a"}"#).unwrap();
+        atomic_file::write(&path, br#"{"later": [1], "default_model": "a"}"#).unwrap();
         let mut settings = Settings::read(&path).unwrap();
         assert_eq!(settings.default_model.as_deref(), Some("a"));
         settings.default_model = Some("b".into());

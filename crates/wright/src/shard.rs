@@ -2,9 +2,10 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{disk, stdin, terminal, train, units};
+use crate::{stdin, terminal, train};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use wright_host::{atomic_file, units};
 use wright_train::Vocabulary;
 use wright_train::shard::ShardBuilder;
 
@@ -52,8 +53,7 @@ pub fn main(args: &Args) -> Result<Exit, Failure> {
             .hint("the files hold nothing but blanks"));
     }
     let bytes = builder.finish();
-    disk::replace(&args.out, |to| to.write_all(&bytes))
-        .map_err(|error| Failure::io("write", &args.out, &error))?;
+    atomic_file::replace(&args.out, |to| to.write_all(&bytes))?;
     let said = match args.json {
         true => format!(
             "{}\n",

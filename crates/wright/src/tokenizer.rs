@@ -6,13 +6,14 @@
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use crate::reading::{self, Found, Tally, walk};
-use crate::{disk, terminal, train, units};
+use crate::{terminal, train};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wright_data::duplicates;
+use wright_host::{Count, atomic_file, machine, units};
 use wright_text::Error;
 use wright_text::bpe_trainer::{BpeTrainer, DEFAULT_PRE, TrainedBpe};
 use wright_train::Vocabulary;
@@ -88,8 +89,7 @@ fn learn(args: &TrainArgs, context: &Context) -> Result<Exit, Failure> {
         [Some(&args.out), args.gguf.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
     check_free(&outputs, args.force)?;
     let started = Instant::now();
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
-    let n_threads = args.threads.map_or_else(all, usize::from);
+    let n_threads = args.threads.map_or_else(machine::usable_processors, usize::from);
     let trainer = BpeTrainer::new(&args.pre, n_threads).map_err(failure)?;
     let mut trainer = trainer.min_frequency(args.min_frequency.into());
     let tally = read(args, &outputs, &mut trainer, context)?;
@@ -202,12 +202,10 @@ fn write(args: &TrainArgs, trained: &TrainedBpe) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Defect, format!("the tokenizer: {error}")))?;
     // What Wright itself could not read is not written.
     let vocabulary = Vocabulary::from_json(&json, trained.n_vocab()).map_err(train::failure)?;
-    disk::replace(&args.out, |to| to.write_all(json.as_bytes()))
-        .map_err(|error| Failure::io("write", &args.out, &error))?;
+    atomic_file::replace(&args.out, |to| to.write_all(json.as_bytes()))?;
     let Some(path) = &args.gguf else { return Ok(()) };
     let bytes = vocabulary.gguf();
-    disk::replace(path, |to| to.write_all(&bytes))
-        .map_err(|error| Failure::io("write", path, &error))
+    Ok(atomic_file::replace(path, |to| to.write_all(&bytes))?)
 }
 
 fn failure(error: Error) -> Failure {

@@ -17,14 +17,12 @@ mod stages;
 mod watch;
 
 use crate::context::Context;
-use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{load, terminal};
 use folder::Folder;
 use live::{Course, Live};
 use plan::Plan;
-pub use plan::available_bytes;
 use report::{Machine, State};
 use serde_json::json;
 pub use stages::minutes;
@@ -32,6 +30,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 use wright_data::report::Report;
+use wright_host::machine;
 use wright_train::{Error, Run, run_config};
 
 /// Train a model from scratch on shards of tokens

@@ -26,7 +26,7 @@ fn findings(changes: &[(&str, &str)]) -> Vec<String> {
         ("crates/wright-model/Cargo.toml", MODEL),
         ("crates/wright-model/src/lib.rs", "#![forbid(unsafe_code)]\n"),
         ("crates/wright/Cargo.toml", BINARY),
-        ("crates/wright/src/main.rs", "#![deny(unsafe_code)]\nfn main() {}\n"),
+        ("crates/wright/src/main.rs", "#![forbid(unsafe_code)]\nfn main() {}\n"),
     ];
     for &(path, text) in changes {
         files.retain(|(p, _)| *p != path);
@@ -129,8 +129,9 @@ fn each_dependency_of_the_workspace_says_why() {
 fn unsafe_stands_only_where_it_may() {
     let code = "fn f() { unsafe { g() } }\n";
     finds_one(&[(OTHER, code)], &["gguf.rs:1", "`unsafe` outside"]);
+    finds_one(&[("crates/wright-host/src/disk.rs", code)], &["disk.rs:1", "`unsafe` outside"]);
     finds_nothing(&[("crates/wright-kernels/src/avx2.rs", code)]);
-    finds_nothing(&[("crates/wright/src/mmap.rs", code)]);
+    finds_nothing(&[("crates/wright-host/src/mmap.rs", code)]);
     finds_nothing(&[(OTHER, "// unsafe\nfn f() -> &'static str { \"unsafe\" }\n")]);
 }
 
@@ -138,11 +139,15 @@ fn unsafe_stands_only_where_it_may() {
 fn crate_roots_forbid_unsafe_code() {
     finds_one(&[(LIB, "//! Logits.\n")], &["lib.rs:1", "#![forbid(unsafe_code)]"]);
     let main = "crates/wright/src/main.rs";
-    finds_one(&[(main, "fn main() {}\n")], &["main.rs:1", "#![deny(unsafe_code)]"]);
-    let allows = "#![deny(unsafe_code)]\n#[allow(unsafe_code)]\nmod mmap;\n";
-    finds_nothing(&[(main, allows)]);
-    let allows = "#![deny(unsafe_code)]\n#[allow(unsafe_code)]\nmod chat;\n";
-    finds_one(&[(main, allows)], &["main.rs:2", "`mod mmap` alone"]);
+    finds_one(&[(main, "fn main() {}\n")], &["main.rs:1", "#![forbid(unsafe_code)]"]);
+    let host = "crates/wright-host/src/lib.rs";
+    finds_one(&[(host, "//! Files.\n")], &["lib.rs:1", "#![deny(unsafe_code)]"]);
+    let allows = "#![deny(unsafe_code)]\n#[allow(unsafe_code)]\npub mod mmap;\n";
+    finds_nothing(&[(host, allows)]);
+    let allows = "#![deny(unsafe_code)]\n#[allow(unsafe_code)]\nmod lock;\n";
+    finds_one(&[(host, allows)], &["lib.rs:2", "`mod mmap` alone"]);
+    let allows = "#![forbid(unsafe_code)]\n#[allow(unsafe_code)]\nmod mmap;\n";
+    finds_one(&[(main, allows)], &["main.rs:2", "no file that may"]);
 }
 
 fn lines(n: usize) -> String {

@@ -5,11 +5,11 @@ use super::lines::{Lines, Read};
 use super::transcript::{self, Format, Transcript};
 use crate::answer::{self, Show};
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::{run, sampler_options, terminal};
 use std::io::Write;
 use std::path::Path;
 use wright_chat::{Message, Model, Options, Request, Role};
+use wright_host::Interrupt;
 
 /// Lets the person change a text, and gives back what became of it.
 pub type Editor = fn(&str) -> Result<String, Failure>;

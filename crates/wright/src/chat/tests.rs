@@ -4,10 +4,10 @@ use super::conversation::Conversation;
 use super::lines::{Lines, Piped, Read};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use wright_chat::{Error, ErrorKind, Message, Options, Prompt, Request, Scripted, Turn};
+use wright_host::Interrupt;
 
 /// What a chat left behind.
 struct Talked {

@@ -2,10 +2,11 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{settings, stdin};
+use crate::stdin;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use wright_chat::{Message, Options};
+use wright_host::atomic_file;
 
 /// What stands in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub fn save(path: &Path, transcript: &Transcript) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(transcript)
         .map_err(|error| Failure::new(Exit::Defect, format!("conversation: {error}")))?;
     text.push('\n');
-    settings::replace(path, text.as_bytes()).map_err(|error| Failure::io("write", path, &error))
+    Ok(atomic_file::write(path, text.as_bytes())?)
 }
 
 #[cfg(test)]

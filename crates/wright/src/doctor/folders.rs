@@ -1,15 +1,16 @@
 //! Folders, disk, models, and what fetching needs.
 
-use super::{Check, machine};
+use super::Check;
 use crate::catalogue::Entry;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::locate::{self, Meaning};
 use crate::pull::hash_file;
-use crate::{about, disk, quantize, stores, units};
+use crate::{about, quantize, stores};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use wright_host::{disk, machine, units};
 
 /// Less than this makes a pull of a usual model fail.
 const DISK_BYTES_MIN: u64 = 2 << 30;

@@ -3,12 +3,12 @@
 
 use crate::catalogue::{Entry, Fit};
 use crate::context::Context;
-use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::locate::{self, Meaning};
-use crate::{terminal, units};
+use crate::terminal;
 use serde_json::{Value, json};
+use wright_host::{machine, units};
 
 /// Bytes of memory that may be had, and that there are; None where the system does not tell.
 #[derive(Debug, Clone, Copy)]

@@ -4,10 +4,11 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::pull::{PARTIAL_PREFIX, bytes_below};
-use crate::{locate, stores, terminal, units};
+use crate::{locate, stores, terminal};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wright_host::units;
 
 /// A file or folder that takes space.
 struct Row {

@@ -2,7 +2,6 @@
 //! finds some, a second writes the texts anew without them.
 
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::pack::divide::{self, place};
 use crate::pack::gather::{self, Gathered, Record};
 use crate::pack::spool::{Spool, Texts};
@@ -11,6 +10,7 @@ use wright_data::boilerplate::{self, Counts, DOCUMENTS_MIN, Repeated};
 use wright_data::duplicates::text_hash;
 use wright_data::quality::{self, Reason};
 use wright_data::report::{Boilerplate, Dropped, Repeat};
+use wright_host::Interrupt;
 
 /// Paragraphs that a report shows.
 const EXAMPLES: usize = 5;

@@ -1,15 +1,13 @@
 //! Which parts of the kept texts are held out: the passes over texts that `holdout` asks for.
 
 use crate::failure::Failure;
-use crate::in_order;
-use crate::interrupt::Interrupt;
 use crate::pack::gather::Record;
 use crate::pack::spool::Texts;
-use crate::units;
 use std::collections::HashMap;
 use std::ops::Range;
 use wright_data::holdout::{Candidates, Choice, Sizes, Unit};
 use wright_data::report::Divided;
+use wright_host::{Interrupt, parallel_map, units};
 
 /// Candidates for what is held out, as multiples of it: many more only where most of them repeat.
 const CANDIDATES: [u64; 2] = [2, 16];
@@ -55,7 +53,7 @@ pub fn each_text<R: Send>(
             return Err(Failure::interrupted());
         }
         let numbers: Vec<usize> = batch.clone().collect();
-        let results = in_order::map(&numbers, threads, |&number| {
+        let results = parallel_map(&numbers, threads, |&number| {
             texts.get(place(&records[number])).map(|text| work(number as u32, text))
         });
         for result in results {

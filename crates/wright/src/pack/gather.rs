@@ -2,8 +2,6 @@
 //! input, what is kept.
 
 use crate::failure::Failure;
-use crate::in_order;
-use crate::interrupt::Interrupt;
 use crate::pack::Options;
 use crate::pack::spool::Spool;
 use crate::reading::{self, EXAMPLES, Found, Source, Tally};
@@ -12,6 +10,7 @@ use wright_data::duplicates::{self, Bands, Duplicate, Index, TextHash};
 use wright_data::quality::{self, Reason};
 use wright_data::report::{Boilerplate, Dropped, Example};
 use wright_data::{Document, licence};
+use wright_host::{Interrupt, parallel_map};
 
 const EXAMPLE_CHARS: usize = 80;
 
@@ -78,7 +77,7 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     fn take(&mut self, batch: Vec<Found>) -> Result<(), Failure> {
         let options = self.options;
-        let examined = in_order::map(&batch, options.threads, |found| match found {
+        let examined = parallel_map(&batch, options.threads, |found| match found {
             Found::Document(document) => Some(examine(&document.text, options)),
             Found::Licence { .. } => None,
         });

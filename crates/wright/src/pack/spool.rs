@@ -1,11 +1,11 @@
 //! The texts that were kept, one after the other in a file, so that memory need not hold them.
 
 use crate::failure::Failure;
-use crate::mmap::Mapped;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use wright_host::Mapped;
 
 /// The file while it grows. Earlier texts can be read again.
 pub struct Spool {

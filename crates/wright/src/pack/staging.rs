@@ -3,9 +3,10 @@
 use crate::data_folder::DataFolder;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use wright_host::lock;
 
 const LOCK: &str = ".lock";
 
@@ -47,16 +48,11 @@ impl Staging {
         let lock = partial.join(LOCK);
         let lock = File::options().create(true).truncate(false).write(true).open(lock);
         let lock = lock.map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            // Some network disks know no locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("another program packs into {}", out.display());
-                return Err(Failure::new(Exit::Busy, what)
-                    .hint("wait for it, or name another folder with -o"));
-            }
+        if !lock::try_lock(&lock).map_err(failed)? {
+            let what = format!("another program packs into {}", out.display());
+            return Err(
+                Failure::new(Exit::Busy, what).hint("wait for it, or name another folder with -o")
+            );
         }
         let staging = Staging { partial, out: out.to_owned(), _lock: lock, is_finished: false };
         staging.clear();

@@ -2,9 +2,9 @@
 
 use crate::data_folder::{DataFolder, REPORT};
 use crate::reading::Tally;
-use crate::units;
 use std::fmt::Write;
 use wright_data::report::{Amount, Half, Report};
+use wright_host::units;
 
 /// Licences and kinds of dropped documents that are listed.
 const LINES_MAX: usize = 6;

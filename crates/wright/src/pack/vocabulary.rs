@@ -2,16 +2,16 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::pack::Options;
 use crate::pack::divide::{self, Held};
 use crate::pack::gather::Gathered;
 use crate::pack::spool::Texts;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use crate::shard;
 use std::path::Path;
 use wright_data::holdout;
 use wright_data::report::Tokenizer;
+use wright_host::{Count, Interrupt};
 use wright_text::bpe_trainer::{BpeTrainer, DEFAULT_PRE};
 use wright_train::Vocabulary;
 

@@ -2,18 +2,17 @@
 
 use crate::data_folder::{MANIFEST, REPORT, TOKENIZER};
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::pack::Options;
 use crate::pack::divide::{self, Held};
 use crate::pack::gather::{Gathered, Record};
 use crate::pack::spool::Texts;
 use crate::pack::staging::Staging;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use crate::reading::walk;
-use crate::{disk, train};
+use crate::train;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use wright_data::duplicates::{hex, text_hash};
 use wright_data::holdout::{self, Part};
@@ -22,6 +21,7 @@ use wright_data::report::{
     Amount, Divided, Entry, FORMAT, Half, LicenceFrom, PartOf, Report, Settings, Split, Tokenizer,
     VERSION,
 };
+use wright_host::{Count, Interrupt, atomic_file};
 use wright_train::Vocabulary;
 use wright_train::shard::ShardBuilder;
 
@@ -74,8 +74,7 @@ impl<'a> Shards<'a> {
         let path = self.staging.file(&name);
         let next = ShardBuilder::new(self.vocabulary.0, self.vocabulary.1);
         let bytes = std::mem::replace(&mut self.shard, next.map_err(train::failure)?).finish();
-        disk::replace(&path, |to| to.write_all(&bytes))
-            .map_err(|error| Failure::io("write", &path, &error))?;
+        atomic_file::replace(&path, |to| to.write_all(&bytes))?;
         self.half.shards.push(name);
         self.index = 0;
         Ok(())
@@ -262,13 +261,10 @@ impl Packing<'_> {
 
     fn json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Failure> {
         let path = self.staging.file(name);
-        let mut text = serde_json::to_string_pretty(value).map_err(io::Error::other);
-        let written = text.as_mut().map(|text| text.push('\n'));
-        let written = written.map_err(|error| io::Error::other(error.to_string()));
-        let text = text.unwrap_or_default();
-        written
-            .and_then(|()| disk::replace(&path, |to| to.write_all(text.as_bytes())))
-            .map_err(|error| Failure::io("write", &path, &error))
+        Ok(atomic_file::replace(&path, |to| {
+            serde_json::to_writer_pretty(&mut *to, value)?;
+            to.write_all(b"\n")
+        })?)
     }
 }
 

@@ -2,9 +2,9 @@
 //! with the recipe of the run to be planned, and the clock and the held-out text are looked at.
 
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::train::failure;
 use std::time::Instant;
+use wright_host::Interrupt;
 use wright_train::plan::law::{Reached, worth};
 use wright_train::plan::pace::{Pace, Work, weights_in_products};
 use wright_train::plan::shape_of;

@@ -6,13 +6,12 @@ use super::{Means, pypi, unpack};
 use crate::catalogue::{Entry, HttpFile, Source};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::mmap::Mapped;
-use crate::progress::{Count, Progress};
-use crate::{disk, load, new_file, quantize, terminal, units};
+use crate::progress::Progress;
+use crate::{load, quantize, terminal};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wright_host::{Count, Interrupt, Mapped, atomic_file, disk, units};
 use wright_model::{Bytes, join};
 
 /// A file that is whole and checked.
@@ -147,11 +146,11 @@ fn joined(
         mapped.iter().map(|file| Arc::clone(file) as Arc<dyn Bytes>).collect();
     let path = staging.file("model");
     let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
-    new_file::check_space(path.parent().unwrap_or(&path), bytes)?;
+    disk::check_space(path.parent().unwrap_or(&path), bytes)?;
     terminal::note(&format!("joining {} parts of {}", parts.len(), entry.title));
     let write_failed = |error: &std::io::Error| Failure::io("write", &path, error);
     let mut wrong = None;
-    let written = disk::replace(&path, |out| match join::join(&files, out) {
+    let written = atomic_file::replace(&path, |out| match join::join(&files, out) {
         Ok(()) => Ok(()),
         Err(join::JoinError::Write(error)) => Err(error),
         Err(join::JoinError::Model(error)) => {
@@ -162,7 +161,7 @@ fn joined(
     if let Some(failure) = wrong {
         return Err(failure);
     }
-    written.map_err(|error| write_failed(&error))?;
+    written?;
     let bytes = fs::metadata(&path).map_err(|error| write_failed(&error))?.len();
     let sha256 = unpack::hash_file(&path, bytes, interrupt)?;
     Ok(Made { path, bytes, sha256 })
@@ -187,9 +186,8 @@ pub fn import(path: &Path, models: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let bytes: &[u8] = (*mapped).as_ref();
-    new_file::check_space(models, bytes.len() as u64)?;
-    disk::replace(&target, |out| out.write_all(bytes))
-        .map_err(|error| Failure::io("write", &target, &error))?;
+    disk::check_space(models, bytes.len() as u64)?;
+    atomic_file::replace(&target, |out| out.write_all(bytes))?;
     mapped.check_unchanged()?;
     terminal::note(&format!("{}: {}", target.display(), units::bytes(bytes.len() as u64)));
     Ok(())

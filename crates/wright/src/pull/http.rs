@@ -8,7 +8,6 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 use ureq::ResponseExt;
 use ureq::http::{HeaderMap, Response};
+use wright_host::Interrupt;
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// Of answers that are read whole: listings and manifests.

@@ -9,14 +9,14 @@ use super::staging::Staging;
 use crate::catalogue::PypiPart;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
+use wright_host::{Count, Interrupt};
 
 /// The ways to call pip, tried in order until one is there.
 pub const PROGRAMS: [&[&str]; 5] = [

@@ -2,12 +2,12 @@
 //! disk as the folder of models, gone when the pull ends.
 
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::{new_file, terminal};
-use std::fs::{self, File, TryLockError};
+use crate::terminal;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+use wright_host::{Interrupt, atomic_file, disk, lock};
 
 /// Folders of what was fetched so far, followed by the model's name.
 pub const PARTIAL_PREFIX: &str = ".partial-";
@@ -90,7 +90,7 @@ impl Staging {
     /// # Errors
     /// If the disk has less than `bytes` to give.
     pub fn check_space(&self, bytes: u64) -> Result<(), Failure> {
-        new_file::check_space(&self.folder, bytes)
+        Ok(disk::check_space(&self.folder, bytes)?)
     }
 
     /// Puts a finished file in its place, all at once.
@@ -98,12 +98,7 @@ impl Staging {
     /// # Errors
     /// If it cannot be moved there.
     pub fn publish(&self, file: &Path, path: &Path) -> Result<(), Failure> {
-        fs::rename(file, path).map_err(|error| Failure::io("write", path, &error))?;
-        // The name is on disk for sure once its folder is; not every system can do that.
-        if let Some(Ok(folder)) = path.parent().map(File::open) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
+        Ok(atomic_file::publish(file, path)?)
     }
 }
 
@@ -115,26 +110,18 @@ impl Drop for Staging {
 
 fn wait_for(lock: &File, name: &str, path: &Path, interrupt: &Interrupt) -> Result<(), Failure> {
     let mut told = false;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if interrupt.is_set() => {
-                return Err(Failure::interrupted());
-            }
-            Err(TryLockError::WouldBlock) => {
-                if !told {
-                    terminal::note(&format!("another wright is fetching {name}: waiting for it"));
-                    told = true;
-                }
-                thread::sleep(Duration::from_millis(100));
-            }
-            // Some network disks know no locks; the rename still keeps the result whole.
-            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
-                return Ok(());
-            }
-            Err(TryLockError::Error(error)) => return Err(Failure::io("lock", path, &error)),
+    // Some network disks know no locks; the rename still keeps the result whole.
+    while !lock::try_lock(lock).map_err(|error| Failure::io("lock", path, &error))? {
+        if interrupt.is_set() {
+            return Err(Failure::interrupted());
         }
+        if !told {
+            terminal::note(&format!("another wright is fetching {name}: waiting for it"));
+            told = true;
+        }
+        thread::sleep(Duration::from_millis(100));
     }
+    Ok(())
 }
 
 fn remove_left_over(models: &Path, prefix: &str) {

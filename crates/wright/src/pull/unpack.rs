@@ -3,12 +3,12 @@
 use crate::catalogue::Entry;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use wright_host::{Count, Interrupt};
 
 const CHUNK_BYTES: usize = 1 << 20;
 

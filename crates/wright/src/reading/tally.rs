@@ -1,11 +1,11 @@
 //! What reading met: how much, and what was passed over and why, with examples.
 
 use super::{Found, Source};
-use crate::units;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use wright_data::report::{Amount, Report, Skipped};
 use wright_data::{Item, SkipReason};
+use wright_host::units;
 
 /// Examples of what was dropped or skipped.
 pub const EXAMPLES: usize = 3;

@@ -3,9 +3,9 @@
 
 use super::report::Facts;
 use crate::train::watch;
-use crate::units;
 use std::fmt::Write;
 use wright_data::report::largest_first;
+use wright_host::units;
 
 /// Names in a table at most.
 const ROWS_MAX: usize = 50;

@@ -1,12 +1,12 @@
 //! The result of a run, in the two layouts that others load: GGUF and Hugging Face.
 
-use crate::disk;
 use crate::failure::Failure;
 use crate::train::folder::Folder;
 use crate::train::plan::Plan;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use wright_host::atomic_file;
 use wright_train::gguf_file::{self, FloatType};
 use wright_train::{Error, Run, hugging_face};
 
@@ -62,13 +62,13 @@ fn put(
     path: &Path,
     write: impl FnOnce(&mut dyn io::Write) -> Result<(), Error>,
 ) -> Result<(), Failure> {
-    let written = disk::replace(path, |to| match write(to) {
+    let written = atomic_file::replace(path, |to| match write(to) {
         Err(Error::Write(error)) => Err(error),
         Err(error) => Err(io::Error::other(error)),
         Ok(()) => Ok(()),
     });
     written.map_err(|error| {
-        Failure::io("write", path, &error)
+        Failure::from(error)
             .hint("the training is saved: free some space, then write its results with --resume")
     })
 }

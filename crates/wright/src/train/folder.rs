@@ -11,14 +11,14 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::mmap::Mapped;
+use crate::terminal;
 use crate::train::history::History;
 use crate::train::plan::Plan;
-use crate::{disk, terminal};
 use serde_json::Value;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use wright_host::{Mapped, atomic_file, lock};
 use wright_train::checkpoint::{self, Checkpoint};
 use wright_train::{Error, Run};
 
@@ -47,20 +47,14 @@ impl Folder {
         let lock =
             File::options().create(true).truncate(false).write(true).open(path.join(".lock"));
         let lock = lock.map_err(|error| failed("write to", &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            // Some network disks know no locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &error)),
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("another training works in {}", path.display());
-                return Err(Failure::new(Exit::Busy, what)
-                    .hint("wait for it, stop it with Ctrl-C, or name another folder with --out"));
-            }
+        if !lock::try_lock(&lock).map_err(|error| failed("lock", &error))? {
+            let what = format!("another training works in {}", path.display());
+            return Err(Failure::new(Exit::Busy, what)
+                .hint("wait for it, stop it with Ctrl-C, or name another folder with --out"));
         }
         for name in [CHECKPOINT, INTERRUPTED] {
             // What a killed run had half written.
-            let _ = fs::remove_file(path.join(format!("{name}.partial")));
+            atomic_file::remove_left_overs(&path.join(name));
         }
         Ok(Folder { path: path.to_owned(), log: None, history: History::default(), _lock: lock })
     }
@@ -91,14 +85,15 @@ impl Folder {
     /// If it cannot be written; the one before is whole then.
     pub fn save(&self, run: &Run, plan: &Plan, interrupted: bool) -> Result<(), Failure> {
         let path = self.file(if interrupted { INTERRUPTED } else { CHECKPOINT });
-        let written =
-            disk::replace(&path, |to| match checkpoint::write(to, run, &plan.text, &plan.data()) {
+        let written = atomic_file::replace(&path, |to| {
+            match checkpoint::write(to, run, &plan.text, &plan.data()) {
                 Err(Error::Write(error)) => Err(error),
                 Err(error) => Err(io::Error::other(error)),
                 Ok(()) => Ok(()),
-            });
+            }
+        });
         written.map_err(|error| {
-            Failure::io("write", &path, &error)
+            Failure::from(error)
                 .hint("what was saved before is whole: free some space, then go on with --resume")
         })?;
         if !interrupted {
@@ -113,12 +108,12 @@ impl Folder {
     /// If it cannot be written.
     pub fn open_log(&mut self, step: u64) -> Result<(), Failure> {
         let path = self.file("log.jsonl");
-        let failed = |error: io::Error| Failure::io("write", &path, &error);
         let kept = kept_lines(&path, step).unwrap_or_default();
         kept.iter().for_each(|(_, object)| self.history.note(object));
         let kept: String = kept.into_iter().map(|(line, _)| line + "\n").collect();
-        disk::replace(&path, |to| to.write_all(kept.as_bytes())).map_err(failed)?;
-        self.log = Some(File::options().append(true).open(&path).map_err(failed)?);
+        atomic_file::replace(&path, |to| to.write_all(kept.as_bytes()))?;
+        let log = File::options().append(true).open(&path);
+        self.log = Some(log.map_err(|error| Failure::io("write", &path, &error))?);
         Ok(())
     }
 
@@ -160,7 +155,7 @@ fn kept_lines(path: &Path, step: u64) -> io::Result<Vec<(String, Value)>> {
 /// # Errors
 /// If it cannot be read.
 pub fn mapped(path: &Path) -> Result<Mapped, Failure> {
-    Mapped::open(path)
+    Ok(Mapped::open(path)?)
 }
 
 /// What a mapped checkpoint holds.

@@ -2,13 +2,14 @@
 
 use crate::failure::Failure;
 use crate::progress::bar_width;
+use crate::terminal;
 use crate::train::sample::Sampled;
-use crate::{terminal, units};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
+use wright_host::units;
 use wright_train::{Report, Skip};
 
 /// Without a terminal, a line at most this often.

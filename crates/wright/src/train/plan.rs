@@ -3,12 +3,12 @@
 use crate::data_folder::{self, REPORT};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::mmap::Mapped;
 use crate::train::failure;
-use crate::{disk, shard, stdin, terminal, units};
+use crate::{shard, stdin, terminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wright_data::report::Report;
+use wright_host::{Mapped, disk, machine, units};
 use wright_model::exec::cost::Cost;
 use wright_model::{Bytes, Rows, SeqId};
 use wright_train::memory::Memory;
@@ -55,9 +55,8 @@ impl Plan {
         shape.check().map_err(within)?;
         let vocabulary = vocabulary(&config, folder, &shape)?;
         check_vocabularies(&config, &shape, &vocabulary, [&train, &validation])?;
-        let all = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or(match config.train.threads {
-            0 => all(),
+            0 => machine::usable_processors(),
             n => n,
         });
         let (memory, recompute) = memory(&config, &shape)?;
@@ -242,7 +241,7 @@ fn memory(config: &RunConfig, shape: &ModelShape) -> Result<(Memory, bool), Fail
     let t = &config.train;
     let rows = if t.micro_batch == 0 { t.batch } else { t.micro_batch.min(t.batch) };
     let [plain, frugal] = [false, true].map(|again| Memory::forecast(shape, rows, again));
-    let free = available_bytes().unwrap_or(u64::MAX);
+    let free = machine::available_memory().unwrap_or(u64::MAX);
     let (memory, recompute) = match t.recompute {
         Some(true) => (frugal, true),
         Some(false) => (plain, false),
@@ -260,12 +259,4 @@ fn memory(config: &RunConfig, shape: &ModelShape) -> Result<(Memory, bool), Fail
         ));
     }
     Ok((memory, recompute))
-}
-
-/// Memory that the system can still give, where it tells.
-pub fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
 }

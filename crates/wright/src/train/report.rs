@@ -9,14 +9,13 @@ mod data;
 mod facts;
 
 use crate::chart::{STYLE, Size, escaped};
-use crate::disk;
 use crate::failure::Failure;
 use crate::train::folder::Folder;
 use crate::train::history::{History, Sample};
 use crate::train::plan::Plan;
-use crate::units;
 use std::fmt::Write;
 use wright_data::report::Report;
+use wright_host::{atomic_file, units};
 
 const PAGE_STYLE: &str = include_str!("report/page.css");
 /// What the page may load: nothing. What it may do: look like itself.
@@ -74,8 +73,7 @@ impl Facts<'_> {
 pub fn write(facts: &Facts<'_>) -> Result<(), Failure> {
     let put = |name: &str, text: String| {
         let path = facts.folder.file(name);
-        disk::replace(&path, |to| to.write_all(text.as_bytes()))
-            .map_err(|error| Failure::io("write", &path, &error))
+        Ok(atomic_file::replace(&path, |to| to.write_all(text.as_bytes()))?)
     };
     let size = Size { width: 720.0, height: 360.0 };
     put("curve.svg", curves::loss(facts.history(), facts.plan.config.train.steps).file(size))?;

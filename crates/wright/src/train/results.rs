@@ -1,7 +1,6 @@
 //! The end of a run: all held-out text is scored, the model is written in the layouts that others
 //! load, and the report and the model card say what came of it.
 
-use crate::doctor::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::terminal;
@@ -14,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use wright_host::machine;
 
 impl Job<'_> {
     /// Writes the results, and says where they are.

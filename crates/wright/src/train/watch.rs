@@ -1,13 +1,13 @@
 //! How a training is watched between its steps: how well it foretells held-out text, and what it
 //! writes. None of it touches the weights.
 
-use crate::doctor::machine;
 use crate::failure::Failure;
-use crate::progress::{Count, Progress};
+use crate::progress::Progress;
 use crate::train::live::Live;
 use crate::train::report::{self, Facts, State};
 use crate::train::{Job, export, sample};
 use serde_json::{Value, json};
+use wright_host::{Count, machine};
 use wright_train::HeldOut;
 
 /// What came of something that Ctrl-C may stop.

@@ -4,10 +4,10 @@
 use super::Facts;
 use super::facts::table;
 use crate::chart::escaped;
-use crate::units;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use wright_data::report::{Amount, Boilerplate, Report, Skipped, largest_first};
+use wright_host::units;
 use wright_train::Shard;
 
 /// Rows of a table that may have any number, and examples of one kind of loss.

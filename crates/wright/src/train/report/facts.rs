@@ -2,8 +2,8 @@
 
 use super::{Facts, State, threads};
 use crate::chart::escaped;
-use crate::units;
 use std::fmt::Write;
+use wright_host::units;
 
 /// Rows of a name and a value, both already escaped.
 pub fn table(out: &mut String, rows: &[(&str, String)]) {

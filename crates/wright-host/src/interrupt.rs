@@ -1,28 +1,28 @@
-//! Ctrl-C: the first asks the work at hand to stop, a second one before it did ends the program.
+//! Ctrl-C: the first asks the work at hand to stop; a second one before it has stopped ends the
+//! program.
 
-use crate::exit::Exit;
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the person has asked to stop.
+/// Whether the work has been asked to stop. Clones share the same flag.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    /// Starts to listen for Ctrl-C; to be called once.
+    /// Starts to listen for Ctrl-C; to be called once. A second Ctrl-C ends the program with
+    /// `exit_code`.
     ///
     /// # Errors
     /// If the system refuses the handler.
-    pub fn watch() -> io::Result<Self> {
+    pub fn watch(exit_code: u8) -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         // Order matters: the shutdown looks at the flag before this very signal sets it.
-        let code = i32::from(Exit::Interrupted.code());
-        flag::register_conditional_shutdown(SIGINT, code, Arc::clone(&asked))?;
+        flag::register_conditional_shutdown(SIGINT, i32::from(exit_code), Arc::clone(&asked))?;
         flag::register(SIGINT, Arc::clone(&asked))?;
         Ok(Interrupt { asked })
     }
@@ -36,8 +36,7 @@ impl Interrupt {
         self.asked.store(false, Ordering::Relaxed);
     }
 
-    /// As Ctrl-C does.
-    #[cfg(test)]
+    /// Asks the work to stop, as Ctrl-C does.
     pub fn set(&self) {
         self.asked.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! A model file mapped into memory: the only `unsafe` of the binary.
+//! A file mapped into memory: the only `unsafe` of this crate.
 //!
 //! The map is read-only and shared with the page cache, so weights cost no memory of their own and
 //! a second program that uses the model costs nothing. Pages whose content has been repacked
@@ -10,11 +10,10 @@
 //!   mapped keeps the old one, whole, even after it was removed.
 //! - For any other file, [`Mapped::check_unchanged`] compares length and time of change of the open
 //!   file with those at the start; callers ask after loading and after each answer.
-//! - A file cut short makes reads of the lost pages fail with SIGBUS. A handler for that signal
-//!   says so and ends the program with [`Exit::ModelChanged`] instead of a crash.
+//! - A file cut short makes reads of the lost pages fail with SIGBUS. A program that has called
+//!   [`exit_when_cut_short`] then prints its message and exits instead of crashing.
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::Error;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -47,17 +46,15 @@ impl Mapped {
     ///
     /// # Errors
     /// If there is no such file, it is a folder, it is empty, or the system refuses to map it.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |error| Failure::io("open", path, &error);
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::io("open", path, source);
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
-            let what = format!("{} is not a regular file", path.display());
-            return Err(Failure::new(Exit::BadInput, what).hint("name the .gguf file itself"));
+            return Err(Error::NotAFile(path.to_owned()));
         }
         if metadata.len() == 0 {
-            let failure = Failure::new(Exit::BadModel, format!("{} is empty", path.display()));
-            return Err(failure.hint("was its download cut off? fetch it again"));
+            return Err(Error::Empty(path.to_owned()));
         }
         let stamp = Stamp::of(&file).map_err(failed)?;
         // SAFETY: the map is read-only and private to this process's address space. Other
@@ -114,14 +111,11 @@ impl Mapped {
     ///
     /// # Errors
     /// If it was written to since.
-    pub fn check_unchanged(&self) -> Result<(), Failure> {
-        if Stamp::of(&self.file).is_ok_and(|now| now == self.stamp) {
-            return Ok(());
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        match Stamp::of(&self.file).is_ok_and(|now| now == self.stamp) {
+            true => Ok(()),
+            false => Err(Error::Changed(self.path.clone())),
         }
-        let what = format!("{} changed while it was in use", self.path.display());
-        Err(Failure::new(Exit::ModelChanged, what).hint(
-            "the last answer may be wrong: let whatever writes the file finish, then ask again",
-        ))
     }
 
     fn clamped(&self, range: Range<usize>) -> Option<Range<usize>> {
@@ -145,11 +139,16 @@ fn whole_pages(range: Range<usize>) -> Option<Range<usize>> {
     (start < end).then_some(start..end)
 }
 
-/// The answer to SIGBUS.
+/// Makes the program print `message` to stderr and exit with `exit_code` when a mapped file is cut
+/// short while it is read. Only the first call counts.
+pub fn exit_when_cut_short(message: &'static str, exit_code: u8) {
+    guard::install(message, exit_code);
+}
+
+/// The handler of SIGBUS.
 #[cfg(unix)]
 mod guard {
-    use crate::exit::Exit;
-    use std::sync::Once;
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Maps whose addresses the handler knows; a program maps one or two models.
@@ -157,18 +156,21 @@ mod guard {
     static STARTS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
     static ENDS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    /// What to print and the code to exit with.
+    static LAST_WORDS: OnceLock<(&'static str, u8)> = OnceLock::new();
 
-    /// Makes a SIGBUS inside `bytes` end the program with a message.
+    /// Makes a SIGBUS inside `bytes` known as one of a mapped file.
     pub fn watch(bytes: &[u8]) {
-        static INSTALL: Once = Once::new();
         let slot = NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
         let start = bytes.as_ptr() as usize;
         STARTS[slot].store(start, Ordering::Relaxed);
         ENDS[slot].store(start + bytes.len(), Ordering::Release);
-        INSTALL.call_once(install);
     }
 
-    fn install() {
+    pub fn install(message: &'static str, exit_code: u8) {
+        if LAST_WORDS.set((message, exit_code)).is_err() {
+            return;
+        }
         // SAFETY: a zeroed `sigaction` is a valid value of that plain C struct; the handler has
         // the signature that SA_SIGINFO asks for and calls async-signal-safe functions alone.
         unsafe {
@@ -181,20 +183,21 @@ mod guard {
     }
 
     extern "C" fn on_sigbus(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-        const SAID: &[u8] = b"\nerror: the model file was cut short while it was in use\n\
-            hint: let whatever writes the file finish, then ask again\n";
         // SAFETY: the kernel hands a valid `siginfo_t`; `write`, `_exit`, `signal` are
-        // async-signal-safe and SAID lives for ever. Elsewhere than in a map the default action
-        // is put back, and the instruction that runs again ends the program as it would have.
+        // async-signal-safe, as is reading a `OnceLock` that was set before this handler was
+        // installed, and the message lives for ever. Elsewhere than in a map the default action is
+        // put back, and the instruction that runs again ends the program as it would have.
         unsafe {
             let address = (*info).si_addr() as usize;
             let inside = |slot: usize| {
                 let end = ENDS[slot].load(Ordering::Acquire);
                 (STARTS[slot].load(Ordering::Relaxed)..end).contains(&address)
             };
-            if (0..SLOTS).any(inside) {
-                libc::write(2, SAID.as_ptr().cast(), SAID.len());
-                libc::_exit(i32::from(Exit::ModelChanged as u8));
+            if let Some((message, exit_code)) = LAST_WORDS.get()
+                && (0..SLOTS).any(inside)
+            {
+                libc::write(2, message.as_ptr().cast(), message.len());
+                libc::_exit(i32::from(*exit_code));
             }
             libc::signal(libc::SIGBUS, libc::SIG_DFL);
         }
@@ -205,6 +208,8 @@ mod guard {
 mod guard {
     /// Other systems do not let a mapped file be cut short.
     pub fn watch(_: &[u8]) {}
+
+    pub fn install(_: &'static str, _: u8) {}
 }
 
 #[cfg(test)]
@@ -243,18 +248,18 @@ mod tests {
         mapped.check_unchanged().unwrap();
         let mapped = Mapped::open(&path).unwrap();
         fs::write(&path, b"third, longer").unwrap();
-        assert_eq!(mapped.check_unchanged().unwrap_err().exit, Exit::ModelChanged);
+        assert!(matches!(mapped.check_unchanged(), Err(Error::Changed(_))));
     }
 
     #[test]
     fn folders_and_empty_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let refused = |path: &Path| Mapped::open(path).err().unwrap().exit;
-        assert_eq!(refused(folder.path()), Exit::BadInput);
-        assert_eq!(refused(&folder.path().join("none")), Exit::NotFound);
+        let refused = |path: &Path| Mapped::open(path).err().unwrap();
+        assert!(matches!(refused(folder.path()), Error::NotAFile(_)));
+        assert!(refused(&folder.path().join("none")).is_not_found());
         let empty = folder.path().join("empty.gguf");
         fs::write(&empty, b"").unwrap();
-        assert_eq!(refused(&empty), Exit::BadModel);
+        assert!(matches!(refused(&empty), Error::Empty(_)));
     }
 
     #[test]
