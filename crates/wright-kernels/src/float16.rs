@@ -2,8 +2,6 @@
 //!
 //! Rounding is to the nearest, ties to even, as IEEE 754 has it; a NaN stays a (quiet) NaN.
 
-use crate::lanes::{Lanes, each_isa};
-
 /// Half precision (1 sign, 5 exponent, 10 mantissa bits) to f32; exact.
 #[inline(always)]
 pub fn f16_to_f32(half: u16) -> f32 {
@@ -57,18 +55,6 @@ pub fn f32_to_bf16(x: f32) -> u16 {
         return (bits >> 16) as u16 | 0x40;
     }
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
-}
-
-#[inline(always)]
-fn to_f16_lanes<V: Lanes>(src: &[f32], dst: &mut [u16]) {
-    for (src, dst) in src.chunks(16).zip(dst.chunks_mut(16)) {
-        let halves = V::load_some(src, 0.0).to_f16();
-        dst.copy_from_slice(&halves[..dst.len()]);
-    }
-}
-
-each_isa! {
-    pub(crate) fn to_f16_slice(src: &[f32], dst: &mut [u16]) = to_f16_lanes;
 }
 
 #[cfg(test)]

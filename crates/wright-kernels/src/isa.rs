@@ -81,7 +81,7 @@ impl Isa {
 
 /// Asks for the bytes at an address; one that is not there is harmless.
 #[inline(always)]
-pub(crate) fn fetch(at: *const u8) {
+pub(crate) fn prefetch(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of any address does nothing but fetch, and every x86-64 has it.
     unsafe {

@@ -200,7 +200,7 @@ impl Float for Plain {
     }
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
-        Plain(std::array::from_fn(|i| f32::mul_add(self.0[i], b.0[i], c.0[i])))
+        Plain(mul_add_each(&self.0, &b.0, &c.0))
     }
     #[inline(always)]
     fn max(self, b: Self) -> Self {
@@ -244,7 +244,7 @@ impl Lanes for Plain {
     #[inline(always)]
     unsafe fn load_f16_at(src: *const u16) -> Self {
         // SAFETY: 16 numbers, as the caller promises.
-        Plain(unsafe { src.cast::<[u16; 16]>().read_unaligned() }.map(f16_to_f32))
+        Plain(each_from_f16(&unsafe { src.cast::<[u16; 16]>().read_unaligned() }))
     }
     #[inline(always)]
     unsafe fn load_bf16_at(src: *const u16) -> Self {
@@ -282,8 +282,26 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     fn to_f16(self) -> [u16; 16] {
-        self.0.map(f32_to_f16)
+        each_to_f16(&self.0)
     }
+}
+
+// Without an instruction for them, these are long code or sixteen calls of libm. A call of one of
+// them costs nothing beside that, and inlined they were a fifth of all code of this crate.
+
+#[inline(never)]
+fn mul_add_each(a: &[f32; 16], b: &[f32; 16], c: &[f32; 16]) -> [f32; 16] {
+    std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+}
+
+#[inline(never)]
+fn each_from_f16(halves: &[u16; 16]) -> [f32; 16] {
+    halves.map(f16_to_f32)
+}
+
+#[inline(never)]
+fn each_to_f16(floats: &[f32; 16]) -> [u16; 16] {
+    floats.map(f32_to_f16)
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use super::{Attention, KV_BLOCK};
 use crate::elementwise::soft_cap_lanes;
 use crate::float16::f16_to_f32;
-use crate::isa::fetch;
+use crate::isa::prefetch;
 use crate::lanes::{Lanes, each_isa};
 use crate::math::exp_lanes;
 use std::ops::Range;
@@ -327,6 +327,6 @@ impl<C: Cell> Product<'_, C> {
 #[inline(always)]
 fn fetch_cells<C>(at: *const C, n: usize) {
     for line in 0..(n * size_of::<C>()).div_ceil(64) {
-        fetch(at.cast::<u8>().wrapping_add(64 * line));
+        prefetch(at.cast::<u8>().wrapping_add(64 * line));
     }
 }

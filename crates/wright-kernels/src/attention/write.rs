@@ -1,7 +1,7 @@
 //! Keys and values into the blocks of the cache, rounded to its type.
 
 use super::{Attention, CellsMut, KV_BLOCK, Place, Span};
-use crate::float16::to_f16_slice;
+use crate::lanes::{Lanes, each_isa};
 use crate::pool::Parts;
 use crate::{Isa, Pool};
 
@@ -55,7 +55,7 @@ impl Rounded for f32 {
 
 impl Rounded for u16 {
     fn round(isa: Isa, from: &[f32], to: &mut [u16]) {
-        to_f16_slice(isa, from, to);
+        to_f16(isa, from, to);
     }
 }
 
@@ -102,5 +102,17 @@ impl Side<'_> {
                 column[lane] = cell;
             }
         }
+    }
+}
+
+each_isa! {
+    fn to_f16(src: &[f32], dst: &mut [u16]) = to_f16_lanes;
+}
+
+#[inline(always)]
+fn to_f16_lanes<V: Lanes>(src: &[f32], dst: &mut [u16]) {
+    for (src, dst) in src.chunks(16).zip(dst.chunks_mut(16)) {
+        let halves = V::load_some(src, 0.0).to_f16();
+        dst.copy_from_slice(&halves[..dst.len()]);
     }
 }

@@ -10,7 +10,7 @@
 use super::Job;
 use super::rows::{InBF16, InF16, InF32, Stored};
 use crate::dequant::dequantize_with;
-use crate::isa::fetch;
+use crate::isa::prefetch;
 use crate::lanes::Avx2;
 use crate::scratch::{with_floats, with_shared};
 use crate::{DType, Isa, Pool};
@@ -199,7 +199,7 @@ unsafe fn panel(
 #[inline(always)]
 fn fetch_outputs(job: &Job<'_>, (row, first): (usize, usize)) {
     for row in row..job.m.min(row + X_ROWS) {
-        fetch(job.y.place(row * job.w.n + job.n0 + first).cast());
+        prefetch(job.y.place(row * job.w.n + job.n0 + first).cast());
     }
 }
 

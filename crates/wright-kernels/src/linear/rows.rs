@@ -3,7 +3,7 @@
 
 use super::Job;
 use crate::float16::{bf16_to_f32, f16_to_f32};
-use crate::isa::fetch;
+use crate::isa::prefetch;
 use crate::lanes::{Lanes, each_isa};
 
 /// Rows of activations in a register tile.
@@ -276,7 +276,7 @@ impl Block {
                     std::array::from_fn(|b| S::load(w.add(b * self.w_stride + at * S::BYTES)));
                 if M == 1 {
                     for b in 0..N {
-                        fetch(w.wrapping_add(b * self.w_stride + at * S::BYTES + AHEAD));
+                        prefetch(w.wrapping_add(b * self.w_stride + at * S::BYTES + AHEAD));
                     }
                 }
                 for (row, x) in tile.iter_mut().zip(xs) {

@@ -8,7 +8,7 @@
 //!
 //! A wrong guess costs bandwidth and nothing else: fetching reads nothing and cannot fail.
 
-use crate::isa::fetch;
+use crate::isa::prefetch;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -113,7 +113,7 @@ impl Ahead {
         }
         for _ in 0..(LINES / region.streams.max(1)).max(1) {
             for start in region.starts.iter().take(region.streams) {
-                fetch(std::ptr::without_provenance(start.wrapping_add(*at)));
+                prefetch(std::ptr::without_provenance(start.wrapping_add(*at)));
             }
             *at += LINE;
         }
@@ -140,9 +140,9 @@ impl Trail {
         }
         // The weights that pass put these out of the caches.
         let later = self.after(self.after(self.at));
-        fetch(self.keys[later..].as_ptr().cast());
+        prefetch(self.keys[later..].as_ptr().cast());
         for line in (0..n_threads * size_of::<Region>()).step_by(LINE) {
-            fetch(self.regions[later * n_threads..].as_ptr().cast::<u8>().wrapping_add(line));
+            prefetch(self.regions[later * n_threads..].as_ptr().cast::<u8>().wrapping_add(line));
         }
     }
 

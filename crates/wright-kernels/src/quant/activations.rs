@@ -5,6 +5,9 @@
 //! kernels rely on -128 not occurring. A block that holds NaN or infinity gets the scale NaN,
 //! which reaches every output that reads it; a block below 1e-35 in magnitude counts as zero.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
 use crate::isa::by_isa;
 use crate::{Isa, Pool};
 
@@ -158,7 +161,7 @@ fn quantize_blocks(isa: Isa, x: &[f32], blocks: &mut [Block]) {
     assert_eq!(x.len(), blocks.len() * BLOCK);
     #[cfg(target_arch = "aarch64")]
     if isa.has_neon() {
-        return super::neon::quantize(x, blocks);
+        return neon::quantize(x, blocks);
     }
     by_isa!(isa, quantize_avx2(x, blocks), quantize_scalar(x, blocks));
 }

@@ -2,16 +2,16 @@
 //! and adds pairs in 16 bits; `formats` proves where that cannot overflow.
 
 use super::activations::{Block, at};
-use super::formats::{self as f, At, Format, Sum, Unpacked};
-use super::linear::Job;
+use super::formats::{self as f, Format, Sum, Unpacked, WeightBlock};
+use super::layout::LANES;
 use super::microkernel::{
-    Ahead, Dot, VECTORS_BYTES, bits, by_format, columns, place, streams, tile, tiles, to_floats,
-    unrolled,
+    Dot, Prefetch, Walk, bits, by_format, columns, remainder, tile, tiles, to_floats, unrolled,
+    weight_block,
 };
-use super::packed::LANES;
-use super::vector::{Rows, Vector, Ymm};
+use super::task::Task;
+use super::vector::{Rows, VECTORS_BYTES, Vector, Ymm};
 use crate::DType;
-use crate::isa::fetch;
+use crate::isa::prefetch;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -19,34 +19,33 @@ use std::ops::Range;
 /// Streams of weights that one row of activations takes, and that two rows take.
 pub(super) const STREAMS: [usize; 2] = [4, 2];
 
-/// All outputs of a job.
+/// All outputs of a task.
 ///
 /// # Safety
 /// The processor has AVX2, FMA and F16C.
-pub(super) unsafe fn run(job: &Job<'_>) {
+pub(super) unsafe fn run(task: &Task<'_>) {
     // SAFETY: the caller's.
-    unsafe { by_format!(span, job) }
+    unsafe { by_format!(span, task) }
 }
 
-/// Walks a job: rows of activations by fives, panels of K, groups by twos. Ten sums, two weights
-/// and what a product needs are all the registers there are.
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn span<F: Format>(job: &Job<'_>) {
-    let mut row = job.rows.start;
-    if job.rows.len() >= MANY_ROWS && F::STEPS.quants < VECTORS_BYTES {
+/// Walks a task: five rows of activations at a time, panels of K, two groups at a time. Ten sums,
+/// two weights and what a product needs are all the registers there are.
+unsafe fn span<F: Format>(task: &Task<'_>) {
+    let mut row = task.rows.start;
+    if task.rows.len() >= MANY_ROWS && F::STEPS.quants < VECTORS_BYTES {
         // SAFETY: the caller's.
-        row = unsafe { fives::<F>(job) };
+        row = unsafe { many_rows::<F>(task) };
     }
-    while row < job.rows.end {
-        // SAFETY: the rows are the job's, and the instructions are enabled here.
+    while row < task.rows.end {
+        // SAFETY: the rows are the task's, and the caller promises the instructions.
         row += unsafe {
-            match job.rows.end - row {
-                1 => columns::<F, Ymm, 1>(job, row),
-                2 => columns::<F, Ymm, 2>(job, row),
-                3 => columns::<F, Ymm, 3>(job, row),
-                // What is left over by fives is not to be a single row.
-                4 | 6 | 8 => columns::<F, Ymm, 4>(job, row),
-                _ => columns::<F, Ymm, 5>(job, row),
+            match task.rows.end - row {
+                1 => columns::<F, Ymm, Ymm, 4, 1>(task, row),
+                2 => columns::<F, Ymm, Ymm, 2, 2>(task, row),
+                3 => columns::<F, Ymm, Ymm, 2, 3>(task, row),
+                // No single row is to be left over.
+                4 | 6 | 8 => columns::<F, Ymm, Ymm, 2, 4>(task, row),
+                _ => columns::<F, Ymm, Ymm, 2, 5>(task, row),
             }
         };
     }
@@ -58,49 +57,45 @@ const MANY_ROWS: usize = 40;
 /// Blocks of K that are unpacked together: two groups of these are 16 kB, half a first cache.
 const PANEL: usize = 32;
 
-/// Bytes of activations that stay in the second cache while the job's groups pass.
+/// Bytes of activations that stay in the second cache while the task's groups pass.
 const ROWS_BYTES: usize = 160 << 10;
 
 /// The vectors of a panel of K of two groups, (PANEL, 2, 8 vectors).
 #[repr(align(64))]
 struct Vectors([u8; PANEL * 2 * VECTORS_BYTES]);
 
-/// All of a job's rows but those that fives leave over; gives the first of these. Weights are
-/// unpacked for some rows at a time, so that tiles only load them.
+/// All of a task's rows but those that tiles of five leave over; gives the first of these. Weights
+/// are unpacked for some rows at a time, so that tiles only load them.
 ///
 /// # Safety
 /// As [`span`].
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn fives<F: Format>(job: &Job<'_>) -> usize {
-    let blocks = job.layout.blocks();
-    let end = job.rows.end - job.rows.len() % 5;
+unsafe fn many_rows<F: Format>(task: &Task<'_>) -> usize {
+    let blocks = task.layout.blocks();
+    let end = task.rows.end - task.rows.len() % 5;
     let most = (ROWS_BYTES / (blocks * size_of::<Block>())).max(MANY_ROWS).next_multiple_of(5);
     let mut vectors = Vectors([0; PANEL * 2 * VECTORS_BYTES]);
-    for first in (job.rows.start..end).step_by(most) {
+    for first in (task.rows.start..end).step_by(most) {
         let rows = first..end.min(first + most);
-        let mut group = job.groups.start;
-        while group + 2 <= job.groups.end {
+        let mut group = task.groups.start;
+        while group + 2 <= task.groups.end {
             for from in (0..blocks).step_by(PANEL) {
                 let panel = from..blocks.min(from + PANEL);
-                // SAFETY: the caller's; groups, rows and blocks are the job's.
+                // SAFETY: the caller's; groups, rows and blocks are the task's.
                 unsafe {
-                    unpack::<F>(job, group, panel.clone(), &mut vectors);
+                    unpack::<F>(task, group, panel.clone(), &mut vectors);
                     for row in rows.clone().step_by(5) {
-                        let (ready, pair) = (vectors.0.as_ptr(), [group, group + 1]);
-                        fetch_outputs(job, group, row);
-                        let panel = panel.clone();
-                        let ahead = Ahead::beside(2);
-                        tile::<Unpacked<F>, Ymm, 2, 5>(job, pair, row, panel, ready, ahead);
+                        let (unpacked, pair) = (vectors.0.as_ptr(), [group, group + 1]);
+                        prefetch_outputs(task, group, row);
+                        let (panel, prefetch) = (panel.clone(), Prefetch::side_by_side(2));
+                        tile::<Unpacked<F>, Ymm, 2, 5>(task, pair, row, panel, unpacked, prefetch);
                     }
                 }
             }
             group += 2;
         }
-        for row in rows.step_by(5).take_while(|_| group < job.groups.end) {
-            let rest = Job { groups: group..job.groups.end, rows: row..row + 5, ..*job };
-            // SAFETY: the caller's; a group and rows of the job.
-            unsafe { columns::<F, Ymm, 5>(&rest, row) };
-        }
+        // SAFETY: the caller's; groups and rows are the task's.
+        unsafe { remainder::<F, Ymm>(task, group, rows) };
     }
     end
 }
@@ -109,39 +104,39 @@ unsafe fn fives<F: Format>(job: &Job<'_>) -> usize {
 /// pattern that the processor sees, and each has two lines unless it begins on one.
 ///
 /// # Safety
-/// The groups and rows are the job's.
+/// The groups and rows are the task's.
 #[inline(always)]
-unsafe fn fetch_outputs(job: &Job<'_>, group: usize, row: usize) {
+unsafe fn prefetch_outputs(task: &Task<'_>, group: usize, row: usize) {
     for row in row..row + 5 {
         // SAFETY: the caller's.
-        let (at, _) = unsafe { job.out.place(row, group * LANES) };
-        fetch(at.cast());
-        fetch(at.wrapping_add(2 * LANES - 1).cast());
+        let (at, _) = unsafe { task.out.place(row, group * LANES) };
+        prefetch(at.cast());
+        prefetch(at.wrapping_add(2 * LANES - 1).cast());
     }
 }
 
 /// The vectors of some blocks of two groups.
 ///
 /// # Safety
-/// The processor has AVX2, FMA and F16C; the groups and blocks are the job's.
+/// The processor has AVX2, FMA and F16C; the groups and blocks are the task's.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn unpack<F: Format>(
-    job: &Job<'_>,
+    task: &Task<'_>,
     group: usize,
     panel: Range<usize>,
     vectors: &mut Vectors,
 ) {
-    let bytes = job.layout.group_bytes;
+    let bytes = task.layout.group_bytes;
     let mut blocks = vectors.0.chunks_exact_mut(VECTORS_BYTES);
     for b in panel {
         for group in [group, group + 1] {
-            let at = job.weights[group * bytes..].as_ptr();
-            let place = place::<F>(job.layout, Rows { at, next: bytes }, b);
+            let at = task.weights[group * bytes..].as_ptr();
+            let block = weight_block::<F>(task.layout, Rows { at, next: bytes }, b);
             let to = blocks.next().expect("a panel has no more blocks").as_mut_ptr();
             unrolled!(G in [0, 1, 2, 3, 4, 5, 6, 7] {
                 // SAFETY: the caller's; eight vectors have room.
                 unsafe {
-                    let vector = F::vector::<Ymm>(&place, G);
+                    let vector = F::vector::<Ymm>(&block, G);
                     _mm256_storeu_si256(to.add(32 * G).cast(), vector);
                 }
             });
@@ -150,33 +145,26 @@ unsafe fn unpack<F: Format>(
 }
 
 impl Dot for Ymm {
-    #[inline(always)]
-    unsafe fn groups<F: Format, const C: usize>(job: &Job<'_>, row: usize, from: usize, to: usize) {
+    const STREAMS: [usize; 2] = STREAMS;
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn tiles<F: Format, const R: usize, const C: usize>(task: &Task<'_>, walk: &Walk) {
         // SAFETY: the caller's.
-        unsafe {
-            let mut group = job.groups.start;
-            if C == 1 {
-                group = streams::<F, Ymm, { STREAMS[0] }, C>(job, group, row, from, to);
-            } else if C == 2 {
-                group = streams::<F, Ymm, { STREAMS[1] }, C>(job, group, row, from, to);
-            }
-            group = tiles::<F, Ymm, 2, C>(job, group, row, from, to);
-            tiles::<F, Ymm, 1, C>(job, group, row, from, to);
-        }
+        unsafe { tiles::<F, Ymm, R, C>(task, walk) }
     }
 
     #[inline(always)]
     unsafe fn sums<F: Format, const R: usize, const C: usize>(
-        places: &[At; R],
+        weights: &[WeightBlock; R],
         a: &[*const u8; C],
     ) -> [[__m256; C]; R] {
         // SAFETY: the caller's.
         unsafe {
             let sums = match F::SUM {
-                Sum::Narrow | Sum::NarrowLess(_) => narrow::<F, R, C>(places, a),
-                Sum::Halves | Sum::HalvesLess => halves::<F, R, C>(places, a),
-                Sum::Wide => wide::<F, R, C>(places, a),
-                Sum::WideHalves => wide_halves::<F, R, C>(places, a),
+                Sum::Narrow | Sum::NarrowLess(_) => narrow::<F, R, C>(weights, a),
+                Sum::Halves | Sum::HalvesLess => halves::<F, R, C>(weights, a),
+                Sum::Wide => wide::<F, R, C>(weights, a),
+                Sum::WideHalves => wide_halves::<F, R, C>(weights, a),
             };
             to_floats::<Ymm, R, C>(&sums)
         }
@@ -323,12 +311,12 @@ unsafe fn wide_products<const G4: usize, const R: usize, const C: usize>(
 
 /// Vector `g` of each row of vectors.
 #[inline(always)]
-unsafe fn vectors<F: Format, const R: usize>(places: &[At; R], g: usize) -> [__m256i; R] {
+unsafe fn vectors<F: Format, const R: usize>(weights: &[WeightBlock; R], g: usize) -> [__m256i; R] {
     // SAFETY: the caller's.
     unsafe {
         let mut w = [_mm256_setzero_si256(); R];
         for r in 0..R {
-            w[r] = F::vector::<Ymm>(&places[r], g);
+            w[r] = F::vector::<Ymm>(&weights[r], g);
         }
         w
     }
@@ -337,7 +325,7 @@ unsafe fn vectors<F: Format, const R: usize>(places: &[At; R], g: usize) -> [__m
 /// See [`Sum::Narrow`].
 #[inline(always)]
 unsafe fn narrow<F: Format, const R: usize, const C: usize>(
-    places: &[At; R],
+    weights: &[WeightBlock; R],
     a: &[*const u8; C],
 ) -> [[__m256i; C]; R] {
     // SAFETY: the caller's.
@@ -345,7 +333,7 @@ unsafe fn narrow<F: Format, const R: usize, const C: usize>(
         let mut sum = [[_mm256_setzero_si256(); C]; R];
         // Low and high nibbles of one load follow each other.
         unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
-            let w = vectors::<F, R>(places, G);
+            let w = vectors::<F, R>(weights, G);
             narrow_products::<{ 4 * G }, R, C>(&w, a, &mut sum);
         });
         for sum in &mut sum {
@@ -363,7 +351,7 @@ unsafe fn narrow<F: Format, const R: usize, const C: usize>(
 /// See [`Sum::Halves`].
 #[inline(always)]
 unsafe fn halves<F: Format, const R: usize, const C: usize>(
-    places: &[At; R],
+    weights: &[WeightBlock; R],
     a: &[*const u8; C],
 ) -> [[__m256i; C]; R] {
     // SAFETY: the caller's.
@@ -372,11 +360,11 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
         unrolled!(HALF in [0, 1] {
             let mut sum = [[_mm256_setzero_si256(); C]; R];
             unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
-                let w = vectors::<F, R>(places, G);
+                let w = vectors::<F, R>(weights, G);
                 narrow_products::<{ 4 * G }, R, C>(&w, a, &mut sum);
             });
             for r in 0..R {
-                let scales = F::half_scales::<Ymm>(&places[r], HALF);
+                let scales = F::half_scales::<Ymm>(&weights[r], HALF);
                 let scales = Ymm::pairs(scales, scales);
                 for c in 0..C {
                     if F::SUM == Sum::HalvesLess {
@@ -395,7 +383,7 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
 /// See [`Sum::Wide`].
 #[inline(always)]
 unsafe fn wide<F: Format, const R: usize, const C: usize>(
-    places: &[At; R],
+    weights: &[WeightBlock; R],
     a: &[*const u8; C],
 ) -> [[__m256i; C]; R] {
     // SAFETY: the caller's.
@@ -403,7 +391,7 @@ unsafe fn wide<F: Format, const R: usize, const C: usize>(
         let mut sum = [[_mm256_setzero_si256(); C]; R];
         let ones = [_mm256_set1_epi16(1); R];
         unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
-            let w = vectors::<F, R>(places, G);
+            let w = vectors::<F, R>(weights, G);
             wide_products::<{ 4 * G }, R, C>(&w, &ones, a, &mut sum);
         });
         sum
@@ -413,7 +401,7 @@ unsafe fn wide<F: Format, const R: usize, const C: usize>(
 /// See [`Sum::WideHalves`].
 #[inline(always)]
 unsafe fn wide_halves<F: Format, const R: usize, const C: usize>(
-    places: &[At; R],
+    weights: &[WeightBlock; R],
     a: &[*const u8; C],
 ) -> [[__m256i; C]; R] {
     // SAFETY: the caller's.
@@ -422,11 +410,11 @@ unsafe fn wide_halves<F: Format, const R: usize, const C: usize>(
         unrolled!(HALF in [0, 1] {
             let mut scales = [_mm256_setzero_si256(); R];
             for r in 0..R {
-                let bytes = F::half_scales::<Ymm>(&places[r], HALF);
+                let bytes = F::half_scales::<Ymm>(&weights[r], HALF);
                 scales[r] = Ymm::pairs(bytes, bytes);
             }
             unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
-                let w = vectors::<F, R>(places, G);
+                let w = vectors::<F, R>(weights, G);
                 wide_products::<{ 4 * G }, R, C>(&w, &scales, a, &mut total);
             });
         });

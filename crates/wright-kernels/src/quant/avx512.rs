@@ -2,9 +2,9 @@
 //! fours of products in 32 bits, so nothing can overflow.
 
 use super::activations::at;
-use super::formats::{self as f, At, Format, Sum};
-use super::linear::Job;
-use super::microkernel::{Dot, bits, by_format, columns, streams, tiles, to_floats, unrolled};
+use super::formats::{self as f, Format, Sum, WeightBlock};
+use super::microkernel::{Dot, Walk, bits, by_format, columns, tiles, to_floats, unrolled};
+use super::task::Task;
 use super::vector::{Vector, Ymm, Zmm};
 use crate::DType;
 use std::arch::x86_64::*;
@@ -12,57 +12,52 @@ use std::arch::x86_64::*;
 /// Streams of weights that one row of activations takes, and that two rows take.
 pub(super) const STREAMS: [usize; 2] = [2, 1];
 
-/// All outputs of a job.
+/// All outputs of a task.
 ///
 /// # Safety
 /// The processor has AVX-512 F, BW, DQ, VL and VNNI, besides AVX2, FMA and F16C.
-pub(super) unsafe fn run(job: &Job<'_>) {
+pub(super) unsafe fn run(task: &Task<'_>) {
     // SAFETY: the caller's.
-    unsafe { by_format!(span, job) }
+    unsafe { by_format!(span, task) }
 }
 
-/// Walks a job: rows of activations by twelves, panels of K, pairs of groups.
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn span<F: Format>(job: &Job<'_>) {
-    let mut row = job.rows.start;
-    while row < job.rows.end {
-        // SAFETY: the rows are the job's, and the instructions are enabled here.
+/// Walks a task: up to twelve rows of activations at a time, panels of K, pairs of groups. A group
+/// without a neighbour takes the form of AVX2.
+unsafe fn span<F: Format>(task: &Task<'_>) {
+    let mut row = task.rows.start;
+    while row < task.rows.end {
+        // SAFETY: the rows are the task's, and the caller promises the instructions.
         row += unsafe {
-            match job.rows.end - row {
-                1 => columns::<F, Zmm, 1>(job, row),
-                2..4 => columns::<F, Zmm, 2>(job, row),
-                4..8 => columns::<F, Zmm, 4>(job, row),
-                8..12 => columns::<F, Zmm, 8>(job, row),
-                _ => columns::<F, Zmm, 12>(job, row),
+            match task.rows.end - row {
+                1 => columns::<F, Zmm, Ymm, 2, 1>(task, row),
+                2..4 => columns::<F, Zmm, Ymm, 1, 2>(task, row),
+                4..8 => columns::<F, Zmm, Ymm, 1, 4>(task, row),
+                8..12 => columns::<F, Zmm, Ymm, 1, 8>(task, row),
+                _ => columns::<F, Zmm, Ymm, 1, 12>(task, row),
             }
         };
     }
 }
 
 impl Dot for Zmm {
-    #[inline(always)]
-    unsafe fn groups<F: Format, const C: usize>(job: &Job<'_>, row: usize, from: usize, to: usize) {
+    const STREAMS: [usize; 2] = STREAMS;
+
+    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn tiles<F: Format, const R: usize, const C: usize>(task: &Task<'_>, walk: &Walk) {
         // SAFETY: the caller's.
-        unsafe {
-            let mut group = job.groups.start;
-            if C == 1 {
-                group = streams::<F, Zmm, { STREAMS[0] }, C>(job, group, row, from, to);
-            }
-            group = tiles::<F, Zmm, 1, C>(job, group, row, from, to);
-            tiles::<F, Ymm, 1, C>(job, group, row, from, to);
-        }
+        unsafe { tiles::<F, Zmm, R, C>(task, walk) }
     }
 
     #[inline(always)]
     unsafe fn sums<F: Format, const R: usize, const C: usize>(
-        places: &[At; R],
+        weights: &[WeightBlock; R],
         a: &[*const u8; C],
     ) -> [[__m512; C]; R] {
         // SAFETY: the caller's.
         unsafe {
             match F::SUM {
-                Sum::Narrow | Sum::NarrowLess(_) | Sum::Wide => whole::<F, R, C>(places, a),
-                Sum::Halves | Sum::HalvesLess | Sum::WideHalves => halves::<F, R, C>(places, a),
+                Sum::Narrow | Sum::NarrowLess(_) | Sum::Wide => whole::<F, R, C>(weights, a),
+                Sum::Halves | Sum::HalvesLess | Sum::WideHalves => halves::<F, R, C>(weights, a),
             }
         }
     }
@@ -96,7 +91,7 @@ unsafe fn half_less(p: *const u8, half: usize) -> __m512i {
 /// Formats with one scale for a block. Signed weights are taken as `w + 128`, less 128 · Σ a.
 #[inline(always)]
 unsafe fn whole<F: Format, const R: usize, const C: usize>(
-    places: &[At; R],
+    weights: &[WeightBlock; R],
     a: &[*const u8; C],
 ) -> [[__m512; C]; R] {
     // SAFETY: the caller's.
@@ -113,7 +108,7 @@ unsafe fn whole<F: Format, const R: usize, const C: usize>(
         // Low and high nibbles of one load follow each other.
         unrolled!(G in [0, 4, 1, 5, 2, 6, 3, 7] {
             for r in 0..R {
-                let mut w = F::vector::<Zmm>(&places[r], G);
+                let mut w = F::vector::<Zmm>(&weights[r], G);
                 if F::SUM == Sum::Wide {
                     w = _mm512_xor_si512(w, _mm512_set1_epi8(-128));
                 }
@@ -131,7 +126,7 @@ unsafe fn whole<F: Format, const R: usize, const C: usize>(
 /// the sum of two, exactly.
 #[inline(always)]
 unsafe fn halves<F: Format, const R: usize, const C: usize>(
-    places: &[At; R],
+    weights: &[WeightBlock; R],
     a: &[*const u8; C],
 ) -> [[__m512; C]; R] {
     // SAFETY: the caller's.
@@ -149,7 +144,7 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
             let mut sum = [start; R];
             unrolled!(G in [4 * HALF, 4 * HALF + 1, 4 * HALF + 2, 4 * HALF + 3] {
                 for r in 0..R {
-                    let mut w = F::vector::<Zmm>(&places[r], G);
+                    let mut w = F::vector::<Zmm>(&weights[r], G);
                     if F::SUM == Sum::WideHalves {
                         w = _mm512_xor_si512(w, _mm512_set1_epi8(-128));
                     }
@@ -159,7 +154,7 @@ unsafe fn halves<F: Format, const R: usize, const C: usize>(
                 }
             });
             for r in 0..R {
-                let scales = Zmm::signed(F::half_scales::<Zmm>(&places[r], HALF));
+                let scales = Zmm::signed(F::half_scales::<Zmm>(&weights[r], HALF));
                 for c in 0..C {
                     let half = _mm512_cvtepi32_ps(sum[r][c]);
                     total[r][c] = _mm512_fmadd_ps(half, scales, total[r][c]);

@@ -4,13 +4,11 @@
 //! Functions here are inlined into the microkernels, which enable the instructions.
 
 use super::activations::at;
+use super::layout::{Codes, Steps};
 #[cfg(target_arch = "x86_64")]
-use super::microkernel::VECTORS_BYTES;
-use super::packed::Steps;
-use super::scalar::IQ4;
+use super::vector::VECTORS_BYTES;
 use super::vector::{Rows, Vector};
 use crate::DType;
-use crate::dequant::coded;
 
 /// How the integer sum of a block is formed. `w` is a weight as its vector holds it, `|a| ≤ 127`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,14 +40,16 @@ pub(super) enum Min {
 
 /// A block of the rows of a vector in memory.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct WeightBlock {
     pub quants: Rows,
     pub high: Rows,
     /// The f16 numbers of the block, or of the 256 values around it.
     pub front: Rows,
     /// The vectors, where they were unpacked before, which AVX2 does: see `Unpacked`.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub ready: *const u8,
+    pub unpacked: *const u8,
+    /// What codes stand for, in formats of codes.
+    pub codes: &'static Codes,
     /// Which block of the 256 it is.
     pub j: usize,
 }
@@ -57,99 +57,103 @@ pub(super) struct At {
 /// A format as the microkernels see it.
 ///
 /// # Safety
-/// All functions need the instructions of `V`, and an `At` inside a packed matrix of this format;
+/// All functions need the instructions of `V`, and an `WeightBlock` inside a packed matrix of this format;
 /// `g < 8`, `half < 2`.
 pub(super) trait Format {
-    const DTYPE: DType;
+    const STEPS: Steps;
     const SUM: Sum;
     const MIN: Min = Min::None;
-    const STEPS: Steps = match Steps::of(Self::DTYPE) {
-        Some(steps) => steps,
-        None => panic!("no integer kernel"),
-    };
 
     /// Values 4g..4g+4 of each row.
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int;
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int;
 
     /// What a unit of the sum is worth.
     #[inline(always)]
-    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: every format has f16 scales of each row at the front.
-        unsafe { V::halves(at.front) }
+        unsafe { V::halves(block.front) }
     }
 
-    unsafe fn min<V: Vector>(_at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(_block: &WeightBlock) -> V::Float {
         unreachable!("a format without minimum")
     }
 
     /// The scale of a half, a signed byte for each row.
-    unsafe fn half_scales<V: Vector>(_at: &At, _half: usize) -> V::Bytes {
+    unsafe fn half_scales<V: Vector>(_block: &WeightBlock, _half: usize) -> V::Bytes {
         unreachable!("a format without scales of halves")
     }
 
     /// The minima of the two halves in each row's 32 bits.
-    unsafe fn mins16<V: Vector>(_at: &At) -> V::Int {
+    unsafe fn mins16<V: Vector>(_block: &WeightBlock) -> V::Int {
         unreachable!("a format without minima of halves")
     }
 }
 
-/// A format whose vectors have been unpacked and lie one after another at [`At::ready`].
+/// The planes of a format that has an integer kernel.
+const fn steps(dtype: DType) -> Steps {
+    match Steps::of(dtype) {
+        Some(steps) => steps,
+        None => panic!("no integer kernel"),
+    }
+}
+
+/// A format whose vectors have been unpacked and lie one after another at [`WeightBlock::unpacked`].
 #[cfg(target_arch = "x86_64")]
 pub(super) struct Unpacked<F>(std::marker::PhantomData<F>);
 
 #[cfg(target_arch = "x86_64")]
 impl<F: Format> Format for Unpacked<F> {
-    const DTYPE: DType = F::DTYPE;
+    const STEPS: Steps = F::STEPS;
     const SUM: Sum = F::SUM;
     const MIN: Min = F::MIN;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: the caller's, here and below; a group's vectors are 256 bytes.
-        unsafe { V::load(Rows { at: at.ready.wrapping_add(32 * g), next: VECTORS_BYTES }) }
+        unsafe { V::load(Rows { at: block.unpacked.wrapping_add(32 * g), next: VECTORS_BYTES }) }
     }
 
     #[inline(always)]
-    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { F::scale::<V>(at) }
+        unsafe { F::scale::<V>(block) }
     }
 
     #[inline(always)]
-    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { F::min::<V>(at) }
+        unsafe { F::min::<V>(block) }
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
+    unsafe fn half_scales<V: Vector>(block: &WeightBlock, half: usize) -> V::Bytes {
         // SAFETY: as above.
-        unsafe { F::half_scales::<V>(at, half) }
+        unsafe { F::half_scales::<V>(block, half) }
     }
 
     #[inline(always)]
-    unsafe fn mins16<V: Vector>(at: &At) -> V::Int {
+    unsafe fn mins16<V: Vector>(block: &WeightBlock) -> V::Int {
         // SAFETY: as above.
-        unsafe { F::mins16::<V>(at) }
+        unsafe { F::mins16::<V>(block) }
     }
 }
 
 /// Four bits of each value.
 #[inline(always)]
-unsafe fn nibble<V: Vector>(at: &At, g: usize) -> V::Int {
+unsafe fn nibble<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
     // SAFETY: the caller's; a block has 128 bytes of nibbles.
     unsafe {
-        let raw = V::load(at.quants.add(32 * (g % 4)));
+        let raw = V::load(block.quants.add(32 * (g % 4)));
         V::and(V::right(raw, 4 * (g / 4)), V::every_byte(15))
     }
 }
 
 /// Bit `g` of each byte of the high plane, moved to bit `to`.
 #[inline(always)]
-unsafe fn one_bit<V: Vector>(at: &At, g: usize, to: usize) -> V::Int {
+unsafe fn one_bit<V: Vector>(block: &WeightBlock, g: usize, to: usize) -> V::Int {
     // SAFETY: the caller's; a block has 32 bytes of high bits.
     unsafe {
-        let raw = V::load(at.high);
+        let raw = V::load(block.high);
         let moved = if g < to { V::left(raw, to - g) } else { V::right(raw, g - to) };
         V::and(moved, V::every_byte(1 << to))
     }
@@ -169,22 +173,22 @@ unsafe fn two_bits<V: Vector>(plane: Rows, g: usize, to: usize) -> V::Int {
 
 /// Nibble and fifth bit.
 #[inline(always)]
-unsafe fn five_bits<V: Vector>(at: &At, g: usize) -> V::Int {
+unsafe fn five_bits<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
     // SAFETY: the caller's.
-    unsafe { V::or(nibble::<V>(at, g), one_bit::<V>(at, g, 4)) }
+    unsafe { V::or(nibble::<V>(block, g), one_bit::<V>(block, g, 4)) }
 }
 
-/// 4-bit values looked up in the table of IQ4.
+/// 4-bit values looked up in the table of the format.
 #[inline(always)]
-unsafe fn looked_up<V: Vector>(at: &At, g: usize) -> V::Int {
+unsafe fn looked_up<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
     // SAFETY: the caller's.
-    unsafe { V::look_up(&IQ4, nibble::<V>(at, g)) }
+    unsafe { V::look_up(&block.codes.steps, nibble::<V>(block, g)) }
 }
 
 /// Where the scales of block `j` are, behind `floats` f16 numbers of 8 rows.
 #[inline(always)]
-fn inner(at: &At, floats: usize, step: usize) -> Rows {
-    at.front.add(16 * floats + step * at.j)
+fn inner(block: &WeightBlock, floats: usize, step: usize) -> Rows {
+    block.front.add(16 * floats + step * block.j)
 }
 
 /// `w < 16`: a pair is at most 2·15·127 = 3,810, eight pairs 30,480 < 2^15. Offset 8 leaves
@@ -192,13 +196,13 @@ fn inner(at: &At, floats: usize, step: usize) -> Rows {
 pub(super) struct Q4_0;
 
 impl Format for Q4_0 {
-    const DTYPE: DType = DType::Q4_0;
+    const STEPS: Steps = steps(DType::Q4_0);
     const SUM: Sum = Sum::NarrowLess(at::OFF8);
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: the caller's, as in every impl below.
-        unsafe { nibble::<V>(at, g) }
+        unsafe { nibble::<V>(block, g) }
     }
 }
 
@@ -206,20 +210,20 @@ impl Format for Q4_0 {
 pub(super) struct Q4_1;
 
 impl Format for Q4_1 {
-    const DTYPE: DType = DType::Q4_1;
+    const STEPS: Steps = steps(DType::Q4_1);
     const SUM: Sum = Sum::Narrow;
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { nibble::<V>(at, g) }
+        unsafe { nibble::<V>(block, g) }
     }
 
     #[inline(always)]
-    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { V::halves(at.front.add(16)) }
+        unsafe { V::halves(block.front.add(16)) }
     }
 }
 
@@ -228,13 +232,13 @@ impl Format for Q4_1 {
 pub(super) struct Q5_0;
 
 impl Format for Q5_0 {
-    const DTYPE: DType = DType::Q5_0;
+    const STEPS: Steps = steps(DType::Q5_0);
     const SUM: Sum = Sum::NarrowLess(at::OFF16);
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { five_bits::<V>(at, g) }
+        unsafe { five_bits::<V>(block, g) }
     }
 }
 
@@ -242,22 +246,22 @@ impl Format for Q5_0 {
 pub(super) struct Q5_1;
 
 impl Format for Q5_1 {
-    const DTYPE: DType = DType::Q5_1;
+    const STEPS: Steps = steps(DType::Q5_1);
     const SUM: Sum = Sum::NarrowLess(at::OFF16);
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { five_bits::<V>(at, g) }
+        unsafe { five_bits::<V>(block, g) }
     }
 
     #[inline(always)]
-    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
         unsafe {
-            let d = V::halves(at.front);
-            V::fma(V::splat(16.0), d, V::halves(at.front.add(16)))
+            let d = V::halves(block.front);
+            V::fma(V::splat(16.0), d, V::halves(block.front.add(16)))
         }
     }
 }
@@ -266,13 +270,13 @@ impl Format for Q5_1 {
 pub(super) struct Q8_0;
 
 impl Format for Q8_0 {
-    const DTYPE: DType = DType::Q8_0;
+    const STEPS: Steps = steps(DType::Q8_0);
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above; a block has 256 bytes.
-        unsafe { V::load(at.quants.add(32 * g)) }
+        unsafe { V::load(block.quants.add(32 * g)) }
     }
 }
 
@@ -280,33 +284,33 @@ impl Format for Q8_0 {
 pub(super) struct Q2K;
 
 impl Format for Q2K {
-    const DTYPE: DType = DType::Q2K;
+    const STEPS: Steps = steps(DType::Q2K);
     const SUM: Sum = Sum::Halves;
     const MIN: Min = Min::Halves;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { two_bits::<V>(at.quants, g, 0) }
+        unsafe { two_bits::<V>(block.quants, g, 0) }
     }
 
     #[inline(always)]
-    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { V::negate(V::halves(at.front.add(16))) }
+        unsafe { V::negate(V::halves(block.front.add(16))) }
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
+    unsafe fn half_scales<V: Vector>(block: &WeightBlock, half: usize) -> V::Bytes {
         // SAFETY: as above.
-        unsafe { V::low_nibbles(V::row_bytes(inner(at, 2, 16).add(8 * half))) }
+        unsafe { V::low_nibbles(V::row_bytes(inner(block, 2, 16).add(8 * half))) }
     }
 
     #[inline(always)]
-    unsafe fn mins16<V: Vector>(at: &At) -> V::Int {
+    unsafe fn mins16<V: Vector>(block: &WeightBlock) -> V::Int {
         // SAFETY: as above.
         unsafe {
-            let first = inner(at, 2, 16);
+            let first = inner(block, 2, 16);
             let second = V::high_nibbles(V::row_bytes(first.add(8)));
             V::pairs(V::high_nibbles(V::row_bytes(first)), second)
         }
@@ -318,22 +322,22 @@ impl Format for Q2K {
 pub(super) struct Q3K;
 
 impl Format for Q3K {
-    const DTYPE: DType = DType::Q3K;
+    const STEPS: Steps = steps(DType::Q3K);
     const SUM: Sum = Sum::HalvesLess;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
         unsafe {
-            let value = V::or(two_bits::<V>(at.quants, g, 0), one_bit::<V>(at, g, 2));
+            let value = V::or(two_bits::<V>(block.quants, g, 0), one_bit::<V>(block, g, 2));
             V::add_bytes(value, V::every_byte(28))
         }
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
+    unsafe fn half_scales<V: Vector>(block: &WeightBlock, half: usize) -> V::Bytes {
         // SAFETY: as above.
-        unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
+        unsafe { V::row_bytes(inner(block, 1, 16).add(8 * half)) }
     }
 }
 
@@ -341,28 +345,28 @@ impl Format for Q3K {
 pub(super) struct Q4K;
 
 impl Format for Q4K {
-    const DTYPE: DType = DType::Q4K;
+    const STEPS: Steps = steps(DType::Q4K);
     const SUM: Sum = Sum::Narrow;
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { nibble::<V>(at, g) }
+        unsafe { nibble::<V>(block, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { V::mul(V::halves(at.front), V::unsigned(V::row_bytes(inner(at, 2, 16)))) }
+        unsafe { V::mul(V::halves(block.front), V::unsigned(V::row_bytes(inner(block, 2, 16)))) }
     }
 
     #[inline(always)]
-    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
         unsafe {
-            let dmin = V::negate(V::halves(at.front.add(16)));
-            V::mul(dmin, V::unsigned(V::row_bytes(inner(at, 2, 16).add(8))))
+            let dmin = V::negate(V::halves(block.front.add(16)));
+            V::mul(dmin, V::unsigned(V::row_bytes(inner(block, 2, 16).add(8))))
         }
     }
 }
@@ -371,26 +375,26 @@ impl Format for Q4K {
 pub(super) struct Q5K;
 
 impl Format for Q5K {
-    const DTYPE: DType = DType::Q5K;
+    const STEPS: Steps = steps(DType::Q5K);
     const SUM: Sum = Sum::NarrowLess(at::OFF16);
     const MIN: Min = Min::Whole;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { five_bits::<V>(at, g) }
+        unsafe { five_bits::<V>(block, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { Q4K::scale::<V>(at) }
+        unsafe { Q4K::scale::<V>(block) }
     }
 
     #[inline(always)]
-    unsafe fn min<V: Vector>(at: &At) -> V::Float {
+    unsafe fn min<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { V::fma(V::splat(16.0), Q4K::scale::<V>(at), Q4K::min::<V>(at)) }
+        unsafe { V::fma(V::splat(16.0), Q4K::scale::<V>(block), Q4K::min::<V>(block)) }
     }
 }
 
@@ -399,19 +403,19 @@ impl Format for Q5K {
 pub(super) struct Q6K;
 
 impl Format for Q6K {
-    const DTYPE: DType = DType::Q6K;
+    const STEPS: Steps = steps(DType::Q6K);
     const SUM: Sum = Sum::HalvesLess;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { V::or(nibble::<V>(at, g), two_bits::<V>(at.high, g, 4)) }
+        unsafe { V::or(nibble::<V>(block, g), two_bits::<V>(block.high, g, 4)) }
     }
 
     #[inline(always)]
-    unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
+    unsafe fn half_scales<V: Vector>(block: &WeightBlock, half: usize) -> V::Bytes {
         // SAFETY: as above.
-        unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
+        unsafe { V::row_bytes(inner(block, 1, 16).add(8 * half)) }
     }
 }
 
@@ -419,129 +423,83 @@ impl Format for Q6K {
 pub(super) struct Iq4Nl;
 
 impl Format for Iq4Nl {
-    const DTYPE: DType = DType::IQ4NL;
+    const STEPS: Steps = steps(DType::IQ4NL);
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { looked_up::<V>(at, g) }
+        unsafe { looked_up::<V>(block, g) }
     }
 }
 
-/// `|w| ≤ 127`: as in Q8_0.
-pub(super) struct Iq4Xs;
+/// IQ4_XS, IQ2_XXS, IQ3_XXS, IQ3_S, IQ1_S, TQ1_0, TQ2_0: codes with a scale for each block.
+/// `|w| ≤ 127`, as in Q8_0.
+pub(super) struct Coded;
 
-impl Format for Iq4Xs {
-    const DTYPE: DType = DType::IQ4XS;
+impl Format for Coded {
+    const STEPS: Steps = steps(DType::IQ4XS);
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { looked_up::<V>(at, g) }
+        unsafe { looked_up::<V>(block, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
         unsafe {
-            let scales = V::signed(V::row_bytes(inner(at, 1, 8)));
-            V::mul(V::halves(at.front), scales)
+            let scales = V::signed(V::row_bytes(inner(block, 1, 8)));
+            V::mul(V::mul(V::splat(block.codes.unit), V::halves(block.front)), scales)
         }
     }
 }
 
-/// Formats of codes with a scale for each block: `|w| ≤ 62`, as in Q8_0.
-macro_rules! coded {
-    ($($name:ident = $dtype:expr;)*) => { $(
-        pub(super) struct $name;
+/// IQ2_XS, IQ2_S, IQ1_M: codes with a scale for each 16 values. `|w| ≤ 43`, sums of halves are
+/// below 2^17 and scales at most 31.
+pub(super) struct CodedHalves;
 
-        impl Format for $name {
-            const DTYPE: DType = $dtype;
-            const SUM: Sum = Sum::Wide;
+impl Format for CodedHalves {
+    const STEPS: Steps = steps(DType::IQ2XS);
+    const SUM: Sum = Sum::WideHalves;
 
-            #[inline(always)]
-            unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
-                // SAFETY: as above.
-                unsafe { V::look_up(&const { coded::steps($dtype) }, nibble::<V>(at, g)) }
-            }
+    #[inline(always)]
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
+        // SAFETY: as above.
+        unsafe { looked_up::<V>(block, g) }
+    }
 
-            #[inline(always)]
-            unsafe fn scale<V: Vector>(at: &At) -> V::Float {
-                // SAFETY: as above.
-                unsafe {
-                    let scales = V::signed(V::row_bytes(inner(at, 1, 8)));
-                    let unit = V::splat(const { coded::unit($dtype) });
-                    V::mul(V::mul(unit, V::halves(at.front)), scales)
-                }
-            }
-        }
-    )* };
-}
+    #[inline(always)]
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
+        // SAFETY: as above.
+        unsafe { V::mul(V::splat(block.codes.unit), V::halves(block.front)) }
+    }
 
-coded! {
-    Iq2Xxs = DType::IQ2XXS;
-    Iq3Xxs = DType::IQ3XXS;
-    Iq3S = DType::IQ3S;
-    Iq1S = DType::IQ1S;
-    Tq1 = DType::TQ1_0;
-    Tq2 = DType::TQ2_0;
-}
-
-/// Formats of codes with a scale for each 16 values: `|w| ≤ 43`, sums of halves below 2^17, scales
-/// at most 31.
-macro_rules! coded_halves {
-    ($($name:ident = $dtype:expr;)*) => { $(
-        pub(super) struct $name;
-
-        impl Format for $name {
-            const DTYPE: DType = $dtype;
-            const SUM: Sum = Sum::WideHalves;
-
-            #[inline(always)]
-            unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
-                // SAFETY: as above.
-                unsafe { V::look_up(&const { coded::steps($dtype) }, nibble::<V>(at, g)) }
-            }
-
-            #[inline(always)]
-            unsafe fn scale<V: Vector>(at: &At) -> V::Float {
-                // SAFETY: as above.
-                unsafe { V::mul(V::splat(const { coded::unit($dtype) }), V::halves(at.front)) }
-            }
-
-            #[inline(always)]
-            unsafe fn half_scales<V: Vector>(at: &At, half: usize) -> V::Bytes {
-                // SAFETY: as above.
-                unsafe { V::row_bytes(inner(at, 1, 16).add(8 * half)) }
-            }
-        }
-    )* };
-}
-
-coded_halves! {
-    Iq2Xs = DType::IQ2XS;
-    Iq2S = DType::IQ2S;
-    Iq1M = DType::IQ1M;
+    #[inline(always)]
+    unsafe fn half_scales<V: Vector>(block: &WeightBlock, half: usize) -> V::Bytes {
+        // SAFETY: as above.
+        unsafe { V::row_bytes(inner(block, 1, 16).add(8 * half)) }
+    }
 }
 
 /// `|w| ≤ 12`: as in Q8_0.
 pub(super) struct Mxfp4;
 
 impl Format for Mxfp4 {
-    const DTYPE: DType = DType::MXFP4;
+    const STEPS: Steps = steps(DType::MXFP4);
     const SUM: Sum = Sum::Wide;
 
     #[inline(always)]
-    unsafe fn vector<V: Vector>(at: &At, g: usize) -> V::Int {
+    unsafe fn vector<V: Vector>(block: &WeightBlock, g: usize) -> V::Int {
         // SAFETY: as above.
-        unsafe { V::look_up(&const { coded::steps(DType::MXFP4) }, nibble::<V>(at, g)) }
+        unsafe { looked_up::<V>(block, g) }
     }
 
     #[inline(always)]
-    unsafe fn scale<V: Vector>(at: &At) -> V::Float {
+    unsafe fn scale<V: Vector>(block: &WeightBlock) -> V::Float {
         // SAFETY: as above.
-        unsafe { V::uppers(at.front) }
+        unsafe { V::uppers(block.front) }
     }
 }

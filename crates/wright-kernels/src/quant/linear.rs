@@ -4,11 +4,13 @@
 //! rows of activations pass by, so that weights come from memory once. Where spans give too few
 //! tasks, rows are split too. No split changes a byte of the result.
 
-use super::activations::{Activations, Block};
+use super::activations::Activations;
+use super::layout::Layout;
 #[cfg(target_arch = "aarch64")]
 use super::neon;
-use super::packed::{Layout, Packed};
+use super::packed::Packed;
 use super::scalar;
+use super::task::{Out, Task};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::isa::by_isa;
@@ -42,80 +44,6 @@ pub struct Part<'a> {
     pub y: &'a mut [f32],
 }
 
-/// One task: `rows` of activations against `groups` of a matrix.
-pub(super) struct Job<'a> {
-    pub layout: &'a Layout,
-    /// All groups of the matrix.
-    pub weights: &'a [u8],
-    /// All rows of activations, (M, K / 32).
-    pub activations: &'a [Block],
-    pub groups: Range<usize>,
-    pub rows: Range<usize>,
-    pub out: Out<'a>,
-}
-
-impl Job<'_> {
-    /// Where the job begins to read, see `microkernel::streams`.
-    fn region(&self, isa: Isa) -> Region {
-        let streams = streams(isa).get(self.rows.len() - 1).copied().unwrap_or(1);
-        let each = self.groups.len() / streams * self.layout.group_bytes;
-        let first = self.groups.start * self.layout.group_bytes;
-        Region::new(self.weights[first..].as_ptr(), streams, each)
-    }
-
-    /// The job in pieces of its groups.
-    fn pieces(&self) -> impl Iterator<Item = Job<'_>> {
-        let Range { start, end } = self.groups;
-        // One or two do not come back to weights that they have passed.
-        let each = match self.rows.len() {
-            1 | 2 => self.groups.len(),
-            _ => groups_of_piece(self.layout),
-        };
-        (start..end).step_by(each).map(move |first| Job {
-            groups: first..end.min(first + each),
-            rows: self.rows.clone(),
-            ..*self
-        })
-    }
-}
-
-/// An output, (M, N), that several tasks write, each its own elements.
-#[derive(Clone, Copy)]
-pub(super) struct Out<'a> {
-    y: *mut f32,
-    m: usize,
-    n: usize,
-    lifetime: std::marker::PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: tasks write disjoint rectangles of groups and rows, see `linear_packed_each`.
-unsafe impl Send for Out<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Out<'_> {}
-
-impl<'a> Out<'a> {
-    fn new(y: &'a mut [f32], m: usize, n: usize) -> Out<'a> {
-        assert_eq!(Some(y.len()), m.checked_mul(n), "the output is not (M, N)");
-        Out { y: y.as_mut_ptr(), m, n, lifetime: std::marker::PhantomData }
-    }
-
-    /// Writes one element.
-    pub fn put(&self, row: usize, column: usize, value: f32) {
-        assert!(row < self.m && column < self.n);
-        // SAFETY: inside the output, and no other task has this element.
-        unsafe { *self.y.add(row * self.n + column) = value };
-    }
-
-    /// Where a row's elements from `column` on are, and how many there are to the last.
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    #[inline(always)]
-    pub unsafe fn place(&self, row: usize, column: usize) -> (*mut f32, usize) {
-        debug_assert!(row < self.m && column < self.n);
-        // SAFETY: the caller's: row < M, column < N.
-        (unsafe { self.y.add(row * self.n + column) }, self.n - column)
-    }
-}
-
 /// `y = x · Wᵀ`: `y` is (M, N) for M rows of activations and N outputs.
 ///
 /// # Panics
@@ -131,7 +59,7 @@ pub fn linear_packed(pool: &Pool, weights: &Packed, x: &Activations, y: &mut [f3
 /// If the activations are not rows of K values, or a `y` is not (M, N).
 pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) {
     let (m, threads) = (x.m(), pool.threads());
-    let mut jobs = Vec::new();
+    let mut tasks = Vec::new();
     // Bytes of weights that no task has yet.
     let mut left: usize = parts.iter().map(|part| part.weights.groups().len()).sum();
     for part in parts {
@@ -153,7 +81,7 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
             left = left.saturating_sub(groups.len() * layout.group_bytes);
             first = groups.end;
             for row in (0..m).step_by(per_rows) {
-                jobs.push(Job {
+                tasks.push(Task {
                     layout,
                     weights,
                     activations: x.blocks(),
@@ -166,23 +94,46 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
     }
     let isa = pool.isa();
     if m < TASK_ROWS_MIN {
-        pool.announce(jobs.iter().map(|job| job.region(isa)));
+        pool.announce(tasks.iter().map(|task| region(isa, task)));
     }
-    pool.run(jobs.len(), &|task| jobs[task].pieces().for_each(|piece| run(isa, &piece)));
+    pool.run(tasks.len(), &|i| pieces(&tasks[i]).for_each(|piece| run(isa, &piece)));
 }
 
-fn run(isa: Isa, job: &Job<'_>) {
+/// Where a task begins to read, see `microkernel::columns`.
+fn region(isa: Isa, task: &Task<'_>) -> Region {
+    let streams = streams(isa).get(task.rows.len() - 1).copied().unwrap_or(1);
+    let each = task.groups.len() / streams * task.layout.group_bytes;
+    let first = task.groups.start * task.layout.group_bytes;
+    Region::new(task.weights[first..].as_ptr(), streams, each)
+}
+
+/// A task in pieces of its groups.
+fn pieces<'a>(task: &'a Task<'a>) -> impl Iterator<Item = Task<'a>> {
+    let Range { start, end } = task.groups;
+    // One or two do not come back to weights that they have passed.
+    let each = match task.rows.len() {
+        1 | 2 => task.groups.len(),
+        _ => groups_of_piece(task.layout),
+    };
+    (start..end).step_by(each).map(move |first| Task {
+        groups: first..end.min(first + each),
+        rows: task.rows.clone(),
+        ..*task
+    })
+}
+
+fn run(isa: Isa, task: &Task<'_>) {
     #[cfg(target_arch = "x86_64")]
     if isa.has_avx512() {
         // SAFETY: the processor has what `Isa::Avx512` lists; shapes were checked.
-        return unsafe { avx512::run(job) };
+        return unsafe { avx512::run(task) };
     }
     #[cfg(target_arch = "aarch64")]
     if isa.has_neon() {
         // SAFETY: `dotprod` is there if it is said; shapes were checked.
-        return unsafe { neon::run(isa.has_dotprod(), job) };
+        return unsafe { neon::run(isa.has_dotprod(), task) };
     }
-    by_isa!(isa, avx2::run(job), scalar::run(job));
+    by_isa!(isa, avx2::run(task), scalar::run(task));
 }
 
 /// Streams of weights that one row of activations takes, and that two rows take.

@@ -26,6 +26,7 @@ mod avx2;
 mod avx512;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod formats;
+mod layout;
 mod linear;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod microkernel;
@@ -34,11 +35,13 @@ mod neon;
 mod pack;
 mod packed;
 mod scalar;
+mod task;
 #[cfg(test)]
 mod tests;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 
 pub use activations::Activations;
+pub use layout::PackedError;
 pub use linear::{Part, linear_packed, linear_packed_each};
-pub use packed::{Packed, PackedError};
+pub use packed::Packed;

@@ -2,10 +2,10 @@
 //! multiplies and adds fours of bytes; else products are formed in 16 bits, which hold a pair:
 //! 2 · 128 · 127 = 32,512 < 2^15.
 
-use super::activations::{BLOCK, Block, at, scale_of};
-use super::formats::{self as f, At, Format, Sum};
-use super::linear::Job;
-use super::microkernel::{Dot, by_format, columns, streams, tiles, to_floats, unrolled};
+use super::activations::at;
+use super::formats::{self as f, Format, Sum, WeightBlock};
+use super::microkernel::{Dot, Walk, by_format, columns, tiles, to_floats, unrolled};
+use super::task::Task;
 use super::vector::{Ints, Quads, Vector, widened};
 use crate::DType;
 use std::arch::aarch64::*;
@@ -14,73 +14,96 @@ use std::arch::asm;
 /// Streams of weights that one row of activations takes, and that two rows take.
 pub(super) const STREAMS: [usize; 2] = [4, 1];
 
-/// All outputs of a job.
+/// All outputs of a task.
 ///
 /// # Safety
 /// The processor has `dotprod` if that is said.
-pub(super) unsafe fn run(dotprod: bool, job: &Job<'_>) {
+pub(super) unsafe fn run(dotprod: bool, task: &Task<'_>) {
     // SAFETY: the caller's.
-    unsafe { if dotprod { by_format!(with_sdot, job) } else { by_format!(without_sdot, job) } }
+    unsafe {
+        if dotprod { by_format!(span_with_sdot, task) } else { by_format!(span_without_sdot, task) }
+    }
 }
 
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn with_sdot<F: Format>(job: &Job<'_>) {
+unsafe fn span_with_sdot<F: Format>(task: &Task<'_>) {
     // SAFETY: the caller's.
-    unsafe { span::<F, true>(job) }
+    unsafe { span::<F, Quads<true>>(task) }
 }
 
-unsafe fn without_sdot<F: Format>(job: &Job<'_>) {
+unsafe fn span_without_sdot<F: Format>(task: &Task<'_>) {
     // SAFETY: the caller's.
-    unsafe { span::<F, false>(job) }
+    unsafe { span::<F, Quads<false>>(task) }
 }
 
-/// Walks a job: rows of activations by eights, panels of K, groups. Sixteen sums, half a block of
-/// weights and 16 activations take 25 of 32 registers.
+/// Walks a task: up to eight rows of activations at a time, panels of K, groups. Sixteen sums, half
+/// a block of weights and 16 activations take 25 of 32 registers.
 #[inline(always)]
-unsafe fn span<F: Format, const DOT: bool>(job: &Job<'_>) {
-    let mut row = job.rows.start;
-    while row < job.rows.end {
-        // SAFETY: the rows are the job's, and the instructions are there, as the caller promises.
+unsafe fn span<F: Format, V: Dot>(task: &Task<'_>) {
+    let mut row = task.rows.start;
+    while row < task.rows.end {
+        // SAFETY: the rows are the task's, and the caller promises the instructions.
         row += unsafe {
-            match job.rows.end - row {
-                1 => columns::<F, Quads<DOT>, 1>(job, row),
-                2 | 3 => columns::<F, Quads<DOT>, 2>(job, row),
-                4..8 => columns::<F, Quads<DOT>, 4>(job, row),
-                _ => columns::<F, Quads<DOT>, 8>(job, row),
+            match task.rows.end - row {
+                1 => columns::<F, V, V, 4, 1>(task, row),
+                2 | 3 => columns::<F, V, V, 2, 2>(task, row),
+                4..8 => columns::<F, V, V, 2, 4>(task, row),
+                _ => columns::<F, V, V, 1, 8>(task, row),
             }
         };
     }
 }
 
-impl<const DOT: bool> Dot for Quads<DOT> {
-    #[inline(always)]
-    unsafe fn groups<F: Format, const C: usize>(job: &Job<'_>, row: usize, from: usize, to: usize) {
+impl Dot for Quads<true> {
+    const STREAMS: [usize; 2] = STREAMS;
+
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn tiles<F: Format, const R: usize, const C: usize>(task: &Task<'_>, walk: &Walk) {
         // SAFETY: the caller's.
-        unsafe {
-            let mut group = job.groups.start;
-            if C == 1 {
-                group = streams::<F, Self, { STREAMS[0] }, C>(job, group, row, from, to);
-            } else if C <= 4 {
-                group = tiles::<F, Self, 2, C>(job, group, row, from, to);
-            }
-            tiles::<F, Self, 1, C>(job, group, row, from, to);
-        }
+        unsafe { tiles::<F, Self, R, C>(task, walk) }
     }
 
     #[inline(always)]
     unsafe fn sums<F: Format, const R: usize, const C: usize>(
-        places: &[At; R],
+        weights: &[WeightBlock; R],
         a: &[*const u8; C],
     ) -> [[Self::Float; C]; R] {
         // SAFETY: the caller's.
-        unsafe {
-            let mut sums = [[Self::every(0); C]; R];
-            for r in 0..R {
-                half::<F, DOT, 0, C>(&places[r], a, &mut sums[r]);
-                half::<F, DOT, 1, C>(&places[r], a, &mut sums[r]);
-            }
-            to_floats::<Self, R, C>(&sums)
+        unsafe { block_sums::<F, true, R, C>(weights, a) }
+    }
+}
+
+impl Dot for Quads<false> {
+    const STREAMS: [usize; 2] = STREAMS;
+
+    unsafe fn tiles<F: Format, const R: usize, const C: usize>(task: &Task<'_>, walk: &Walk) {
+        // SAFETY: the caller's.
+        unsafe { tiles::<F, Self, R, C>(task, walk) }
+    }
+
+    #[inline(always)]
+    unsafe fn sums<F: Format, const R: usize, const C: usize>(
+        weights: &[WeightBlock; R],
+        a: &[*const u8; C],
+    ) -> [[Self::Float; C]; R] {
+        // SAFETY: the caller's.
+        unsafe { block_sums::<F, false, R, C>(weights, a) }
+    }
+}
+
+/// See [`Dot::sums`].
+#[inline(always)]
+unsafe fn block_sums<F: Format, const DOT: bool, const R: usize, const C: usize>(
+    weights: &[WeightBlock; R],
+    a: &[*const u8; C],
+) -> [[[float32x4_t; 2]; C]; R] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut sums = [[Quads::<DOT>::every(0); C]; R];
+        for r in 0..R {
+            half::<F, DOT, 0, C>(&weights[r], a, &mut sums[r]);
+            half::<F, DOT, 1, C>(&weights[r], a, &mut sums[r]);
         }
+        to_floats::<Quads<DOT>, R, C>(&sums)
     }
 }
 
@@ -88,7 +111,7 @@ impl<const DOT: bool> Dot for Quads<DOT> {
 /// activations.
 #[inline(always)]
 unsafe fn half<F: Format, const DOT: bool, const HALF: usize, const C: usize>(
-    place: &At,
+    weights: &WeightBlock,
     a: &[*const u8; C],
     sums: &mut [Ints; C],
 ) {
@@ -96,11 +119,11 @@ unsafe fn half<F: Format, const DOT: bool, const HALF: usize, const C: usize>(
     unsafe {
         let mut w = [Quads::<DOT>::every(0); 4];
         unrolled!(G in [0, 1, 2, 3] {
-            w[G] = F::vector::<Quads<DOT>>(place, 4 * HALF + G);
+            w[G] = F::vector::<Quads<DOT>>(weights, 4 * HALF + G);
         });
         let is_scaled = matches!(F::SUM, Sum::Halves | Sum::HalvesLess | Sum::WideHalves);
         let scales = if is_scaled {
-            widened(F::half_scales::<Quads<DOT>>(place, HALF))
+            widened(F::half_scales::<Quads<DOT>>(weights, HALF))
         } else {
             [vdupq_n_s32(1); 2]
         };
@@ -191,40 +214,4 @@ unsafe fn sdot<const LANE: i32>(mut sum: uint8x16_t, w: uint8x16_t, a: int8x16_t
         );
     }
     sum
-}
-
-/// Rounds `x` into `blocks`, 32 values each, as the plain form does.
-pub(super) fn quantize(x: &[f32], blocks: &mut [Block]) {
-    for (x, block) in x.chunks_exact(BLOCK).zip(blocks) {
-        let x = x.first_chunk().expect("a chunk is a block");
-        // SAFETY: NEON is part of AArch64.
-        *block = unsafe { quantized(x) };
-    }
-}
-
-#[target_feature(enable = "neon")]
-#[inline]
-fn quantized(x: &[f32; BLOCK]) -> Block {
-    // SAFETY: 4 values are at each of the eight places.
-    let v: [float32x4_t; 8] = std::array::from_fn(|i| unsafe { vld1q_f32(x.as_ptr().add(4 * i)) });
-    let magnitudes = v.map(|v| vreinterpretq_u32_f32(vabsq_f32(v)));
-    let max = magnitudes.into_iter().fold(vdupq_n_u32(0), |max, m| vmaxq_u32(max, m));
-    let (scale, factor) = scale_of(vmaxvq_u32(max));
-    let (mut q, mut pairs) = ([0i8; BLOCK], [[0i16; 2]; 2]);
-    if factor != 0.0 {
-        let i = v.map(|v| vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(v, factor))));
-        for half in 0..2 {
-            let i = &i[4 * half..][..4];
-            let (low, high) = (vcombine_s16(i[0], i[1]), vcombine_s16(i[2], i[3]));
-            let bytes = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
-            // SAFETY: there is room for 16 bytes.
-            unsafe { vst1q_s8(q[16 * half..][..16].as_mut_ptr(), bytes) };
-            // Sums of two: of the first and of the second values of four, in turn.
-            let twos = vpaddlq_s8(bytes);
-            let four = vadd_s16(vget_low_s16(twos), vget_high_s16(twos));
-            let two = vadd_s16(four, vext_s16::<2>(four, four));
-            pairs[half] = [vget_lane_s16::<0>(two), vget_lane_s16::<1>(two)];
-        }
-    }
-    Block::assemble(q, scale, pairs)
 }

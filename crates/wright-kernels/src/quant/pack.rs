@@ -1,9 +1,9 @@
 //! From the blocks of a file to the planes of a group: moving bits, no arithmetic on values.
 //!
 //! The file's side is GGUF's (`ggml-common.h` names the fields); the packed side is described in
-//! `packed`. Formats whose file order of nibbles is also ours move four bytes at a time.
+//! `layout`. Formats whose file order of nibbles is also ours move four bytes at a time.
 
-use super::packed::{LANES, Layout};
+use super::layout::{LANES, Layout};
 use crate::dequant::coded::Coded;
 use crate::{DType, Matrix};
 

@@ -1,19 +1,15 @@
 //! The plain form: what the vector forms must equal, byte for byte.
 
 use super::activations::{BLOCK, Block};
-use super::linear::Job;
-use super::packed::{LANES, Layout, Steps};
+use super::layout::{LANES, Layout, Steps};
+use super::task::Task;
 use crate::dequant::coded;
 use crate::{DType, f16_to_f32};
 
-/// The values of IQ4_NL and IQ4_XS (`kvalues_iq4nl` in llama.cpp).
-pub(super) const IQ4: [i8; 16] =
-    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-
-/// 32 weights of one row, as integers and what they are worth.
+/// 32 weights of one row, as integers, and their scale.
 struct Weights {
     w: [i32; BLOCK],
-    /// What one unit of `w`, times its half's `halves`, is worth.
+    /// The value of one unit of `w`, times its half's `halves`.
     scale: f32,
     halves: [i32; 2],
     min: Min,
@@ -28,22 +24,22 @@ enum Min {
     Halves(f32, [i32; 2]),
 }
 
-/// All outputs of a job.
-pub(super) fn run(job: &Job<'_>) {
-    let layout = job.layout;
+/// All outputs of a task.
+pub(super) fn run(task: &Task<'_>) {
+    let layout = task.layout;
     let per_row = layout.blocks();
-    for group in job.groups.clone() {
-        let bytes = &job.weights[group * layout.group_bytes..][..layout.group_bytes];
+    for group in task.groups.clone() {
+        let bytes = &task.weights[group * layout.group_bytes..][..layout.group_bytes];
         for lane in 0..LANES.min(layout.n - group * LANES) {
-            let mut acc = vec![0.0; job.rows.len()];
+            let mut acc = vec![0.0; task.rows.len()];
             for b in 0..per_row {
                 let weights = Weights::read(layout, bytes, lane, b);
-                for (acc, row) in acc.iter_mut().zip(job.rows.clone()) {
-                    *acc = weights.add_to(*acc, &job.activations[row * per_row + b]);
+                for (acc, row) in acc.iter_mut().zip(task.rows.clone()) {
+                    *acc = weights.add_to(*acc, &task.activations[row * per_row + b]);
                 }
             }
-            for (acc, row) in acc.into_iter().zip(job.rows.clone()) {
-                job.out.put(row, group * LANES + lane, acc);
+            for (acc, row) in acc.into_iter().zip(task.rows.clone()) {
+                task.out.put(row, group * LANES + lane, acc);
             }
         }
     }
@@ -78,7 +74,7 @@ impl Weights {
         let per_scales = steps.blocks;
         let at = layout.scales + b / per_scales * steps.scales;
         let scales = &group[at..at + steps.scales];
-        let table = if dtype.is_coded() { coded::steps(dtype) } else { IQ4 };
+        let table = &layout.codes.steps;
         let w = std::array::from_fn(|v| {
             let (g, byte) = (v / 4, 4 * lane + v % 4);
             let nibble = || i32::from(quants[32 * (g % 4) + byte] >> (4 * (g / 4)) & 15);
@@ -96,13 +92,13 @@ impl Weights {
                 _ => i32::from(table[nibble() as usize]),
             }
         });
-        let (scale, halves, min) = worth(dtype, scales, lane, b % per_scales);
+        let (scale, halves, min) = scales_of(dtype, scales, lane, b % per_scales);
         Weights { w, scale, halves, min }
     }
 }
 
 /// Scale, integer scales of the halves, and minimum of block `j` of those that `scales` serves.
-fn worth(dtype: DType, scales: &[u8], lane: usize, j: usize) -> (f32, [i32; 2], Min) {
+fn scales_of(dtype: DType, scales: &[u8], lane: usize, j: usize) -> (f32, [i32; 2], Min) {
     let half = |i: usize| {
         let at = 16 * i + 2 * lane;
         f16_to_f32(u16::from_le_bytes([scales[at], scales[at + 1]]))

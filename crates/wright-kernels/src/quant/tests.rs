@@ -136,20 +136,22 @@ fn tasks_of_several_pieces_leave_nothing_out() {
     }
 }
 
-/// Many rows have weights unpacked for them, some rows and some of K at a time; what tiles of rows
-/// and of groups leave over goes another way.
+/// Many rows have weights unpacked for them, some rows and some of K at a time; the rows and groups
+/// that are left over take another way.
 #[test]
-fn many_rows_give_the_bytes_of_each_alone() {
+fn many_rows_give_the_bytes_of_the_scalar_form() {
     let (m, k) = (93, 9 * 256);
     let x = random_rows(m, k);
-    let pool = Pool::new(1);
+    let pools = pools();
     for dtype in formats() {
         for n in [16, 23] {
             let bytes = random_matrix(dtype, n, k);
-            let packed = Packed::new(&pool, Matrix::new(dtype, n, k, &bytes).unwrap()).unwrap();
-            let alone = x.chunks(k).flat_map(|x| product(&pool, &packed, x, 1));
-            let alone: Vec<f32> = alone.collect();
-            assert_eq!(bits(&product(&pool, &packed, &x, m)), bits(&alone), "{dtype} {n}");
+            let matrix = Matrix::new(dtype, n, k, &bytes).unwrap();
+            let packed = Packed::new(&pools[0], matrix).unwrap();
+            let truth = bits(&product(&pools[0], &packed, &x, m));
+            for pool in &pools[1..] {
+                assert_eq!(bits(&product(pool, &packed, &x, m)), truth, "{dtype} {n} {pool:?}");
+            }
         }
     }
 }

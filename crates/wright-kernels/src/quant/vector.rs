@@ -13,6 +13,9 @@ pub(super) use neon::{Ints, Quads, widened};
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Ymm, Zmm};
 
+/// Bytes of the eight vectors of a block of 32 values of one group.
+pub(super) const VECTORS_BYTES: usize = 8 * 32;
+
 /// Where the rows of a vector have a byte: at this address, and `next` bytes on in the second
 /// group if the vector holds two.
 #[derive(Clone, Copy)]
