@@ -1,36 +1,64 @@
 //! What can go wrong with a model, in words that help.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What kind of failure it was: what a server's status, an exit code or a retry depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The request cannot be answered as it is: bad option, bad schema, wrong role order.
     BadRequest,
+    /// No model, adapter, file or stored response has that name.
+    NotFound,
     /// The prompt is longer than the model's context.
     ContextOverflow,
+    /// The request or an attachment is larger than is accepted.
+    TooLarge,
     /// This model cannot do what was asked (embed, score, see images …).
     Unsupported,
     /// The model's file or template is at fault.
     BadModel,
     /// A key is missing or wrong.
     Unauthorized,
+    /// The key is known and does not permit this.
+    Forbidden,
+    /// The account has no credit or quota left: trying again does not help.
+    QuotaExceeded,
     /// Too many requests; see [`Error::retry_after_s`].
     RateLimited,
+    /// A provider refused to answer because of the content.
+    ContentRefused,
+    /// The memory of this machine does not suffice.
+    OutOfMemory,
+    /// No answer came in time.
+    Timeout,
     /// The other side or the network failed: trying again may help.
     Unavailable,
-    /// A defect here.
+    /// What came back does not follow the protocol.
+    BadResponse,
+    /// The caller cancelled the request before there was an answer.
+    Cancelled,
+    /// A defect in this program.
     Internal,
 }
 
-/// A failure of a model: what, why, and how to mend it.
+impl ErrorKind {
+    /// Whether the same request may succeed later without any change.
+    pub fn is_transient(self) -> bool {
+        matches!(self, ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Unavailable)
+    }
+}
+
+/// A failure of a model: what, why, and what helps.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("{message}")]
 pub struct Error {
     pub kind: ErrorKind,
     pub message: String,
-    /// What the person can do about it.
+    /// What the person can do about it, without naming a command or flag of one program.
     pub hint: Option<String>,
+    /// Seconds to wait before another try, where the other side said so.
     pub retry_after_s: Option<f64>,
 }
 
@@ -48,5 +76,10 @@ impl Error {
     /// "This model cannot …".
     pub fn unsupported(model: &str, what: &str) -> Self {
         Error::new(ErrorKind::Unsupported, format!("{model} cannot {what}"))
+    }
+
+    /// The request was cancelled before there was an answer.
+    pub fn cancelled() -> Self {
+        Error::new(ErrorKind::Cancelled, "cancelled")
     }
 }

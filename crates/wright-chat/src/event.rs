@@ -1,6 +1,6 @@
 //! What a model says while it answers, and what stands at the end.
 
-use crate::{Message, ToolCall};
+use crate::{Message, ProviderData, ToolCall, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened while a model answered, in order.
@@ -41,36 +41,34 @@ pub struct TopToken {
 }
 
 /// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended it.
     Stop,
     /// A stop string appeared.
     StopString,
-    /// `max_tokens` or the context was used up.
-    Length,
+    /// The limit on generated tokens was reached.
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+    /// The answer repeated itself without end.
+    Loop,
     /// It ends in tool calls.
     ToolCalls,
-    /// The sink asked to stop.
+    /// The caller or the sink asked to stop.
     Cancelled,
-    /// A hosted model refused to go on.
+    /// A provider refused to go on because of the content.
     ContentFilter,
+    /// A provider paused a long turn: the same conversation sent again continues it.
+    Paused,
 }
 
-/// What an answer took.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Usage {
-    pub prompt_tokens: u32,
-    /// Prompt tokens that a cache already held.
-    pub cached_tokens: u32,
-    pub completion_tokens: u32,
-    /// Draft tokens accepted by speculation.
-    pub accepted_draft_tokens: u32,
-    /// Seconds until the first token; measured, so never part of a reproducible result.
-    pub prefill_s: f64,
-    /// Seconds from the first token to the last.
-    pub decode_s: f64,
+impl FinishReason {
+    /// Whether a limit cut the answer short.
+    pub fn is_limit(self) -> bool {
+        matches!(self, FinishReason::MaxTokens | FinishReason::ContextFull | FinishReason::Loop)
+    }
 }
 
 /// A finished answer.
@@ -80,15 +78,30 @@ pub struct Response {
     pub finish: FinishReason,
     pub usage: Usage,
     /// Every generated token, if log-probabilities were asked for.
+    #[serde(default)]
     pub tokens: Vec<TokenInfo>,
+    /// The model that answered, where a provider resolved an alias to a dated version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_model: Option<String>,
+    /// What the provider attached to the response as a whole, such as its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderData>,
 }
 
 impl Response {
+    pub fn new(message: Message, finish: FinishReason, usage: Usage) -> Self {
+        Response {
+            message,
+            finish,
+            usage,
+            tokens: Vec::new(),
+            resolved_model: None,
+            provider: None,
+        }
+    }
+
     /// The tool calls in the answer.
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
-        self.message.parts.iter().filter_map(|part| match part {
-            crate::Part::ToolCall(call) => Some(call),
-            _ => None,
-        })
+        self.message.tool_calls()
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The input of a request: a conversation, or text to go on from.
+/// The input of a request: a conversation, or text to continue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
@@ -20,15 +20,60 @@ pub enum Prompt {
 /// The form that an answer must have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shape {
+pub enum ResponseFormat {
     /// Any JSON object.
     Json,
     /// JSON that satisfies this schema.
     JsonSchema(Value),
-    /// Text that this grammar (Lark or GBNF-like) accepts.
-    Grammar(String),
+    /// Text that this grammar accepts.
+    Grammar { syntax: GrammarSyntax, source: String },
     /// Text that this regular expression matches as a whole.
     Regex(String),
+}
+
+impl ResponseFormat {
+    pub fn kind(&self) -> FormatKind {
+        match self {
+            ResponseFormat::Json => FormatKind::Json,
+            ResponseFormat::JsonSchema(_) => FormatKind::JsonSchema,
+            ResponseFormat::Grammar { .. } => FormatKind::Grammar,
+            ResponseFormat::Regex(_) => FormatKind::Regex,
+        }
+    }
+}
+
+/// How a grammar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrammarSyntax {
+    /// `start: …`, as in the Python parser of that name.
+    Lark,
+    /// `root ::= …`, as in llama.cpp.
+    Gbnf,
+}
+
+/// The kinds of [`ResponseFormat`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatKind {
+    Json,
+    JsonSchema,
+    Grammar,
+    Regex,
+}
+
+/// How much a model is to think before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReasoningEffort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    #[serde(rename = "xhigh")]
+    ExtraHigh,
+    Max,
 }
 
 /// Sampler and decoding options. `None` leaves the model's own default.
@@ -59,9 +104,27 @@ pub struct Options {
     pub max_tokens: Option<u32>,
     /// Generation ends before any of these would appear.
     pub stop: Vec<String>,
+    /// End an answer that repeats itself without end. `None`: on for conversations, off for raw
+    /// text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_loops: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// At most this many tokens of reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u32>,
     /// Whatever only some hosted model knows.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
+}
+
+/// A LoRA adapter to apply while this request runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adapter {
+    /// The name that the model's source knows it by.
+    pub name: String,
+    /// 1 applies it as it was trained; 0 not at all.
+    pub scale: f32,
 }
 
 /// One call of a model.
@@ -74,9 +137,15 @@ pub struct Request {
     pub tools: Vec<Tool>,
     #[serde(default)]
     pub tool_choice: ToolChoice,
+    /// Whether one answer may hold several tool calls. `None`: as the model likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
     /// The form that the answer must have, if any.
     #[serde(default)]
-    pub shape: Option<Shape>,
+    pub format: Option<ResponseFormat>,
+    /// Adapters to apply, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<Adapter>,
     /// Report each token with its log-probability and this many alternatives.
     #[serde(default)]
     pub logprobs: Option<u32>,
@@ -94,7 +163,9 @@ impl Request {
             options: Options::default(),
             tools: Vec::new(),
             tool_choice: ToolChoice::default(),
-            shape: None,
+            parallel_tool_calls: None,
+            format: None,
+            adapters: Vec::new(),
             logprobs: None,
         }
     }
