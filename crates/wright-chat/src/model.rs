@@ -105,8 +105,8 @@ pub trait Model: Send + Sync {
     /// what was said so far comes back as a response that ends as `Cancelled`.
     ///
     /// # Errors
-    /// Before the first event for a request that cannot be answered, or was cancelled while it
-    /// waited; later if the model fails in the middle.
+    /// Before the first event for a request that cannot be answered; later if the model fails in
+    /// the middle.
     fn respond(
         &self,
         request: &Request,

@@ -10,10 +10,12 @@ use crate::{Sampler, Sampling, vocabulary};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 use wright_chat::{
-    Capabilities, Description, Error, ErrorKind, Event, FinishReason, Message, Prompt, Request,
-    Response, Score, Sink, Text, Token, TokenInfo, Tool, ToolChoice, TopToken, Usage,
+    Cancel, Capabilities, Description, Error, ErrorKind, Event, FinishReason, Message, Prompt,
+    Provider, Request, Response, Score, Sink, Text, Token, TokenInfo, Tool, ToolChoice, TopToken,
+    Usage,
 };
 use wright_model::config::{Kind, Pooling};
 use wright_model::{Model, Session};
@@ -21,6 +23,9 @@ use wright_text::{RenderOptions, Rendered, Template, Tokenizer};
 
 /// Room that a chat leaves for the answer where the request does not say how long it may be.
 const ANSWER_ROOM: usize = 256;
+
+/// How long a request that waits for the engine takes to notice that it was cancelled.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
 
 /// A model that runs in this process.
 pub struct Local {
@@ -144,7 +149,7 @@ impl Local {
     /// The tools that the model is told about.
     fn offered<'a>(&self, template: &Template, request: &'a Request) -> Result<&'a [Tool], Error> {
         let unsupported = |what| Err(Error::unsupported(&self.description.id, what));
-        match request.tool_choice {
+        match &request.tool_choice {
             ToolChoice::None => return Ok(&[]),
             ToolChoice::Auto => {}
             ToolChoice::Required | ToolChoice::Named(_) => {
@@ -302,6 +307,22 @@ impl Running {
             Err(_) => Err(engine::dead()),
         }
     }
+
+    /// The next step; `None` once `cancel` is set.
+    ///
+    /// # Errors
+    /// If the job failed or the engine died.
+    fn next_unless(&self, cancel: &Cancel) -> Result<Option<Step>, Error> {
+        while !cancel.is_cancelled() {
+            match self.steps.recv_timeout(CANCEL_POLL) {
+                Ok(Step::Failed(error)) => return Err(error),
+                Ok(step) => return Ok(Some(step)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(engine::dead()),
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Running {
@@ -342,8 +363,13 @@ impl wright_chat::Model for Local {
         self.description.clone()
     }
 
-    fn respond(&self, request: &Request, sink: &mut dyn Sink) -> Result<Response, Error> {
-        if request.shape.is_some() {
+    fn respond(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        sink: &mut dyn Sink,
+    ) -> Result<Response, Error> {
+        if request.format.is_some() {
             return Err(Error::unsupported(&self.description.id, "keep to a schema or grammar"));
         }
         if !self.description.capabilities.score {
@@ -364,7 +390,11 @@ impl wright_chat::Model for Local {
         let mut tokens = Vec::new();
         let mut first = begin;
         while finish.is_none() {
-            match running.next()? {
+            let Some(step) = running.next_unless(cancel)? else {
+                finish = Some(FinishReason::Cancelled);
+                break;
+            };
+            match step {
                 Step::Cached(n) => usage.cached_tokens = n as u32,
                 Step::Prefill(n) => {
                     let event = Event::Prefill { done: n as u32, total: usage.prompt_tokens };
@@ -386,7 +416,7 @@ impl wright_chat::Model for Local {
                     usage.accepted_draft_tokens += accepted as u32;
                 }
                 Step::Scored { .. } | Step::Vector(_) => {}
-                Step::End => finish = Some(FinishReason::Length),
+                Step::End => finish = Some(limit(request, &usage)),
                 Step::Failed(error) => return Err(error),
             }
         }
@@ -486,7 +516,7 @@ fn end(
     sink: &mut dyn Sink,
 ) -> Response {
     let mut finish = finish;
-    if matches!(finish, FinishReason::Stop | FinishReason::Length) {
+    if finish == FinishReason::Stop || finish.is_limit() {
         match answer.finish(sink) {
             State::Going => {}
             State::Stopped => finish = FinishReason::StopString,
@@ -497,7 +527,15 @@ fn end(
     if calls && finish == FinishReason::Stop {
         finish = FinishReason::ToolCalls;
     }
-    Response { message, finish, usage, tokens }
+    Response { tokens, ..Response::new(message, finish, usage) }
+}
+
+/// Which limit ended an answer that the model did not end.
+fn limit(request: &Request, usage: &Usage) -> FinishReason {
+    match request.options.max_tokens {
+        Some(max) if usage.completion_tokens >= max => FinishReason::MaxTokens,
+        _ => FinishReason::ContextFull,
+    }
 }
 
 /// Whether the family writes calls in a form that [`crate::stream`] reads.
@@ -532,7 +570,7 @@ fn describe(model: &Model, options: &LoadOptions, template: Option<&Template>) -
     let millions = model.n_parameters() as f64 / 1e6;
     Description {
         id: options.id.clone(),
-        provider: "local".into(),
+        provider: Provider::Local,
         summary: format!("{arch} {millions:.0}M {}", model.main_format()),
         context_length: u32::try_from(options.n_ctx).ok(),
         embedding_length: u32::try_from(model.config().n_embd).ok(),

@@ -26,7 +26,7 @@ use shape::Call;
 use std::ops::ControlFlow;
 use stop::StopStrings;
 use utf8::Utf8;
-use wright_chat::{Event, Message, Origin, Part, Role, Sink, Text, ToolCall};
+use wright_chat::{Content, Event, Message, Origin, Part, Role, Sink, ToolCall};
 
 /// How an answer stands after some more bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Answer {
 
     /// What was said, and whether it has tool calls.
     pub fn into_message(self) -> (Message, bool) {
-        (Message { role: Role::Assistant, parts: self.parts }, self.n_calls > 0)
+        (Message::new(Role::Assistant, self.parts), self.n_calls > 0)
     }
 
     fn tell(&mut self, sections: Vec<Section>, sink: &mut dyn Sink) {
@@ -128,17 +128,17 @@ impl Answer {
         if text.is_empty() {
             return;
         }
-        match self.parts.last_mut() {
-            Some(Part::Text(said)) => said.text.push_str(&text),
-            _ => self.parts.push(Part::Text(Text::new(Origin::Model, text.as_str()))),
+        match self.parts.last_mut().map(|part| &mut part.content) {
+            Some(Content::Text(said)) => said.text.push_str(&text),
+            _ => self.parts.push(Part::text(Origin::Model, text.as_str())),
         }
         self.send(Event::Text { text }, sink);
     }
 
     fn think(&mut self, text: String, sink: &mut dyn Sink) {
-        match self.parts.last_mut() {
-            Some(Part::Reasoning(thought)) => thought.text.push_str(&text),
-            _ => self.parts.push(Part::Reasoning(Text::new(Origin::Model, text.as_str()))),
+        match self.parts.last_mut().map(|part| &mut part.content) {
+            Some(Content::Reasoning(thought)) => thought.text.push_str(&text),
+            _ => self.parts.push(Part::reasoning(text.as_str())),
         }
         self.send(Event::Reasoning { text }, sink);
     }
@@ -148,12 +148,10 @@ impl Answer {
         let index = self.n_calls;
         self.n_calls += 1;
         let is_free = |id: &String| {
-            let is_it = |part: &Part| matches!(part, Part::ToolCall(call) if call.id == *id);
-            !self.parts.iter().any(is_it)
+            !self.parts.iter().filter_map(Part::as_tool_call).any(|call| call.id == *id)
         };
         let id = id.filter(is_free).unwrap_or_else(|| format!("{}{index:02}", self.call_prefix));
-        let call = ToolCall { id: id.clone(), name: name.clone(), arguments: arguments.clone() };
-        self.parts.push(Part::ToolCall(call));
+        self.parts.push(ToolCall::new(&id, &name, &arguments).into());
         self.send(Event::ToolCall { index, id: Some(id), name: Some(name), arguments }, sink);
     }
 

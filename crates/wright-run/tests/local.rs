@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use wright_chat::{
-    Collect, ErrorKind, Event, FinishReason, Message, Model as _, Options, Origin, Prompt, Request,
-    Response, Shape, Text, Tool, ToolChoice,
+    Cancel, Collect, ErrorKind, Event, FinishReason, Message, Model as _, Options, Origin, Prompt,
+    Request, Response, ResponseFormat, Text, Tool, ToolChoice,
 };
 use wright_model::{Model, Precision};
 use wright_run::{LoadOptions, Local};
@@ -31,12 +31,13 @@ fn chat(question: &str) -> Request {
 
 fn ask(model: &Local, request: &Request) -> (Response, Vec<Event>) {
     let mut sink = Collect::default();
-    let response = model.respond(request, &mut sink).expect("an answer");
+    let response = model.respond(request, &Cancel::new(), &mut sink).expect("an answer");
     (response, sink.events)
 }
 
 fn refused(request: &Request) -> ErrorKind {
-    let error = local(64, 1, 1).respond(request, &mut Collect::default()).unwrap_err();
+    let error =
+        local(64, 1, 1).respond(request, &Cancel::new(), &mut Collect::default()).unwrap_err();
     assert!(!error.message.is_empty());
     error.kind
 }
@@ -89,8 +90,8 @@ fn a_long_chat_says_what_it_left_out_and_one_long_question_is_refused() {
 #[test]
 fn what_cannot_be_done_is_refused_before_anything_is_said() {
     let tool = Tool { name: "f".into(), description: String::new(), parameters: "{}".into() };
-    let shape = Some(Shape::Json);
-    assert_eq!(refused(&Request { shape, ..chat("a") }), ErrorKind::Unsupported);
+    let format = Some(ResponseFormat::Json);
+    assert_eq!(refused(&Request { format, ..chat("a") }), ErrorKind::Unsupported);
     assert_eq!(refused(&Request { tools: vec![tool], ..chat("a") }), ErrorKind::Unsupported);
     let tool_choice = ToolChoice::Required;
     assert_eq!(refused(&Request { tool_choice, ..chat("a") }), ErrorKind::Unsupported);
@@ -107,7 +108,7 @@ fn a_sink_that_has_enough_ends_the_answer() {
         Event::Prefill { .. } => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
     };
-    let response = model.respond(&chat("the cat"), &mut sink).unwrap();
+    let response = model.respond(&chat("the cat"), &Cancel::new(), &mut sink).unwrap();
     assert_eq!(response.finish, FinishReason::Cancelled);
     assert!(ask(&model, &chat("the cat")).0.usage.completion_tokens > 0);
 }

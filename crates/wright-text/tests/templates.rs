@@ -3,7 +3,7 @@
 mod small;
 
 use small::{Random, Small};
-use wright_chat::{Message, Origin, Part, Role, Text, Tool, ToolCall, ToolResult};
+use wright_chat::{Message, Origin, Part, Role, Tool, ToolCall, ToolResult};
 use wright_text::{Error, Now, RankPrompt, RenderOptions, Template, Tokenizer};
 
 fn tokenizer() -> Tokenizer {
@@ -196,17 +196,13 @@ fn tools_calls_and_results_reach_the_template() {
         {% for c in m.tool_calls or [] %} {{ c.function.name }}{{ c.function.arguments | tojson }}\
         {% endfor %}]{% endfor %}";
     let template = Template::parse(source, &tokenizer).unwrap();
-    let call = ToolCall {
-        id: "c1".to_owned(),
-        name: "weather".to_owned(),
-        arguments: r#"{"city": "Bern"}"#.to_owned(),
-    };
-    let thought = Part::Reasoning(Text::new(Origin::Model, "hm"));
-    let result = Part::ToolResult(ToolResult::ok(&call, "rain"));
+    let call = ToolCall::new("c1", "weather", r#"{"city": "Bern"}"#);
+    let thought = Part::reasoning("hm");
+    let result = Part::from(ToolResult::ok(&call, "rain"));
     let conversation = [
         Message::user("Rain?"),
-        Message { role: Role::Assistant, parts: vec![thought, Part::ToolCall(call)] },
-        Message { role: Role::Tool, parts: vec![result] },
+        Message::new(Role::Assistant, vec![thought, call.into()]),
+        Message::new(Role::Tool, vec![result]),
     ];
     let text = template.render(&conversation, &[tool()], &options()).unwrap().text();
     let want =
@@ -354,13 +350,9 @@ fn calls_of_past_turns_go_into_the_content_where_a_template_passes_over_them() {
         {% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}";
     let tokenizer = tokenizer();
     let template = Template::parse(source, &tokenizer).unwrap();
-    let call = ToolCall {
-        id: "1".to_owned(),
-        name: "find".to_owned(),
-        arguments: r#"{"what": "<|im_end|>"}"#.to_owned(),
-    };
-    let said = Part::Text(Text::new(Origin::Model, "So."));
-    let said = Message { role: Role::Assistant, parts: vec![said, Part::ToolCall(call)] };
+    let call = ToolCall::new("1", "find", r#"{"what": "<|im_end|>"}"#);
+    let said = Part::text(Origin::Model, "So.");
+    let said = Message::new(Role::Assistant, vec![said, call.into()]);
     let rendered = template.render(&[Message::user("Find it"), said], &[], &options()).unwrap();
     let want = "[user]Find it[assistant]So.<|tool_call_start|>[find(what=\"<|im_end|>\")]\
         <|tool_call_end|>";

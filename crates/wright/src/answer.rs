@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::terminal;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
-use wright_chat::{Event, FinishReason, Model, Request, Response, Sink, Usage};
+use wright_chat::{Cancel, Event, FinishReason, Model, Request, Response, Sink, Usage};
 use wright_host::{Interrupt, units};
 
 /// Prompts of fewer tokens are read before anybody could read a progress line.
@@ -51,7 +51,7 @@ pub fn ask(
         ended_line: true,
         failed: None,
     };
-    let responded = model.respond(request, &mut printer);
+    let responded = model.respond(request, &Cancel::new(), &mut printer);
     printer.close_line();
     if printer.show == Show::Stream && !printer.ended_line && printer.failed.is_none() {
         printer.write("\n");
@@ -179,11 +179,15 @@ pub fn stats(usage: &Usage, seed: Option<u64>) -> String {
 /// What to say about an ending that the person may not expect.
 pub fn ending(finish: FinishReason, max_tokens: Option<u32>) -> Option<String> {
     match (finish, max_tokens) {
-        (FinishReason::Length, Some(n)) => {
-            Some(format!("cut at --max-tokens {n}, or at the end of the context"))
-        }
-        (FinishReason::Length, None) => Some(
-            "cut at the end of the context; --ctx makes it longer where the model can".to_owned(),
+        (FinishReason::MaxTokens, Some(n)) => Some(format!("the answer ended at --max-tokens {n}")),
+        (FinishReason::ContextFull, _) => Some(
+            "the answer ended because the context is full; a larger --ctx may help, if the model \
+             allows it"
+                .to_owned(),
+        ),
+        (FinishReason::Loop, _) => Some(
+            "the answer was stopped because it repeated itself; --no-loop-stop lets it run"
+                .to_owned(),
         ),
         _ => None,
     }
@@ -193,7 +197,7 @@ pub fn ending(finish: FinishReason, max_tokens: Option<u32>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::exit::Exit;
-    use wright_chat::{Error, ErrorKind, Message, Scripted, Turn};
+    use wright_chat::{Error, ErrorKind, FakeModel, FakeReply, Message};
 
     fn request() -> Request {
         Request::chat(vec![Message::user("hi")])
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_streamed_and_ends_its_line() {
-        let model = Scripted::new([Turn::say("one two"), Turn::say("three\n")]);
+        let model = FakeModel::new([FakeReply::say("one two"), FakeReply::say("three\n")]);
         let (mut out, interrupt) = (Vec::new(), Interrupt::default());
         ask(&model, &request(), Show::Stream, &mut out, &interrupt).unwrap();
         ask(&model, &request(), Show::Stream, &mut out, &interrupt).unwrap();
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_held_answer_prints_nothing() {
-        let model = Scripted::new([Turn::say("one two")]);
+        let model = FakeModel::new([FakeReply::say("one two")]);
         let (mut out, interrupt) = (Vec::new(), Interrupt::default());
         let answer = ask(&model, &request(), Show::Hold, &mut out, &interrupt).unwrap();
         assert!(out.is_empty());
@@ -231,7 +235,7 @@ mod tests {
 
     #[test]
     fn ctrl_c_keeps_what_was_said() {
-        let model = Scripted::new([Turn::say("one two three")]);
+        let model = FakeModel::new([FakeReply::say("one two three")]);
         let (mut out, interrupt) = (Vec::new(), Interrupt::default());
         interrupt.set();
         let answer = ask(&model, &request(), Show::Stream, &mut out, &interrupt).unwrap();
@@ -242,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_reader_who_left_is_no_error_and_a_full_disk_is() {
-        let model = Scripted::new([Turn::say("one two"), Turn::say("three four")]);
+        let model = FakeModel::new([FakeReply::say("one two"), FakeReply::say("three four")]);
         let interrupt = Interrupt::default();
         let mut left = Closed(io::ErrorKind::BrokenPipe);
         let answer = ask(&model, &request(), Show::Stream, &mut left, &interrupt).unwrap();
@@ -256,7 +260,7 @@ mod tests {
     #[test]
     fn a_failing_model_is_a_failure() {
         let error = Error::new(ErrorKind::ContextOverflow, "too long");
-        let model = Scripted::new([Turn::Fail(error)]);
+        let model = FakeModel::new([FakeReply::Fail(error)]);
         let interrupt = Interrupt::default();
         let failed = ask(&model, &request(), Show::Stream, &mut Vec::new(), &interrupt);
         assert_eq!(failed.unwrap_err().exit, Exit::ContextOverflow);

@@ -92,13 +92,21 @@ impl From<wright_host::Error> for Failure {
 impl From<wright_chat::Error> for Failure {
     fn from(error: wright_chat::Error) -> Self {
         let exit = match error.kind {
-            ErrorKind::BadRequest => Exit::Usage,
+            ErrorKind::BadRequest | ErrorKind::TooLarge => Exit::Usage,
+            ErrorKind::NotFound => Exit::NotFound,
             ErrorKind::ContextOverflow => Exit::ContextOverflow,
             ErrorKind::Unsupported => Exit::Unsupported,
             ErrorKind::BadModel => Exit::BadModel,
-            ErrorKind::Unauthorized | ErrorKind::RateLimited | ErrorKind::Unavailable => {
-                Exit::Failed
-            }
+            ErrorKind::Cancelled => Exit::Interrupted,
+            ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::RateLimited
+            | ErrorKind::ContentRefused
+            | ErrorKind::OutOfMemory
+            | ErrorKind::Timeout
+            | ErrorKind::Unavailable
+            | ErrorKind::BadResponse => Exit::Failed,
             ErrorKind::Internal => Exit::Defect,
         };
         let options = || "`wright help run` lists the options and what they take".to_owned();

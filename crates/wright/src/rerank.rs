@@ -83,12 +83,15 @@ fn documents(args: &Args) -> Result<Vec<Document>, Failure> {
         args.documents.iter().map(|text| said(Origin::User, text)).collect();
     for path in &args.file {
         let file = Some(path.display().to_string());
-        documents.push(Document { text: Text::new(Origin::File, stdin::file(path)?), file });
+        documents.push(Document {
+            text: Text::new(Origin::File(path.display().to_string().into()), stdin::file(path)?),
+            file,
+        });
     }
     if documents.is_empty() {
         let piped = stdin::piped()?.unwrap_or_default();
         let lines = piped.lines().filter(|line| !line.trim().is_empty());
-        documents.extend(lines.map(|line| said(Origin::File, line)));
+        documents.extend(lines.map(|line| said(Origin::stdin(), line)));
     }
     if documents.is_empty() {
         return Err(Failure::usage("there are no documents to order")

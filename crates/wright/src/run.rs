@@ -112,17 +112,17 @@ fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
     }
     if goes_on(args) {
         // Text to go on from ends where it ends: nothing is added between the two.
-        let origin = if nothing_said { Origin::File } else { Origin::User };
+        let origin = if nothing_said { Origin::stdin() } else { Origin::User };
         return Ok(Prompt::Raw(Text::new(origin, piped.unwrap_or_default() + &said)));
     }
     if args.fim {
-        let origin = if nothing_said { Origin::File } else { Origin::User };
+        let origin = if nothing_said { Origin::stdin() } else { Origin::User };
         let whole = piped.unwrap_or_default() + &said;
         let Some((before, after)) = whole.split_once(GAP) else {
             return Err(Failure::usage("nothing says where the gap is")
                 .hint(format!("put {GAP} where something is missing")));
         };
-        let [prefix, suffix] = [before, after].map(|text| Text::new(origin, text));
+        let [prefix, suffix] = [before, after].map(|text| Text::new(origin.clone(), text));
         return Ok(Prompt::Fill { prefix, suffix });
     }
     let mut parts = Vec::new();
@@ -130,13 +130,13 @@ fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
         if !nothing_said && !piped.ends_with('\n') {
             piped.push('\n');
         }
-        parts.push(Part::Text(Text::new(Origin::File, piped)));
+        parts.push(Part::text(Origin::stdin(), piped));
     }
     if !nothing_said {
-        parts.push(Part::Text(Text::new(Origin::User, said)));
+        parts.push(Part::text(Origin::User, said));
     }
     let system = args.system.iter().map(Message::system);
-    Ok(Prompt::Chat(system.chain([Message { role: Role::User, parts }]).collect()))
+    Ok(Prompt::Chat(system.chain([Message::new(Role::User, parts)]).collect()))
 }
 
 /// The options with a seed: a fresh one if none was asked for, so that it can be reported and the
@@ -154,13 +154,9 @@ fn print_whole(args: &Args, id: &str, options: &Options, answer: &Answer) -> Res
     let response = &answer.response;
     let mut text = response.message.plain_text();
     if args.json {
-        let reasoning = response.message.parts.iter().filter_map(|part| match part {
-            Part::Reasoning(text) => Some(text.text.as_str()),
-            _ => None,
-        });
         let object = json!({
             "text": text,
-            "reasoning": reasoning.collect::<String>(),
+            "reasoning": response.message.reasoning_text(),
             "finish": response.finish,
             "model": id,
             "usage": response.usage,
@@ -225,12 +221,10 @@ mod tests {
         let origins: Vec<Origin> = messages[1]
             .parts
             .iter()
-            .map(|part| match part {
-                Part::Text(text) => text.origin,
-                other => panic!("{other:?}"),
-            })
+            .filter_map(Part::as_text)
+            .map(|text| text.origin.clone())
             .collect();
-        assert_eq!(origins, [Origin::File, Origin::User]);
+        assert_eq!(origins, [Origin::stdin(), Origin::User]);
         let alone = chat(prompt(&args(&[]), Some("a letter".into())).unwrap());
         assert_eq!(alone[0].plain_text(), "a letter");
     }

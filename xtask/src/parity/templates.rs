@@ -113,19 +113,18 @@ fn message(json: &Value) -> Message {
     };
     let content = Text::new(Origin::User, text(&json["content"]));
     if role == Role::Tool {
-        let (id, name) = (text(&json["tool_call_id"]), text(&json["name"]));
-        let result = ToolResult { id, name, content, is_error: false };
-        return Message { role, parts: vec![Part::ToolResult(result)] };
+        let call = ToolCall::new(text(&json["tool_call_id"]), text(&json["name"]), "");
+        return Message::tool_results([ToolResult::ok(&call, content.text)]);
     }
     let thought = json["reasoning_content"].as_str();
-    let thought = thought.map(|text| Part::Reasoning(Text::new(Origin::Model, text)));
+    let thought = thought.map(Part::reasoning);
     let calls = json["tool_calls"].as_array().into_iter().flatten().map(|call| {
         let function = &call["function"];
         let arguments = spaced(&function["arguments"]);
-        Part::ToolCall(ToolCall { id: text(&call["id"]), name: text(&function["name"]), arguments })
+        Part::from(ToolCall::new(text(&call["id"]), text(&function["name"]), arguments))
     });
-    let parts = thought.into_iter().chain([Part::Text(content)]).chain(calls);
-    Message { role, parts: parts.collect() }
+    let parts = thought.into_iter().chain([content.into()]).chain(calls);
+    Message::new(role, parts.collect())
 }
 
 /// JSON with Python's blanks, as a model would write it.

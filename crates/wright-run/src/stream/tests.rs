@@ -43,22 +43,22 @@ fn parts(bytes: &[u8], sections: &Sections, stop: &[&str]) -> (Vec<Part>, State)
             .iter()
             .filter_map(|e| if let Event::Text { text } = e { Some(text.as_str()) } else { None })
             .collect();
-        assert_eq!(said, Message { role: Role::Assistant, parts: pieces }.plain_text());
+        assert_eq!(said, Message::new(Role::Assistant, pieces).plain_text());
     }
     (whole, state)
 }
 
 fn said(bytes: &[u8], stop: &[&str]) -> (String, State) {
     let (parts, state) = parts(bytes, &Sections::default(), stop);
-    (Message { role: Role::Assistant, parts }.plain_text(), state)
+    (Message::new(Role::Assistant, parts).plain_text(), state)
 }
 
 fn text(text: &str) -> Part {
-    Part::Text(Text::new(Origin::Model, text))
+    Part::text(Origin::Model, text)
 }
 
 fn thought(text: &str) -> Part {
-    Part::Reasoning(Text::new(Origin::Model, text))
+    Part::reasoning(text)
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn stop_strings_do_not_end_reasoning() {
 
 fn call(index: u32, name: &str, arguments: &str) -> Part {
     let id = format!("call{index:02}");
-    Part::ToolCall(ToolCall { id, name: name.into(), arguments: arguments.into() })
+    ToolCall::new(id, name, arguments).into()
 }
 
 #[test]

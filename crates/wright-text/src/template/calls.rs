@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn call(arguments: &str) -> ToolCall {
-        ToolCall { id: "1".into(), name: "f".into(), arguments: arguments.into() }
+        ToolCall::new("1", "f", arguments)
     }
 
     #[test]

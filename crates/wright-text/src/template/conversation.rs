@@ -7,7 +7,7 @@
 use super::calls::Spelling;
 use crate::Error;
 use serde_json::{Map, Value, json};
-use wright_chat::{Message, Part, Role, Tool, ToolCall};
+use wright_chat::{Content, Message, Role, Tool, ToolCall};
 
 /// The names and kinds of fields that a template looks for.
 #[derive(Debug, Clone, Copy)]
@@ -105,12 +105,13 @@ fn push_message(
     let mut calls = Vec::new();
     let results = out.len();
     for part in &message.parts {
-        match part {
-            Part::Text(part) => text.push_str(&part.text),
-            Part::Reasoning(part) => reasoning.push_str(&part.text),
-            Part::Media(media) => return Err(Error::Media(media.mime.clone())),
-            Part::ToolCall(call) => calls.push(call),
-            Part::ToolResult(result) => out.push(json!({
+        match &part.content {
+            Content::Text(part) => text.push_str(&part.text),
+            Content::Reasoning(part) => reasoning.push_str(&part.text),
+            Content::Media(media) => return Err(Error::Media(media.mime.clone())),
+            Content::ToolCall(call) => calls.push(call),
+            Content::Opaque => {}
+            Content::ToolResult(result) => out.push(json!({
                 "role": "tool",
                 "content": content(write(&result.content.text, Some(index)), form),
                 "tool_call_id": write(&result.id, Some(index)),

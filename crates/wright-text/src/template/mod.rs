@@ -186,12 +186,9 @@ impl Template {
     /// Some pass over calls, and show them only as a part of the content.
     fn wanted_calls(&self) -> Calls {
         *self.calls.get_or_init(|| {
-            let call = ToolCall {
-                id: "abcdefghi".to_owned(),
-                name: "wright-tool".to_owned(),
-                arguments: r#"{"wright-key": "wright-value"}"#.to_owned(),
-            };
-            let said = Message { role: Role::Assistant, parts: vec![Part::ToolCall(call)] };
+            let arguments = r#"{"wright-key": "wright-value"}"#;
+            let call = ToolCall::new("abcdefghi", "wright-tool", arguments);
+            let said = Message::new(Role::Assistant, vec![Part::from(call)]);
             let conversation = [Message::user("wright-user"), said];
             let shows = |calls: &Calls| {
                 let form = Form { calls: *calls, ..self.form };
@@ -206,8 +203,7 @@ impl Template {
 
     /// What `messages` are written in.
     fn form_for(&self, messages: &[Message]) -> Form {
-        let is_call = |part: &Part| matches!(part, Part::ToolCall(_));
-        let calls = messages.iter().any(|message| message.parts.iter().any(is_call));
+        let calls = messages.iter().any(|message| message.tool_calls().next().is_some());
         match calls {
             true => Form { calls: self.wanted_calls(), ..self.form },
             false => self.form,

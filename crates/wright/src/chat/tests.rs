@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use wright_chat::{Error, ErrorKind, Message, Options, Prompt, Request, Scripted, Turn};
+use wright_chat::{Error, ErrorKind, FakeModel, FakeReply, Message, Options, Prompt, Request};
 use wright_host::Interrupt;
 
 /// What a chat left behind.
@@ -18,8 +18,8 @@ struct Talked {
     ended: Result<(), Failure>,
 }
 
-fn talk(turns: Vec<Turn>, lines: &mut dyn Lines) -> Talked {
-    let model = Scripted::new(turns);
+fn talk(turns: Vec<FakeReply>, lines: &mut dyn Lines) -> Talked {
+    let model = FakeModel::new(turns);
     let interrupt = Interrupt::default();
     let mut out = Vec::new();
     let mut conversation = conversation(&model, &interrupt, &mut out);
@@ -35,7 +35,7 @@ fn talk(turns: Vec<Turn>, lines: &mut dyn Lines) -> Talked {
 }
 
 fn conversation<'a>(
-    model: &'a Scripted,
+    model: &'a FakeModel,
     interrupt: &'a Interrupt,
     out: &'a mut dyn Write,
 ) -> Conversation<'a> {
@@ -52,13 +52,13 @@ fn conversation<'a>(
     }
 }
 
-fn piped(turns: Vec<Turn>, text: &str) -> Talked {
+fn piped(turns: Vec<FakeReply>, text: &str) -> Talked {
     talk(turns, &mut Piped { from: text.as_bytes() })
 }
 
 #[test]
 fn each_message_carries_all_that_was_said() {
-    let talked = piped(vec![Turn::say("one"), Turn::say("two")], "first\nsecond\n");
+    let talked = piped(vec![FakeReply::say("one"), FakeReply::say("two")], "first\nsecond\n");
     talked.ended.unwrap();
     assert_eq!(talked.said, "one\ntwo\n");
     let expected = [
@@ -72,7 +72,7 @@ fn each_message_carries_all_that_was_said() {
 
 #[test]
 fn reset_retry_and_system_change_what_is_asked() {
-    let turns = ["one", "two", "three"].map(Turn::say).to_vec();
+    let turns = ["one", "two", "three"].map(FakeReply::say).to_vec();
     let talked = piped(turns, "first\n/retry\n/reset\n/system be kind\n//path\n/exit\nnever\n");
     talked.ended.unwrap();
     assert_eq!(talked.asked[1], [Message::system("be brief"), Message::user("first")]);
@@ -84,7 +84,7 @@ fn reset_retry_and_system_change_what_is_asked() {
 
 #[test]
 fn options_are_set_for_the_messages_that_follow() {
-    let turns = vec![Turn::say("one"), Turn::say("two")];
+    let turns = vec![FakeReply::say("one"), FakeReply::say("two")];
     let talked = piped(turns, "a\n/set temperature 0.25\n/set seed 9\nb\n");
     talked.ended.unwrap();
     assert_eq!(talked.requests[0].options.temperature, None);
@@ -95,7 +95,7 @@ fn options_are_set_for_the_messages_that_follow() {
 #[test]
 fn a_question_that_failed_is_not_remembered() {
     let error = Error::new(ErrorKind::ContextOverflow, "too long");
-    let talked = piped(vec![Turn::say("one"), Turn::Fail(error)], "first\nsecond\n");
+    let talked = piped(vec![FakeReply::say("one"), FakeReply::Fail(error)], "first\nsecond\n");
     assert_eq!(talked.ended.unwrap_err().exit, Exit::ContextOverflow);
     assert_eq!(talked.messages, [Message::user("first"), Message::assistant("one")]);
 }
@@ -114,9 +114,9 @@ fn a_conversation_is_saved_and_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("talk.json");
     let path = path.to_str().unwrap();
-    let first = piped(vec![Turn::say("one")], &format!("/set seed 4\nfirst\n/save {path}\n"));
+    let first = piped(vec![FakeReply::say("one")], &format!("/set seed 4\nfirst\n/save {path}\n"));
     first.ended.unwrap();
-    let second = piped(vec![Turn::say("two")], &format!("/load {path}\nsecond\n"));
+    let second = piped(vec![FakeReply::say("two")], &format!("/load {path}\nsecond\n"));
     second.ended.unwrap();
     assert_eq!(second.asked[0].len(), 4, "system, first, one, second");
     assert_eq!(second.requests[0].options.seed, Some(4));
@@ -140,7 +140,7 @@ fn ctrl_c_at_the_prompt_leaves_only_when_pressed_twice() {
         Read::Interrupt,
         Read::Message("never".into()),
     ];
-    let talked = talk(vec![Turn::say("one")], &mut Keys(keys.into()));
+    let talked = talk(vec![FakeReply::say("one")], &mut Keys(keys.into()));
     talked.ended.unwrap();
     assert_eq!(talked.asked.len(), 1);
 }
@@ -166,7 +166,7 @@ impl Write for Stopping<'_> {
 
 #[test]
 fn ctrl_c_stops_the_answer_and_not_the_chat() {
-    let model = Scripted::new([Turn::say("one two three"), Turn::say("four")]);
+    let model = FakeModel::new([FakeReply::say("one two three"), FakeReply::say("four")]);
     let interrupt = Interrupt::default();
     let mut out = Stopping { interrupt: &interrupt, said: Vec::new() };
     let mut conversation = conversation(&model, &interrupt, &mut out);

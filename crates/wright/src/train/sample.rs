@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use wright_chat::{Event, FinishReason, Model, Origin, Prompt, Request, Text};
+use wright_chat::{Cancel, Event, FinishReason, Model, Origin, Prompt, Request, Text};
 use wright_run::{LoadOptions, Local};
 use wright_train::{Shard, Vocabulary};
 
@@ -48,7 +48,7 @@ pub fn write(path: &Path, plan: &Plan, stop: &dyn Fn() -> bool) -> Result<Vec<Sa
     let train = &plan.config.train;
     let mut all = Vec::new();
     for (prompt, number) in prompts(plan, &local).into_iter().zip(0..) {
-        let mut request = Request::new(Prompt::Raw(Text::new(Origin::File, &prompt)));
+        let mut request = Request::new(Prompt::Raw(Text::new(Origin::User, &prompt)));
         request.options.seed = Some(train.seed.wrapping_add(number));
         request.options.max_tokens = Some(train.sample_tokens);
         let mut text = String::new();
@@ -58,7 +58,7 @@ pub fn write(path: &Path, plan: &Plan, stop: &dyn Fn() -> bool) -> Result<Vec<Sa
             }
             if stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let response = local.respond(&request, &mut sink)?;
+        let response = local.respond(&request, &Cancel::new(), &mut sink)?;
         if response.finish == FinishReason::Cancelled {
             break;
         }

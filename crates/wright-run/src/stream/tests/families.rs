@@ -7,13 +7,13 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 
 /// Parts as one line: `think(…) say(…) id=name{…}`, calls without an id of their own as `name{…}`.
 fn line(parts: &[Part]) -> String {
-    let one = |part: &Part| match part {
-        Part::Text(said) => format!("say({})", said.text),
-        Part::Reasoning(thought) => format!("think({})", thought.text),
-        Part::ToolCall(call) if call.id.starts_with("call0") => {
+    let one = |part: &Part| match &part.content {
+        Content::Text(said) => format!("say({})", said.text),
+        Content::Reasoning(thought) => format!("think({})", thought.text),
+        Content::ToolCall(call) if call.id.starts_with("call0") => {
             format!("{}{}", call.name, value(&call.arguments))
         }
-        Part::ToolCall(call) => format!("{}={}{}", call.id, call.name, value(&call.arguments)),
+        Content::ToolCall(call) => format!("{}={}{}", call.id, call.name, value(&call.arguments)),
         other => panic!("{other:?}"),
     };
     parts.iter().map(one).collect::<Vec<_>>().join(" ")

@@ -93,11 +93,8 @@ fn weather_call(index: u32) -> Part {
         "days": 3 + index,
         "deep": { "a": [1, true, "x"] },
     });
-    Part::ToolCall(ToolCall {
-        id: format!("abcdefgh{index}"),
-        name: "get_weather".into(),
-        arguments: arguments.to_string().replace("\":", "\": ").replace(',', ", "),
-    })
+    let arguments = arguments.to_string().replace("\":", "\": ").replace(',', ", ");
+    ToolCall::new(format!("abcdefgh{index}"), "get_weather", arguments).into()
 }
 
 /// Answers to be read back, by what they hold.
@@ -121,15 +118,16 @@ fn answers() -> Vec<(&'static str, Vec<Part>)> {
 fn nameless(parts: &[Part]) -> Vec<Part> {
     let mut parts = parts.to_vec();
     for part in &mut parts {
-        if let Part::ToolCall(call) = part {
-            call.id.clear();
-            call.arguments = value(&call.arguments).to_string();
-        }
-        if let Part::Text(said) = part {
-            said.text = said.text.trim_start().to_owned();
+        match &mut part.content {
+            Content::ToolCall(call) => {
+                call.id.clear();
+                call.arguments = value(&call.arguments).to_string();
+            }
+            Content::Text(said) => said.text = said.text.trim_start().to_owned(),
+            _ => {}
         }
     }
-    parts.sort_by_key(|part| matches!(part, Part::ToolCall(_)));
+    parts.sort_by_key(|part| part.as_tool_call().is_some());
     parts
 }
 
@@ -140,7 +138,7 @@ fn check(template: &Template, answer: &[Part]) -> Result<(), String> {
         let now = Some(Now { unix_s: 0, utc_offset_s: 0 });
         RenderOptions { add_generation_prompt, now, ..Default::default() }
     };
-    let message = |parts: &[Part]| Message { role: Role::Assistant, parts: parts.to_vec() };
+    let message = |parts: &[Part]| Message::new(Role::Assistant, parts.to_vec());
     let user = Message::user("Rain?");
     let render = |messages: &[Message], prompt: bool| {
         let rendered = template.render(messages, &tools, &options(prompt));
@@ -160,9 +158,9 @@ fn check(template: &Template, answer: &[Part]) -> Result<(), String> {
         same = whole[..same].rfind(['>', '\n', ']']).map_or(0, |at| at + 1);
     }
     let (prompt, said) = whole.split_at(same);
-    let calls = |part: &&Part| matches!(part, Part::ToolCall(_));
-    let shows = |part: &Part| match part {
-        Part::Text(part) | Part::Reasoning(part) => said.contains(&part.text),
+    let calls = |part: &&Part| part.as_tool_call().is_some();
+    let shows = |part: &Part| match &part.content {
+        Content::Text(part) | Content::Reasoning(part) => said.contains(&part.text),
         _ => said.matches("get_weather").count() >= answer.iter().filter(calls).count(),
     };
     if !answer.iter().all(shows) {
@@ -188,12 +186,9 @@ fn check(template: &Template, answer: &[Part]) -> Result<(), String> {
         return Err(format!("{said:?} after {:?} was read {got:?}", asked.lines().last()));
     }
     // The ids are not the model's to choose, where its family writes none.
-    let mut ids = answer.iter().filter_map(|part| match part {
-        Part::ToolCall(call) => Some(call.id.clone()),
-        _ => None,
-    });
+    let mut ids = answer.iter().filter_map(Part::as_tool_call).map(|call| call.id.clone());
     for part in &mut got {
-        if let Part::ToolCall(call) = part {
+        if let Content::ToolCall(call) = &mut part.content {
             call.id = ids.next().unwrap_or_default();
         }
     }
