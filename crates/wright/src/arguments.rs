@@ -1,11 +1,13 @@
 //! The command line: verbs, the flags that several of them share, and the verb that need not be
 //! said (`wright "…"` is `wright run "…"`).
 
-use crate::failure::Failure;
-use crate::{
-    bench, chat, convert, doctor, embed, help, imatrix, inspect, models, pack, perplexity, plan,
-    pull, quantize, rerank, run, shard, spelling, tokenize, tokenizer, train,
-};
+use crate::ask::{chat, run};
+use crate::cli::failure::Failure;
+use crate::cli::suggest;
+use crate::measure::{bench, embed, perplexity, rerank, tokenize};
+use crate::models::{convert, imatrix, inspect, manage, pull, quantize};
+use crate::train::{plan, training};
+use crate::{doctor, help, pack, shard, tokenizer};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -27,7 +29,7 @@ pub struct Line {
 pub enum Verb {
     Run(run::Args),
     Chat(chat::Args),
-    Models(models::Args),
+    Models(manage::Args),
     Pull(pull::Args),
     Inspect(inspect::Args),
     Embed(embed::Args),
@@ -39,45 +41,12 @@ pub enum Verb {
     Pack(pack::Args),
     Shard(shard::Args),
     Plan(plan::Args),
-    Train(train::Args),
+    Train(training::Args),
     Convert(convert::Args),
     Quantize(quantize::Args),
     Imatrix(imatrix::Args),
     Doctor(doctor::Args),
     Help(help::Args),
-}
-
-/// Which model, and how it runs.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ModelFlags {
-    /// A name from `wright models`, or a path to a .gguf file
-    #[arg(short, long, value_name = "NAME|FILE")]
-    pub model: Option<String>,
-    #[command(flatten)]
-    pub engine: EngineFlags,
-}
-
-/// How a model runs.
-#[derive(Debug, Clone, clap::Args)]
-pub struct EngineFlags {
-    /// Threads to compute with [default: one a core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Tokens that prompt and answer may have together [default: the model's own, at most 8192]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
-    pub ctx: Option<u32>,
-    /// Compute exactly: 32-bit activations and cache; slower
-    #[arg(long)]
-    pub exact: bool,
-    /// Compute one token at a time, even where the answer repeats what was said; the same answer
-    #[arg(long)]
-    pub no_drafts: bool,
-    /// Neither look for prompts that were read before nor keep what is read
-    #[arg(long)]
-    pub no_prefix_cache: bool,
-    /// Run a family of models that no other implementation was there to test
-    #[arg(long)]
-    pub unverified: bool,
 }
 
 /// What the command line asks for.
@@ -131,7 +100,7 @@ fn check_misspelt(args: &run::Args) -> Result<(), Failure> {
         return Ok(());
     }
     let verbs = verbs();
-    match spelling::closest(word, verbs.iter().map(String::as_str), 1) {
+    match suggest::closest(word, verbs.iter().map(String::as_str), 1) {
         Some(verb) if verb == word => Err(Failure::usage(format!("'{verb}' stands after a flag"))
             .hint(format!("put the verb first: wright {verb} …; to ask it: wright run {verb}"))),
         Some(verb) => Err(Failure::usage(format!("there is no verb '{word}'")).hint(format!(

@@ -7,9 +7,9 @@
 mod folders;
 pub mod machine;
 
-use crate::context::Context;
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::open::context::Context;
 use crate::terminal;
 use serde::Serialize;
 use serde_json::json;

@@ -2,9 +2,10 @@
 //! alone shows.
 
 use crate::arguments::{self, Line};
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::{spelling, terminal};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::suggest;
+use crate::terminal;
 use clap::CommandFactory;
 
 /// Explain a verb or the exit codes
@@ -34,7 +35,7 @@ fn unknown(topic: &str) -> Failure {
     let mut topics = arguments::verbs();
     topics.push("exit-codes".to_owned());
     let failure = Failure::usage(format!("no help on '{topic}'"));
-    match spelling::closest(topic, topics.iter().map(String::as_str), 3) {
+    match suggest::closest(topic, topics.iter().map(String::as_str), 3) {
         Some(close) => failure.hint(format!("did you mean `wright help {close}`?")),
         None => failure.hint(format!("there is help on {}", topics.join(", "))),
     }

@@ -4,56 +4,35 @@
 //! with an exit code of its own ([`exit::Exit`]).
 #![forbid(unsafe_code)]
 
-mod about;
-mod answer;
 mod arguments;
-mod bench;
-mod catalogue;
+mod ask;
 mod chart;
-mod chat;
-mod check;
-mod context;
-mod convert;
+mod cli;
 mod data_folder;
 mod doctor;
-mod embed;
-mod exit;
-mod failure;
 mod help;
-mod home;
-mod imatrix;
-mod inspect;
-mod lexicon;
-mod load;
-mod locate;
+mod hub;
+mod measure;
 mod models;
+mod open;
 mod pack;
-mod perplexity;
-mod plan;
-mod prefix_cache;
-mod progress;
-mod pull;
-mod quantize;
 mod reading;
-mod reference;
-mod rerank;
-mod run;
-mod sampler_options;
-mod settings;
 mod shard;
-mod spelling;
-mod stdin;
-mod stores;
 mod terminal;
-mod tokenize;
 mod tokenizer;
 mod train;
 
 use arguments::{Asked, Verb};
-use context::Context;
-use exit::Exit;
-use failure::Failure;
+use ask::{chat, run};
+use cli::exit::Exit;
+use cli::failure::Failure;
+use cli::{exit, failure};
+use measure::{bench, embed, perplexity, rerank, tokenize};
+use models::{convert, imatrix, inspect, manage, pull, quantize};
+use open::context::{self, Context};
 use std::process::ExitCode;
+use terminal::{progress, stdin};
+use train::{plan, training};
 use wright_host::mmap;
 
 fn main() -> ExitCode {
@@ -82,7 +61,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
             terminal::print(&text)?;
             return Ok(Exit::Done);
         }
-        Asked::Nothing => return run::without_arguments(),
+        Asked::Nothing => return without_arguments(),
     };
     if let Verb::Help(args) = &verb {
         return help::main(args);
@@ -91,7 +70,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
     match &verb {
         Verb::Run(args) => run::main(args, &context),
         Verb::Chat(args) => chat::main(args, &context),
-        Verb::Models(args) => models::main(args, &context),
+        Verb::Models(args) => manage::main(args, &context),
         Verb::Pull(args) => pull::main(args, &context),
         Verb::Inspect(args) => inspect::main(args, &context),
         Verb::Embed(args) => embed::main(args, &context),
@@ -103,11 +82,25 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Pack(args) => pack::main(args, &context),
         Verb::Shard(args) => shard::main(args),
         Verb::Plan(args) => plan::main(args, &context),
-        Verb::Train(args) => train::main(args, &context),
+        Verb::Train(args) => training::main(args, &context),
         Verb::Convert(args) => convert::main(args, &context),
         Verb::Quantize(args) => quantize::main(args, &context),
         Verb::Imatrix(args) => imatrix::main(args, &context),
         Verb::Doctor(args) => doctor::main(args, &context),
         Verb::Help(args) => help::main(args),
+    }
+}
+
+/// `wright` with nothing after it: answers what comes through a pipe, or explains itself.
+fn without_arguments() -> Result<Exit, Failure> {
+    let context = Context::find()?;
+    let piped = stdin::piped()?;
+    let run = ["wright", "run"].map(Into::into);
+    match (piped, arguments::read(run)?) {
+        (Some(text), Asked::Verb(Verb::Run(args))) => run::ask(&args, Some(text), &context),
+        _ => {
+            terminal::print(&help::screen(&context.default_model().0))?;
+            Ok(Exit::Done)
+        }
     }
 }

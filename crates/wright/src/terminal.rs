@@ -3,7 +3,11 @@
 //! Data goes to stdout, talk goes to stderr. What a model says is never trusted with a terminal:
 //! its control characters are shown, not obeyed.
 
-use crate::failure::Failure;
+pub mod answer;
+pub mod progress;
+pub mod stdin;
+
+use crate::cli::failure::Failure;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};

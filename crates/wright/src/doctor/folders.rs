@@ -1,12 +1,13 @@
 //! Folders, disk, models, and what fetching needs.
 
 use super::Check;
-use crate::catalogue::Entry;
-use crate::context::Context;
-use crate::failure::Failure;
-use crate::locate::{self, Meaning};
-use crate::pull::hash_file;
-use crate::{about, quantize, stores};
+use crate::cli::failure::Failure;
+use crate::hub::catalogue::Entry;
+use crate::hub::find::{self, Meaning};
+use crate::hub::gguf_file;
+use crate::hub::pull::{self, hash_file};
+use crate::hub::{other_caches, receipt};
+use crate::open::context::Context;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,7 +27,7 @@ pub fn checks(context: &Context, hash: bool) -> Result<Vec<Check>, Failure> {
     checks.push(space(models));
     checks.push(unfinished(models));
     checks.push(default(context));
-    for path in locate::kept_files(models) {
+    for path in find::kept_files(models) {
         checks.push(model(context, &path, hash)?);
     }
     checks.push(others());
@@ -72,7 +73,7 @@ fn space(models: &Path) -> Check {
 }
 
 fn unfinished(models: &Path) -> Check {
-    let bytes = crate::models::unfinished_bytes(models);
+    let bytes = pull::unfinished_bytes(models);
     match bytes {
         0 => Check::good("unfinished", "no fetch was left unfinished"),
         bytes => Check::slow(
@@ -85,7 +86,7 @@ fn unfinished(models: &Path) -> Check {
 
 fn default(context: &Context) -> Check {
     let (name, from) = context.default_model();
-    match locate::meaning(&context.known(), &name) {
+    match find::meaning(&context.known(), &name) {
         Ok(Meaning::Here(located)) => {
             Check::good("default", format!("{name} ({from}): {}", located.path.display()))
         }
@@ -107,13 +108,13 @@ fn default(context: &Context) -> Check {
 fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let again = format!("wright models remove {file}, then fetch it again");
-    if let Err(failure) = quantize::parse(path) {
+    if let Err(failure) = gguf_file::parse(path) {
         return Ok(Check::broken("model", failure.what, again));
     }
     let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let seen = format!("{file}, {}", units::bytes(bytes));
     let entry = context.catalogue.entries.iter().find(|entry| entry.file == file);
-    let about = about::of(&context.home.models, &file);
+    let about = receipt::of(&context.home.models, &file);
     let known = |entry: &Entry| (entry.bytes, entry.sha256.clone());
     let known = entry.map(known).or_else(|| about.map(|about| (about.bytes, about.sha256)));
     if let Some((length, _)) = &known
@@ -140,7 +141,7 @@ fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
 }
 
 fn others() -> Check {
-    let found = stores::find();
+    let found = other_caches::find();
     if found.is_empty() {
         return Check::good("elsewhere", "no models of other programs are on this disk");
     }

@@ -1,11 +1,14 @@
 //! Packed data as a training takes them: shards, the vocabulary, and what a configuration says of
 //! them.
 
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
 use crate::data_folder::DataFolder;
-use crate::failure::Failure;
 use crate::shard;
-use crate::train::plan;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use wright_host::Mapped;
+use wright_model::Bytes;
 use wright_train::run_config::DataConfig;
 use wright_train::{Shard, Vocabulary};
 
@@ -30,7 +33,7 @@ impl Packed {
     /// If one of them is damaged.
     pub fn shards(&self) -> Result<(Vec<Shard>, Vec<Shard>), Failure> {
         let open = |paths: &[PathBuf]| -> Result<Vec<Shard>, Failure> {
-            paths.iter().map(|path| plan::open_shard(path)).collect()
+            paths.iter().map(|path| open_shard(path)).collect()
         };
         Ok((open(&self.folder.train)?, open(&self.folder.validation)?))
     }
@@ -62,6 +65,16 @@ impl Packed {
             tokenizer: Some(name(&self.folder.tokenizer)?),
         })
     }
+}
+
+/// A shard of which every byte was read once.
+pub fn open_shard(path: &Path) -> Result<Shard, Failure> {
+    let bytes: Arc<dyn Bytes> = Arc::new(Mapped::open(path)?);
+    let shard = Shard::open(bytes).and_then(|shard| shard.verify().map(|()| shard));
+    shard.map_err(|error| {
+        Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
+            .hint("make it anew with `wright shard`")
+    })
 }
 
 /// `path` as it is found from `folder`: both exist.

@@ -1,262 +1,138 @@
-//! What a run is to do, found out and checked before any time is spent.
+//! `wright plan`: the plan of a training, and what it would cost on hardware that one names.
 
-use crate::data_folder::{self, REPORT};
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::train::failure;
-use crate::{shard, stdin, terminal};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::flags;
+use crate::open::context::Context;
+use crate::terminal;
+use crate::train::packed::Packed;
+use crate::train::planning;
+use serde_json::{Value, json};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use wright_data::report::Report;
-use wright_host::{Mapped, disk, machine, units};
-use wright_model::exec::cost::Cost;
-use wright_model::{Bytes, Rows, SeqId};
-use wright_train::memory::Memory;
-use wright_train::{ModelShape, RunConfig, Shard, Vocabulary};
+use wright_host::units;
+use wright_train::hardware::{Hardware, USUAL_UTILISATION};
 
-/// Left free on the disk beyond what a run needs.
-const SPARE_BYTES: u64 = 16 << 20;
-
-/// A run that can begin.
-pub struct Plan {
-    pub config: RunConfig,
-    /// The configuration as it was written.
-    pub text: String,
-    pub path: PathBuf,
-    pub shape: ModelShape,
-    pub vocabulary: Vocabulary,
-    pub train: Vec<Shard>,
-    pub validation: Vec<Shard>,
-    pub threads: usize,
-    pub recompute: bool,
-    pub memory: Memory,
+/// Plan a training: measure this machine, choose a size, foretell time, memory and loss
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Packed data, from `wright pack`; not needed with --hardware
+    #[arg(value_name = "DATA", required_unless_present = "hardware")]
+    data: Option<PathBuf>,
+    /// Minutes that the training may take
+    #[arg(long, value_name = "N", default_value = "10", value_parser = flags::minutes)]
+    minutes: f64,
+    /// The configuration to write [default: plan.toml]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Threads to train with [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Where initial weights and the order of rows come from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Energy and money on this hardware: 96xA100, 8xH100
+    #[arg(long, value_name = "NxDEVICE")]
+    hardware: Option<String>,
+    /// Watts of one device [default: its maker's]
+    #[arg(long, value_name = "W", requires = "hardware")]
+    watts: Option<f64>,
+    /// Dollars for an hour of one device [default: what somebody took]
+    #[arg(long, value_name = "DOLLARS", requires = "hardware")]
+    price: Option<f64>,
+    /// Part of its peak that a device reaches
+    #[arg(long, value_name = "PART", default_value_t = USUAL_UTILISATION, requires = "hardware")]
+    utilisation: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
-impl Plan {
-    /// Reads the configuration and opens all that it names.
-    ///
-    /// # Errors
-    /// If anything is wrong with it, its shards, its tokenizer, or this machine's memory.
-    pub fn read(path: &Path, threads: Option<usize>) -> Result<Plan, Failure> {
-        let text = stdin::file(path)?;
-        let within = |e| {
-            let failure = failure(e);
-            Failure { what: format!("{}: {}", path.display(), failure.what), ..failure }
+pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let hardware = args.hardware.as_deref().map(|text| {
+        Hardware::parse(text, args.watts, args.price).map_err(|error| {
+            let hint = "give what is missing by --watts and --price (dollars an hour)";
+            Failure::usage(error).hint(hint)
+        })
+    });
+    let hardware = hardware.transpose()?;
+    let mut said = String::new();
+    let mut object = json!({});
+    if let Some(data) = &args.data {
+        let out = args.out.clone().unwrap_or_else(|| PathBuf::from("plan.toml"));
+        let folder = out.parent().unwrap_or(Path::new(""));
+        let wanted = planning::Wanted {
+            seconds: args.minutes * 60.0,
+            threads: args.threads.map(usize::from),
+            seed: args.seed,
+            trains_here: false,
         };
-        let config = RunConfig::parse(&text).map_err(within)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let open = |paths: &[String]| -> Result<Vec<Shard>, Failure> {
-            paths.iter().map(|path| open_shard(&folder.join(path))).collect()
-        };
-        let (train, validation) = (open(&config.data.train)?, open(&config.data.validation)?);
-        let mut shape = config.shape().map_err(within)?;
-        // The data know their vocabulary; a preset's is only what suits its size.
-        shape.n_vocab = config.model.n_vocab.unwrap_or(train[0].n_vocab());
-        shape.check().map_err(within)?;
-        let vocabulary = vocabulary(&config, folder, &shape)?;
-        check_vocabularies(&config, &shape, &vocabulary, [&train, &validation])?;
-        let threads = threads.unwrap_or(match config.train.threads {
-            0 => machine::usable_processors(),
-            n => n,
-        });
-        let (memory, recompute) = memory(&config, &shape)?;
-        let path = path.to_owned();
-        Ok(Plan {
-            config,
-            text,
-            path,
-            shape,
-            vocabulary,
-            train,
-            validation,
-            threads,
-            recompute,
-            memory,
+        let data = Packed::open(data)?;
+        let made = planning::make(&data, &wanted, folder, &context.interrupt)?;
+        made.write(&out)?;
+        let _ = writeln!(said, "{}written to {}", made.words(), out.display());
+        object = made.object();
+        object["file"] = json!(out);
+    }
+    if let Some(hardware) = hardware {
+        let flops = object["flops"].as_f64();
+        let bill = Billed { hardware: &hardware, minutes: args.minutes, part: args.utilisation };
+        said.push_str(&bill.words(flops));
+        object["hardware"] = bill.object(flops);
+    }
+    terminal::print(&if args.json { format!("{object}\n") } else { said })?;
+    Ok(Exit::Done)
+}
+
+/// A time on hardware that was named.
+struct Billed<'a> {
+    hardware: &'a Hardware,
+    minutes: f64,
+    /// Of the peak.
+    part: f64,
+}
+
+impl Billed<'_> {
+    /// `flops`: of the run that was planned, if one was.
+    fn words(&self, flops: Option<f64>) -> String {
+        let (h, bill) = (self.hardware, self.hardware.bill(self.minutes / 60.0));
+        let mut said = format!(
+            "{} x {} for {}: {:.0} device hours, {:.1} kWh, about ${:.0}\n",
+            h.n_devices,
+            h.device.name,
+            units::seconds(self.minutes * 60.0),
+            bill.device_hours,
+            bill.kwh,
+            bill.dollars,
+        );
+        if let Some(most) = h.flops(self.minutes * 60.0, self.part) {
+            let part = self.part * 100.0;
+            let _ = writeln!(said, "  {most:.1e} operations at {part:.0} % of its peak");
+            if let Some(flops) = flops {
+                let seconds = flops / most * self.minutes * 60.0;
+                let bill = h.bill(seconds / 3600.0);
+                let time = units::seconds(seconds);
+                let (kwh, dollars) = (bill.kwh, bill.dollars);
+                let _ = writeln!(said, "  this run there: {time}, {kwh:.4} kWh, ${dollars:.4}");
+            }
+        }
+        let _ = writeln!(
+            said,
+            "  {} W and ${} an hour each: {}",
+            h.device.watts, h.device.price_hour, h.device.source
+        );
+        said
+    }
+
+    fn object(&self, flops: Option<f64>) -> Value {
+        let (h, bill) = (self.hardware, self.hardware.bill(self.minutes / 60.0));
+        let most = h.flops(self.minutes * 60.0, self.part);
+        let seconds = flops.zip(most).map(|(flops, most)| flops / most * self.minutes * 60.0);
+        json!({
+            "device": h.device.name, "devices": h.n_devices, "minutes": self.minutes,
+            "device_hours": bill.device_hours, "kwh": bill.kwh, "dollars": bill.dollars,
+            "flops": most, "this_run_seconds": seconds, "watts": h.device.watts,
+            "price_hour": h.device.price_hour, "source": h.device.source,
         })
     }
-
-    /// Where the run goes unless it is told otherwise: beside the configuration, under its name.
-    pub fn default_folder(&self) -> PathBuf {
-        let folder = self.path.with_extension("");
-        if folder == self.path { self.path.with_extension("run") } else { folder }
-    }
-
-    /// What the model is called: as its configuration, or as the folder of a `plan.toml`.
-    pub fn name(&self) -> String {
-        let folder = self.path.parent().and_then(Path::file_name);
-        let stem = self.path.file_stem().unwrap_or_default();
-        let name = folder.filter(|_| stem == "plan").unwrap_or(stem);
-        name.to_string_lossy().into_owned()
-    }
-
-    /// Checksums of the training data, in order.
-    pub fn data(&self) -> Vec<u64> {
-        self.train.iter().map(Shard::checksum).collect()
-    }
-
-    /// The report of packed data, where the shards lie in such a folder. One that cannot be read
-    /// is no reason not to train: it is said, and left out.
-    pub fn data_report(&self) -> Option<Report> {
-        let path = self.beside_data(REPORT).filter(|path| path.is_file())?;
-        let say = |failure: &Failure| {
-            let what = "the report of this training will not tell what went into it";
-            terminal::note(&format!("{what}: {}", failure.what));
-        };
-        data_folder::read_report(&path).inspect_err(say).ok()
-    }
-
-    /// A file of the folder that the shards lie in.
-    pub fn beside_data(&self, name: &str) -> Option<PathBuf> {
-        let shard = self.path.parent()?.join(self.config.data.train.first()?);
-        Some(shard.with_file_name(name))
-    }
-
-    /// Operations for one token of a step: three times those of the forward pass.
-    pub fn flops_a_token(&self, model: &wright_model::Model) -> f64 {
-        let n = self.shape.n_ctx;
-        let mut rows = Rows::default();
-        rows.push(SeqId(0), 0, &vec![0; n], 0..n);
-        3.0 * Cost::of(model, &rows, 4).flops as f64 / n as f64
-    }
-
-    /// What the run will cost, for the person who starts it.
-    pub fn costs(&self, folder: &Path) -> String {
-        let (s, t) = (&self.shape, &self.config.train);
-        let tokens: u64 = self.train.iter().map(|s| s.n_ids() as u64).sum();
-        let documents: usize = self.train.iter().map(Shard::n_docs).sum();
-        let learnt = t.steps * (t.batch * s.n_ctx) as u64;
-        let memory = self.memory;
-        let recompute = if self.recompute { ", computed again on the way back" } else { "" };
-        format!(
-            "model   {} parameters: {}, {} layers of {}, {} heads ({} for keys), {} tokens{}\n\
-             data    {} tokens in {documents} documents\n\
-             steps   {} of {} rows of {} = {} tokens, {:.2} times the data\n\
-             memory  about {} (weights and optimiser {}, activations {}{recompute})\n\
-             disk    {} a checkpoint, {} for the results, in {}\n",
-            units::count(s.n_parameters() as u64),
-            s.family.name(),
-            s.n_layer,
-            s.n_embd,
-            s.n_head,
-            s.n_kv_head,
-            s.n_vocab,
-            if s.tied { ", tied" } else { "" },
-            units::count(tokens),
-            t.steps,
-            t.batch,
-            s.n_ctx,
-            units::count(learnt),
-            learnt as f64 / tokens as f64,
-            units::bytes(memory.bytes()),
-            units::bytes(memory.state_bytes),
-            units::bytes(memory.activation_bytes),
-            units::bytes(self.checkpoint_bytes()),
-            units::bytes(self.export_bytes()),
-            folder.display(),
-        )
-    }
-
-    fn checkpoint_bytes(&self) -> u64 {
-        12 * self.shape.n_parameters() as u64
-    }
-
-    fn export_bytes(&self) -> u64 {
-        8 * self.shape.n_parameters() as u64
-    }
-
-    /// # Errors
-    /// If the disk of `folder` cannot hold what the run will write.
-    pub fn check_space(&self, folder: &Path) -> Result<(), Failure> {
-        // A checkpoint is replaced by one that is written beside it.
-        let need = 2 * self.checkpoint_bytes() + self.export_bytes() + SPARE_BYTES;
-        match disk::free_bytes(folder) {
-            Some(free) if free < need => {
-                let what = format!(
-                    "the disk of {} has {} free; this training writes up to {}",
-                    folder.display(),
-                    units::bytes(free),
-                    units::bytes(need)
-                );
-                Err(Failure::new(Exit::Io, what)
-                    .hint("free some space, or name a folder on another disk with --out"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A shard of which every byte was read once.
-pub fn open_shard(path: &Path) -> Result<Shard, Failure> {
-    let bytes: Arc<dyn Bytes> = Arc::new(Mapped::open(path)?);
-    let shard = Shard::open(bytes).and_then(|shard| shard.verify().map(|()| shard));
-    shard.map_err(|error| {
-        Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
-            .hint("make it anew with `wright shard`")
-    })
-}
-
-fn vocabulary(
-    config: &RunConfig,
-    folder: &Path,
-    shape: &ModelShape,
-) -> Result<Vocabulary, Failure> {
-    match config.data.tokenizer.as_deref() {
-        None => Ok(Vocabulary::None),
-        Some("bytes") => Ok(Vocabulary::Bytes),
-        Some(path) => shard::vocabulary(&folder.join(path), Some(shape.n_vocab)),
-    }
-}
-
-/// # Errors
-/// If the model, the tokenizer and the shards are not of one vocabulary.
-fn check_vocabularies(
-    config: &RunConfig,
-    shape: &ModelShape,
-    vocabulary: &Vocabulary,
-    shards: [&[Shard]; 2],
-) -> Result<(), Failure> {
-    let paths = config.data.train.iter().chain(&config.data.validation);
-    for (path, shard) in paths.zip(shards.into_iter().flatten()) {
-        if shard.n_vocab() != shape.n_vocab {
-            let what = format!(
-                "{path} was made with a vocabulary of {} tokens, and the model has {}",
-                shard.n_vocab(),
-                shape.n_vocab
-            );
-            return Err(Failure::new(Exit::BadInput, what).hint(
-                "leave out n_vocab to take the data's, or make the shard anew with `wright shard`",
-            ));
-        }
-        if *vocabulary != Vocabulary::None && shard.vocab_hash() != vocabulary.hash() {
-            let what = format!("{path} was made with another tokenizer than data.tokenizer names");
-            return Err(Failure::new(Exit::BadInput, what)
-                .hint("name the tokenizer that the shard was made with, or make the shard anew"));
-        }
-    }
-    Ok(())
-}
-
-/// The forecast, and whether activations have to be computed again.
-fn memory(config: &RunConfig, shape: &ModelShape) -> Result<(Memory, bool), Failure> {
-    let t = &config.train;
-    let rows = if t.micro_batch == 0 { t.batch } else { t.micro_batch.min(t.batch) };
-    let [plain, frugal] = [false, true].map(|again| Memory::forecast(shape, rows, again));
-    let free = machine::available_memory().unwrap_or(u64::MAX);
-    let (memory, recompute) = match t.recompute {
-        Some(true) => (frugal, true),
-        Some(false) => (plain, false),
-        None if plain.bytes() <= free => (plain, false),
-        None => (frugal, true),
-    };
-    if memory.bytes() > free {
-        let what = format!(
-            "this training needs about {} of memory, and {} are free",
-            units::bytes(memory.bytes()),
-            units::bytes(free)
-        );
-        return Err(Failure::new(Exit::Failed, what).hint(
-            "set micro_batch to fewer rows than batch: the result is the same but for rounding",
-        ));
-    }
-    Ok((memory, recompute))
 }

@@ -1,0 +1,4 @@
+//! Verbs that ask a model.
+
+pub mod chat;
+pub mod run;

@@ -1,0 +1,92 @@
+//! `wright chat`: a conversation on a terminal, or line by line through a pipe.
+
+mod commands;
+mod conversation;
+mod lines;
+mod transcript;
+
+#[cfg(test)]
+mod tests;
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::flags::ModelFlags;
+use crate::cli::sampler_flags::SamplerFlags;
+use crate::open::context::Context;
+use crate::open::load;
+use crate::terminal::{self, stdin};
+use conversation::{Conversation, Editor};
+use lines::{Lines, Piped, Terminal};
+use std::io::{self, IsTerminal, Write};
+use std::process::Command;
+
+/// Talk with a model; /help inside says how
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// System prompt: who the model is and how it answers
+    #[arg(short, long, value_name = "TEXT")]
+    system: Option<String>,
+    #[command(flatten)]
+    model: ModelFlags,
+    /// Say after each answer how many tokens there were and how fast they came
+    #[arg(long)]
+    stats: bool,
+    #[command(flatten)]
+    sampler: SamplerFlags,
+}
+
+pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let options = args.sampler.options()?;
+    let model = load::model(&args.model, context)?;
+    if model.is_base {
+        terminal::note(&format!("{} was not made to talk: expect odd answers", model.id));
+    }
+    let live = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let check = || model.check_unchanged();
+    let mut out = io::stdout();
+    let mut conversation = Conversation {
+        model: &*model.chat,
+        interrupt: &context.interrupt,
+        out: &mut out,
+        editor: live.then_some(edit as Editor),
+        system: args.system.clone(),
+        messages: Vec::new(),
+        options,
+        stats: args.stats,
+        check: &check,
+    };
+    let mut lines: Box<dyn Lines> = match live {
+        true => {
+            terminal::note(&format!("{}: /help says what you can do, Ctrl-D leaves", model.id));
+            Box::new(Terminal::new(&context.home.history))
+        }
+        false => Box::new(Piped { from: io::stdin().lock() }),
+    };
+    conversation.talk(&mut *lines)?;
+    Ok(Exit::Done)
+}
+
+/// Lets the person change `text` in `$VISUAL` or `$EDITOR`.
+fn edit(text: &str) -> Result<String, Failure> {
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+    let mut words = editor.split_whitespace();
+    let program = words.next().unwrap_or("vi");
+    let path = std::env::temp_dir().join(format!("wright-message-{}.txt", std::process::id()));
+    let failed = |error: io::Error| Failure::io("write", &path, &error);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
+    let ran = Command::new(program).args(words).arg(&path).status();
+    let edited = match ran {
+        Ok(status) if status.success() => stdin::file(&path),
+        Ok(status) => Err(Failure::new(Exit::Failed, format!("{editor} ended with {status}"))),
+        Err(error) => Err(Failure::new(Exit::Failed, format!("cannot start {editor}: {error}"))
+            .hint("set EDITOR to the editor that you like")),
+    };
+    // Left behind at worst, in the folder for what may be left behind.
+    let _ = std::fs::remove_file(&path);
+    edited
+}

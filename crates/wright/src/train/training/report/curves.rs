@@ -1,0 +1,136 @@
+//! The curves of a training.
+
+use super::{Facts, State};
+use crate::chart::{Axis, Chart, Ink, Mark, Series, Size, round_range};
+use crate::train::training::history::History;
+use std::fmt::Write;
+
+const WIDE: Size = Size { width: 688.0, height: 340.0 };
+const NARROW: Size = Size { width: 350.0, height: 280.0 };
+const WIDE_STRIP: Size = Size { width: 688.0, height: 170.0 };
+const NARROW_STRIP: Size = Size { width: 350.0, height: 160.0 };
+
+/// Training loss, as it was and smoothed, and that of held-out text, in nats a token.
+pub fn loss(history: &History, n_steps: u64) -> Chart {
+    // So that the line follows what happens in a fiftieth of the run.
+    let smooth = history.smooth_losses(history.steps.len() / 40);
+    let raw = history.steps.iter().filter(|step| step.loss.is_finite());
+    let raw = raw.map(|step| (step.step as f64, step.loss)).collect();
+    let held_out: Vec<(f64, f64)> =
+        history.validations.iter().filter(|v| !v.all).map(|v| (v.step as f64, v.loss)).collect();
+    let y = loss_range(&smooth, &held_out);
+    let named = |name: &str, points: &[(f64, f64)]| match points.last() {
+        Some((_, value)) => format!("{name} {value:.3}"),
+        None => String::new(),
+    };
+    let series = vec![
+        Series { name: String::new(), ink: Ink::First, mark: Mark::Band, points: raw },
+        Series {
+            name: named("training", &smooth),
+            ink: Ink::First,
+            mark: Mark::Line,
+            points: smooth,
+        },
+        Series {
+            name: named("held-out", &held_out),
+            ink: Ink::Second,
+            mark: Mark::Dots,
+            points: held_out,
+        },
+    ];
+    Chart {
+        title: "Loss of training and of held-out text over the steps".into(),
+        x: steps_axis(n_steps),
+        y: Axis { label: "nats a token".into(), range: y },
+        series,
+    }
+}
+
+/// The first steps fall from so high that the rest would be a flat line: they are cut off.
+fn loss_range(smooth: &[(f64, f64)], held_out: &[(f64, f64)]) -> std::ops::Range<f64> {
+    let all = smooth.iter().chain(held_out).map(|p| p.1);
+    let low = all.fold(f64::INFINITY, f64::min);
+    let settled = smooth.get(smooth.len() / 40).map_or(low, |p| p.1);
+    let high = held_out.iter().map(|p| p.1).fold(settled, f64::max);
+    round_range(low, high)
+}
+
+fn steps_axis(n_steps: u64) -> Axis {
+    Axis { label: "steps".into(), range: 0.0..n_steps.max(1) as f64 }
+}
+
+fn bits(history: &History, n_steps: u64) -> Option<Chart> {
+    let partial = history.validations.iter().filter(|v| !v.all);
+    let points: Vec<(f64, f64)> =
+        partial.filter_map(|v| Some((v.step as f64, v.bits_per_byte?))).collect();
+    if points.len() < 2 {
+        return None;
+    }
+    let low = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
+    let high = points.iter().map(|p| p.1).fold(0.0, f64::max);
+    Some(Chart {
+        title: "Bits per byte of held-out text over the steps".into(),
+        x: steps_axis(n_steps),
+        y: Axis { label: "bits per byte".into(), range: round_range(low, high) },
+        series: vec![Series {
+            name: format!("held-out {:.3}", points[points.len() - 1].1),
+            ink: Ink::Second,
+            mark: Mark::Dots,
+            points,
+        }],
+    })
+}
+
+fn rate(history: &History, n_steps: u64) -> Chart {
+    let points: Vec<(f64, f64)> =
+        history.steps.iter().map(|step| (step.step as f64, step.rate * 1000.0)).collect();
+    let high = points.iter().map(|p| p.1).fold(0.0, f64::max);
+    Chart {
+        title: "Learning rate over the steps".into(),
+        x: steps_axis(n_steps),
+        y: Axis { label: "thousandths".into(), range: round_range(0.0, high) },
+        series: vec![Series {
+            name: "learning rate".into(),
+            ink: Ink::First,
+            mark: Mark::Line,
+            points,
+        }],
+    }
+}
+
+fn both(out: &mut String, chart: &Chart, wide: Size, narrow: Size) {
+    let _ = writeln!(
+        out,
+        "<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>",
+        chart.svg(wide),
+        chart.svg(narrow)
+    );
+}
+
+/// "How it learnt".
+pub fn section(out: &mut String, facts: &Facts<'_>) {
+    let history = facts.history();
+    if history.steps.is_empty() {
+        return;
+    }
+    // A run in progress fills the width with what there is.
+    let n_steps = match facts.state {
+        State::Done => facts.plan.config.train.steps,
+        State::Running | State::Stopped => facts.step,
+    };
+    out.push_str("<h2>How it learnt</h2>\n");
+    both(out, &loss(history, n_steps), WIDE, NARROW);
+    if let Some(chart) = bits(history, n_steps) {
+        both(out, &chart, WIDE_STRIP, NARROW_STRIP);
+    }
+    both(out, &rate(history, n_steps), WIDE_STRIP, NARROW_STRIP);
+    if let Some(best) = history.best() {
+        let bits = best.bits_per_byte.map_or(String::new(), |b| format!(", {b:.4} bits per byte"));
+        let _ = writeln!(
+            out,
+            "<p class=\"note\">Held-out text is text that it never learnt from. Lower is better. \
+             The best of the dots: {:.4} nats a token{bits}, at step {}.</p>",
+            best.loss, best.step
+        );
+    }
+}
