@@ -11,7 +11,6 @@ mod cli;
 mod data_folder;
 mod doctor;
 mod help;
-mod hub;
 mod measure;
 mod models;
 mod open;

@@ -7,7 +7,6 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::flags::ModelFlags;
 use crate::cli::sampler_flags::{SamplerFlags, with_seed};
-use crate::hub::find;
 use crate::open::context::Context;
 use crate::open::load;
 use crate::terminal::answer::{self, Answer, Show};
@@ -15,6 +14,7 @@ use crate::terminal::{self, stdin};
 use serde_json::json;
 use std::io;
 use wright_chat::{Message, Options, Origin, Part, Prompt, Request, Role, Text};
+use wright_hub::find;
 
 /// Answer a prompt (also without saying `run`)
 #[derive(Debug, clap::Args)]

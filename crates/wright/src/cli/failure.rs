@@ -1,6 +1,7 @@
 //! What the person reads when something failed: what, why, and a hint how to mend it.
 
 use crate::cli::exit::Exit;
+use crate::cli::suggest;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -91,6 +92,71 @@ impl From<wright_host::Error> for Failure {
             _ => return Failure::new(Exit::Failed, error),
         };
         Failure::new(exit, error).hint(hint)
+    }
+}
+
+impl From<wright_hub::Error> for Failure {
+    fn from(error: wright_hub::Error) -> Self {
+        use wright_hub::{Error, ErrorKind};
+        let exit = match error.kind() {
+            ErrorKind::Interrupted => return Failure::interrupted(),
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::Unsupported => Exit::Unsupported,
+            ErrorKind::BadInput => Exit::BadInput,
+            ErrorKind::NameTaken => Exit::Usage,
+            ErrorKind::BadModel => Exit::BadModel,
+            ErrorKind::Download => Exit::Download,
+            ErrorKind::WrongHash => Exit::WrongHash,
+            ErrorKind::Io => Exit::Io,
+            ErrorKind::Defect => Exit::Defect,
+            _ => Exit::Failed,
+        };
+        match error {
+            Error::Host(error) => error.into(),
+            Error::Model { path, source } => Failure::from(source).in_file(&path),
+            Error::Sources { message, worst } => Failure { what: message, ..Failure::from(*worst) },
+            _ => {
+                let hint = error.hint().map(|hint| hub_hint(hint));
+                Failure { exit, what: error.to_string(), hint }
+            }
+        }
+    }
+}
+
+/// The hub's advice in terms of this program's verbs and flags.
+fn hub_hint(hint: wright_hub::Hint) -> String {
+    use wright_hub::Hint;
+    match hint {
+        Hint::Text(text) => text,
+        Hint::Path => "check the path; `wright models` lists models that go by name".into(),
+        Hint::Names { asked, known } => {
+            match suggest::closest(&asked, known.iter().map(String::as_str), 3) {
+                Some(close) => format!("did you mean {close}? `wright models` lists all"),
+                None => {
+                    "`wright models` lists the names; a path to a .gguf or org/repo on the hub \
+                     does too"
+                        .into()
+                }
+            }
+        }
+        Hint::Convert(Some(folder)) => {
+            format!("make one of it: wright convert {}", folder.display())
+        }
+        Hint::Convert(None) => "its weights are safetensors: fetch the folder (git or \
+             huggingface-cli) and make a .gguf of it with `wright convert`; or look for a \
+             repository of the same name that ends in -GGUF"
+            .into(),
+        Hint::Folder => {
+            "name a folder of .gguf files, or one with config.json and safetensors".into()
+        }
+        Hint::RemoveFirst => {
+            "`wright models remove NAME` first, or give the file another name".into()
+        }
+        Hint::OtherFile(text) => {
+            format!("{text}; a model file from elsewhere works too: -m FILE.gguf")
+        }
+        Hint::OtherDisk => "free some space, or set WRIGHT_HOME to a folder on another disk".into(),
+        _ => "`wright help pull` says what can be fetched".into(),
     }
 }
 

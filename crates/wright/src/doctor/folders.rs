@@ -2,16 +2,17 @@
 
 use super::Check;
 use crate::cli::failure::Failure;
-use crate::hub::catalogue::Entry;
-use crate::hub::find::{self, Meaning};
-use crate::hub::gguf_file;
-use crate::hub::pull::{self, hash_file};
-use crate::hub::{other_caches, receipt};
 use crate::open::context::Context;
+use crate::terminal::progress::Terminal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use wright_host::{disk, machine, units};
+use wright_hub::catalogue::Entry;
+use wright_hub::find::{self, Meaning};
+use wright_hub::gguf_file;
+use wright_hub::pull::{self, hash_file};
+use wright_hub::{other_caches, receipt};
 
 /// Less than this makes a pull of a usual model fail.
 const DISK_BYTES_MIN: u64 = 2 << 30;
@@ -108,8 +109,8 @@ fn default(context: &Context) -> Check {
 fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let again = format!("wright models remove {file}, then fetch it again");
-    if let Err(failure) = gguf_file::parse(path) {
-        return Ok(Check::broken("model", failure.what, again));
+    if let Err(error) = gguf_file::parse(path) {
+        return Ok(Check::broken("model", error.to_string(), again));
     }
     let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let seen = format!("{file}, {}", units::bytes(bytes));
@@ -124,7 +125,7 @@ fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
         return Ok(Check::broken("model", seen, again));
     }
     if let Some((_, wanted)) = known.filter(|(_, wanted)| hash && !wanted.is_empty()) {
-        let found = hash_file(path, bytes, &context.interrupt)?;
+        let found = hash_file(path, bytes, &context.interrupt, &Terminal)?;
         if found != wanted {
             let seen = format!("{seen}: SHA-256 {found}, not {wanted}");
             return Ok(Check::broken("model", seen, again));

@@ -6,10 +6,6 @@ mod disk_use;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::catalogue::Entry;
-use crate::hub::find::{self, Located, Meaning};
-use crate::hub::other_caches::{self, Found};
-use crate::hub::receipt;
 use crate::open::context::Context;
 use crate::open::settings::Settings;
 use crate::terminal;
@@ -17,6 +13,10 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use wright_host::units;
+use wright_hub::catalogue::Entry;
+use wright_hub::find::{self, Located, Meaning};
+use wright_hub::other_caches::{self, Found};
+use wright_hub::receipt;
 
 /// List, show, name, remove models; choose the default; say what they take
 #[derive(Debug, clap::Args)]

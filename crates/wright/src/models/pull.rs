@@ -2,13 +2,14 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::catalogue::Entry;
-use crate::hub::find::{self, Meaning};
-use crate::hub::pull::{self, Means};
 use crate::open::context::Context;
 use crate::terminal;
+use crate::terminal::progress::Terminal;
 use std::path::Path;
 use std::sync::Mutex;
+use wright_hub::catalogue::Entry;
+use wright_hub::find::{self, Meaning};
+use wright_hub::pull::{self, Means};
 
 /// Fetches that run at once.
 const AT_ONCE: usize = 4;
@@ -23,7 +24,7 @@ pub struct Args {
 }
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let means = Means::usual();
+    let means = Means::usual(&Terminal);
     if let [name] = args.names.as_slice() {
         return one(name, context, &means).map(|()| Exit::Done);
     }
@@ -54,10 +55,12 @@ fn one(name: &str, context: &Context, means: &Means<'_>) -> Result<(), Failure> 
     let models = &context.home.models;
     match find::meaning(&context.known(), name)? {
         Meaning::Fetchable(entry) => {
-            pull::ensure_with(&entry, models, &context.interrupt, means).map(|_| ())
+            pull::ensure(&entry, models, &context.interrupt, means)?;
+            Ok(())
         }
         Meaning::Elsewhere(reference) => {
-            pull::reference_with(&reference, models, &context.interrupt, means).map(|_| ())
+            pull::by_reference(&reference, models, &context.interrupt, means)?;
+            Ok(())
         }
         Meaning::Here(located) => match &located.entry {
             Some(entry) if located.path.parent() == Some(models) => {
@@ -67,20 +70,21 @@ fn one(name: &str, context: &Context, means: &Means<'_>) -> Result<(), Failure> 
                 terminal::note(&format!("{} is here already", located.path.display()));
                 Ok(())
             }
-            _ => pull::import(&located.path, models),
+            _ => Ok(pull::import(&located.path, models, means.reporter)?),
         },
-        Meaning::Folder(folder) => pull::import_folder(&folder, models),
+        Meaning::Folder(folder) => Ok(pull::import_folder(&folder, models, means.reporter)?),
     }
 }
 
 /// Hashes a model that is here, and fetches it again if it is not what it should be.
 fn verify(entry: &Entry, path: &Path, context: &Context, means: &Means<'_>) -> Result<(), Failure> {
-    let found = pull::hash_file(path, entry.bytes, &context.interrupt)?;
+    let found = pull::hash_file(path, entry.bytes, &context.interrupt, means.reporter)?;
     if found == entry.sha256 {
         terminal::note(&format!("{} is here and whole: {}", entry.title, path.display()));
         return Ok(());
     }
     terminal::note(&format!("{} is damaged: fetching it again", path.display()));
     std::fs::remove_file(path).map_err(|error| Failure::io("remove", path, &error))?;
-    pull::ensure_with(entry, &context.home.models, &context.interrupt, means).map(|_| ())
+    pull::ensure(entry, &context.home.models, &context.interrupt, means)?;
+    Ok(())
 }

@@ -5,8 +5,6 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::find::Located;
-use crate::hub::gguf_file;
 use crate::open::context::Context;
 use crate::open::locate;
 use crate::terminal;
@@ -15,6 +13,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wright_host::{AtomicFile, Count, Mapped, machine, units};
+use wright_hub::find::Located;
+use wright_hub::gguf_file;
 use wright_model::gguf_writer::Plan;
 use wright_model::mixture::{FILE_TYPES, FileType, Wishes};
 use wright_model::requantize::{RewriteError, plan, rewrite};

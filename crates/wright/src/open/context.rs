@@ -2,12 +2,12 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::catalogue::Catalogue;
-use crate::hub::find::Known;
-use crate::hub::other_caches;
 use crate::open::home::Home;
 use crate::open::settings::Settings;
 use wright_host::Interrupt;
+use wright_hub::catalogue::Catalogue;
+use wright_hub::find::Known;
+use wright_hub::other_caches;
 
 pub struct Context {
     pub home: Home,

@@ -2,9 +2,10 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::find::{self, Located, Meaning};
-use crate::hub::pull;
 use crate::open::context::Context;
+use crate::terminal::progress::Terminal;
+use wright_hub::find::{self, Located, Meaning};
+use wright_hub::pull::{self, Means};
 
 /// The file of the model that was asked for, or of the default one; fetched if need be.
 ///
@@ -15,15 +16,15 @@ pub fn model(asked: Option<&str>, context: &Context) -> Result<Located, Failure>
         Some(name) => name.to_owned(),
         None => context.default_model().0,
     };
+    let (models, means) = (&context.home.models, Means::usual(&Terminal));
     match find::meaning(&context.known(), &name)? {
         Meaning::Here(located) => Ok(located),
         Meaning::Fetchable(entry) => {
-            let path = pull::ensure(&entry, &context.home.models, &context.interrupt)?;
+            let path = pull::ensure(&entry, models, &context.interrupt, &means)?;
             Ok(Located { id: entry.name.clone(), path, entry: Some(entry), store: None })
         }
         Meaning::Elsewhere(reference) => {
-            let models = &context.home.models;
-            Ok(Located::at(pull::by_reference(&reference, models, &context.interrupt)?))
+            Ok(Located::at(pull::by_reference(&reference, models, &context.interrupt, &means)?))
         }
         Meaning::Folder(folder) => {
             let what = format!("{} is a folder", folder.display());

@@ -3,12 +3,12 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::catalogue::{Entry, Fit};
-use crate::hub::find::{self, Meaning};
 use crate::open::context::Context;
 use crate::terminal;
 use serde_json::{Value, json};
 use wright_host::{machine, units};
+use wright_hub::catalogue::{Entry, Fit};
+use wright_hub::find::{self, Meaning};
 
 /// Bytes of memory that may be had, and that there are; None where the system does not tell.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ fn as_objects(entries: &[Entry], here: &[bool], memory: Memory) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::catalogue::Catalogue;
+    use wright_hub::catalogue::Catalogue;
 
     #[test]
     fn the_table_says_size_memory_and_licence_of_each() {

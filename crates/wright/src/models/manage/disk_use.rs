@@ -2,14 +2,14 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::hub::pull::{bytes_below, partial_folders, unfinished_bytes};
-use crate::hub::{find, other_caches};
 use crate::open::context::Context;
 use crate::terminal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wright_host::units;
+use wright_hub::pull::{bytes_below, partial_folders, unfinished_bytes};
+use wright_hub::{find, other_caches};
 
 /// A file or folder that takes space.
 struct Row {

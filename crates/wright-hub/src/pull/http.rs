@@ -6,8 +6,7 @@
 //! file with the server's tag of its version beside it, so that the next attempt, or the next run
 //! after a kill, asks for the rest alone. Only a caller that has checked the whole gives it a name.
 
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::error::{Error, ErrorKind};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -67,8 +66,8 @@ pub struct Remote<'a> {
 enum Ended {
     Whole,
     /// Some of it came, or may come next time.
-    Cut(Failure),
-    Refused(Failure),
+    Cut(Error),
+    Refused(Error),
 }
 
 impl Client {
@@ -92,7 +91,7 @@ impl Client {
         url: &str,
         token: Option<&str>,
         accept: &str,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<String>, Error> {
         let mut pause = self.limits.pause;
         let mut last = None;
         for attempt in 0..self.limits.attempts {
@@ -102,8 +101,8 @@ impl Client {
             }
             match self.text_once(url, token, accept) {
                 Ok(text) => return Ok(text),
-                Err(Ended::Refused(failure)) => return Err(failure),
-                Err(Ended::Cut(failure)) => last = Some(failure),
+                Err(Ended::Refused(error)) => return Err(error),
+                Err(Ended::Cut(error)) => last = Some(error),
                 Err(Ended::Whole) => {}
             }
         }
@@ -144,7 +143,7 @@ impl Client {
         partial: &Path,
         interrupt: &Interrupt,
         report: &mut dyn FnMut(u64, Option<u64>),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let mut pause = self.limits.pause;
         let mut fruitless = 0;
         if fs::read_to_string(tag_path(partial)).unwrap_or_default().is_empty() {
@@ -154,13 +153,13 @@ impl Client {
             let before = length(partial);
             match self.attempt(remote, partial, interrupt, report) {
                 Ended::Whole => return Ok(()),
-                Ended::Refused(failure) => return Err(failure),
-                Ended::Cut(failure) => {
+                Ended::Refused(error) => return Err(error),
+                Ended::Cut(error) => {
                     let came = length(partial) > before;
                     fruitless = if came { 0 } else { fruitless + 1 };
                     pause = if came { self.limits.pause } else { pause * 2 };
                     if fruitless >= self.limits.attempts {
-                        return Err(failure);
+                        return Err(error);
                     }
                 }
             }
@@ -197,9 +196,9 @@ impl Client {
             Err(ended) => return ended,
         };
         let ended = body.receive(remote, partial, self.limits.stall, interrupt, report);
-        if let Ended::Refused(failure) = &ended
-            && failure.exit != Exit::Interrupted
-            && failure.exit != Exit::Io
+        if let Ended::Refused(error) = &ended
+            && error.kind() != ErrorKind::Interrupted
+            && error.kind() != ErrorKind::Io
         {
             forget(partial);
         }
@@ -249,10 +248,7 @@ impl Body {
             && total != bytes
         {
             let why = format!("it has {total} bytes there, not {bytes}");
-            return Err(Ended::Refused(Failure {
-                exit: Exit::WrongHash,
-                ..download(remote.url, why)
-            }));
+            return Err(Ended::Refused(download(remote.url, why).of_kind(ErrorKind::WrongHash)));
         }
         let tag = text(headers, "etag").filter(|tag| !tag.starts_with("W/")).unwrap_or_default();
         // Without the tag a later run cannot tell one version from another: it starts anew.
@@ -271,7 +267,7 @@ impl Body {
         report: &mut dyn FnMut(u64, Option<u64>),
     ) -> Ended {
         let (start, total) = (self.start, self.total);
-        let write_failed = |error| Ended::Refused(Failure::io("write", partial, &error));
+        let write_failed = |error| Ended::Refused(Error::io("write", partial, error));
         let mut file = match open_at(partial, start) {
             Ok(file) => file,
             Err(error) => return write_failed(error),
@@ -283,7 +279,7 @@ impl Body {
             let chunk = match next(&chunks, stall, interrupt) {
                 Next::Chunk(chunk) => chunk,
                 Next::End => break,
-                Next::Interrupted => return Ended::Refused(Failure::interrupted()),
+                Next::Interrupted => return Ended::Refused(Error::Interrupted),
                 Next::Broken(why) => return Ended::Cut(download(remote.url, why)),
             };
             if at == 0 && is_web_page(&chunk) {
@@ -292,8 +288,7 @@ impl Body {
             at += chunk.len() as u64;
             if let Some(bytes) = remote.bytes.filter(|&bytes| at > bytes) {
                 let why = format!("more than its {bytes} bytes came");
-                let failure = download(remote.url, why);
-                return Ended::Refused(Failure { exit: Exit::WrongHash, ..failure });
+                return Ended::Refused(download(remote.url, why).of_kind(ErrorKind::WrongHash));
             }
             if let Err(error) = file.write_all(&chunk) {
                 return write_failed(error);
@@ -368,11 +363,11 @@ fn read_aside(mut reader: ureq::BodyReader<'static>) -> Receiver<Result<Vec<u8>,
     chunks
 }
 
-fn wait(pause: Duration, interrupt: &Interrupt) -> Result<(), Failure> {
+fn wait(pause: Duration, interrupt: &Interrupt) -> Result<(), Error> {
     let until = Instant::now() + pause;
     while Instant::now() < until {
         if interrupt.is_set() {
-            return Err(Failure::interrupted());
+            return Err(Error::Interrupted);
         }
         std::thread::sleep(pause.min(Duration::from_millis(50)));
     }
@@ -424,49 +419,49 @@ fn is_web_page(begin: &[u8]) -> bool {
     starts("<!doctype") || starts("<html")
 }
 
-fn web_page(url: &str) -> Failure {
+fn web_page(url: &str) -> Error {
     let hint = "open the address in a browser: it may want a login, or be the page about the file \
                 instead of the file itself";
-    download(url, "a web page came instead of a file").hint(hint)
+    download(url, "a web page came instead of a file").advise(hint)
 }
 
-fn download(url: &str, why: impl std::fmt::Display) -> Failure {
+fn download(url: &str, why: impl std::fmt::Display) -> Error {
     // What stands after `?` may be a signature that is nobody else's business.
     let shown = url.split(['?', '#']).next().unwrap_or(url);
-    let failure = Failure::new(Exit::Download, format!("cannot fetch {shown}: {why}"));
-    failure.hint(
+    let error = Error::new(ErrorKind::Download, format!("cannot fetch {shown}: {why}"));
+    error.advise(
         "check the network (and proxy, if there is one), then try again: it goes on \
                   where it stopped",
     )
 }
 
 fn cut(url: &str, error: &ureq::Error) -> Ended {
-    let failure = download(url, error);
+    let failed = download(url, error);
     match error {
-        ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects => Ended::Refused(failure),
-        _ => Ended::Cut(failure),
+        ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects => Ended::Refused(failed),
+        _ => Ended::Cut(failed),
     }
 }
 
 /// What a status other than success means.
 fn refused(url: &str, status: u16, headers: &HeaderMap) -> Ended {
-    let failure = download(url, format!("the server says {status}"));
+    let error = download(url, format!("the server says {status}"));
     match status {
-        401 | 403 => Ended::Refused(failure.hint(
+        401 | 403 => Ended::Refused(error.advise(
             "it wants a login: accept the model's terms on its page, then set HF_TOKEN to an \
              access token (huggingface.co/settings/tokens)",
         )),
         404 | 410 => Ended::Refused(
-            Failure { exit: Exit::NotFound, ..failure }.hint("check the name: nothing is there"),
+            error.of_kind(ErrorKind::NotFound).advise("check the name: nothing is there"),
         ),
         408 | 425 | 429 | 500..=599 => {
             if let Some(seconds) = text(headers, "retry-after").and_then(|s| s.parse::<u64>().ok())
             {
                 std::thread::sleep(Duration::from_secs(seconds.min(20)));
             }
-            Ended::Cut(failure)
+            Ended::Cut(error)
         }
-        _ => Ended::Refused(failure),
+        _ => Ended::Refused(error),
     }
 }
 
@@ -485,6 +480,6 @@ mod tests {
 
     #[test]
     fn a_signature_is_not_shown() {
-        assert!(!download("http://x/y?sig=secret", "z").what.contains("secret"));
+        assert!(!download("http://x/y?sig=secret", "z").to_string().contains("secret"));
     }
 }

@@ -3,7 +3,7 @@
 //! Hugging Face's cache, ollama's store, llama.cpp's cache and LM Studio's folder. Nothing there is
 //! ever written or removed: each belongs to its program, which has its own way to do that.
 
-use crate::hub::reference::{Reference, says};
+use crate::reference::{Reference, says};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;

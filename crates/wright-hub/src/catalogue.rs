@@ -4,8 +4,7 @@
 //! from: one that holds other bytes is passed over. Each says where its figures were seen. The
 //! first entry is the default model.
 
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
 /// A model that can be fetched by name.
@@ -166,9 +165,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// None, unless the build was damaged: a test reads the same bytes.
-    pub fn built_in() -> Result<Self, Failure> {
+    pub fn built_in() -> Result<Self, Error> {
         let entries = serde_json::from_str(include_str!("catalogue.json"))
-            .map_err(|error| Failure::new(Exit::Defect, format!("catalogue: {error}")))?;
+            .map_err(|error| Error::new(ErrorKind::Defect, format!("catalogue: {error}")))?;
         Ok(Catalogue { entries })
     }
 

@@ -1,10 +1,9 @@
 //! From a reference to an entry like those of the catalogue: files, lengths, hashes, licence.
 
 use super::http::Client;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use crate::hub::catalogue::{Entry, HttpFile, PypiPart, Source};
-use crate::hub::reference::{Reference, says};
+use crate::catalogue::{Entry, HttpFile, PypiPart, Source};
+use crate::error::{Error, ErrorKind, Hint};
+use crate::reference::{Reference, says};
 use serde_json::Value;
 
 /// Where hubs are, and who asks.
@@ -43,7 +42,7 @@ impl Places {
 ///
 /// # Errors
 /// If it cannot be asked, has no such model, or none that Wright can use.
-pub fn resolve(reference: &Reference, client: &Client, places: &Places) -> Result<Entry, Failure> {
+pub fn resolve(reference: &Reference, client: &Client, places: &Places) -> Result<Entry, Error> {
     match reference {
         Reference::HuggingFace { repository, revision, file } => {
             let revision = revision.as_deref().unwrap_or("main");
@@ -53,7 +52,7 @@ pub fn resolve(reference: &Reference, client: &Client, places: &Places) -> Resul
         Reference::Pypi { package, version } => Ok(pypi(reference, package, version.as_deref())),
         Reference::Url(url) => Ok(url_entry(reference, url)),
         Reference::Local(path) => {
-            Err(Failure::new(Exit::NotFound, format!("no file {}", path.display())))
+            Err(Error::new(ErrorKind::NotFound, format!("no file {}", path.display())))
         }
     }
 }
@@ -106,10 +105,10 @@ fn url_entry(reference: &Reference, url: &str) -> Entry {
 }
 
 /// Reads an answer as JSON.
-fn json(text: &str, url: &str) -> Result<Value, Failure> {
+fn json(text: &str, url: &str) -> Result<Value, Error> {
     serde_json::from_str(text).map_err(|error| {
-        Failure::new(Exit::Download, format!("{url} answers something else than JSON: {error}"))
-            .hint("is the endpoint right? A proxy's login page may stand in between")
+        Error::new(ErrorKind::Download, format!("{url} answers something else than JSON: {error}"))
+            .advise("is the endpoint right? A proxy's login page may stand in between")
     })
 }
 
@@ -119,12 +118,12 @@ fn hub(
     wanted: Option<&str>,
     client: &Client,
     places: &Places,
-) -> Result<Entry, Failure> {
+) -> Result<Entry, Error> {
     let url = format!("{}/api/models/{repository}/revision/{revision}?blobs=true", places.hub);
     let text = client.text(&url, places.token.as_deref(), "application/json")?;
     let text = text.ok_or_else(|| {
-        Failure::new(Exit::NotFound, format!("{} has no repository {repository}", places.hub))
-            .hint("check its name; one that is private or gated needs HF_TOKEN")
+        Error::new(ErrorKind::NotFound, format!("{} has no repository {repository}", places.hub))
+            .advise("check its name; one that is private or gated needs HF_TOKEN")
     })?;
     let listing = json(&text, &url)?;
     let siblings = listing["siblings"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -165,7 +164,7 @@ fn choose<'a>(
     names: &[&'a str],
     wanted: Option<&str>,
     repository: &str,
-) -> Result<Vec<&'a str>, Failure> {
+) -> Result<Vec<&'a str>, Error> {
     let is_model = |name: &&&str| {
         let lower = name.to_ascii_lowercase();
         lower.ends_with(".gguf") && !lower.contains("mmproj") && !lower.contains("imatrix")
@@ -184,8 +183,11 @@ fn choose<'a>(
     let part = |no: u32| {
         let name = format!("{stem}-{no:05}-of-{count:05}.gguf");
         models.iter().copied().find(|known| *known == name).ok_or_else(|| {
-            Failure::new(Exit::NotFound, format!("{repository} lacks {name}, a part of the model"))
-                .hint("ask its maker: without this part the others are of no use")
+            Error::new(
+                ErrorKind::NotFound,
+                format!("{repository} lacks {name}, a part of the model"),
+            )
+            .advise("ask its maker: without this part the others are of no use")
         })
     };
     (1..=count).map(part).collect()
@@ -205,22 +207,18 @@ fn joined_name(name: &str) -> String {
     split_name(name).map_or_else(|| name.to_owned(), |(stem, _)| format!("{stem}.gguf"))
 }
 
-fn none_fits(names: &[&str], models: &[&str], wanted: Option<&str>, repository: &str) -> Failure {
+fn none_fits(names: &[&str], models: &[&str], wanted: Option<&str>, repository: &str) -> Error {
     if models.is_empty() {
-        let failure =
-            Failure::new(Exit::Unsupported, format!("{repository} has no .gguf file to run"));
-        return match names.iter().any(|name| name.ends_with(".safetensors")) {
-            true => failure.hint(
-                "its weights are safetensors: fetch the folder (git or huggingface-cli) and make \
-                 a .gguf of it with `wright convert`; or look for a repository of the same name \
-                 that ends in -GGUF",
-            ),
-            false => failure.hint("look for a repository of the same name that ends in -GGUF"),
+        let message = format!("{repository} has no .gguf file to run");
+        let hint = match names.iter().any(|name| name.ends_with(".safetensors")) {
+            true => Hint::Convert(None),
+            false => "look for a repository of the same name that ends in -GGUF".into(),
         };
+        return Error::new(ErrorKind::Unsupported, message).advise(hint);
     }
     let what = format!("{repository} has no file for '{}'", wanted.unwrap_or_default());
     let shown: Vec<&str> = models.iter().take(12).copied().collect();
-    Failure::new(Exit::NotFound, what).hint(format!("it has: {}", shown.join(", ")))
+    Error::new(ErrorKind::NotFound, what).advise(format!("it has: {}", shown.join(", ")))
 }
 
 fn ollama(
@@ -229,12 +227,12 @@ fn ollama(
     tag: &str,
     client: &Client,
     places: &Places,
-) -> Result<Entry, Failure> {
+) -> Result<Entry, Error> {
     const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     let url = format!("{}/v2/{name}/manifests/{tag}", places.registry);
     let text = client.text(&url, None, MANIFEST)?.ok_or_else(|| {
-        Failure::new(Exit::NotFound, format!("{} has no {name}:{tag}", places.registry))
-            .hint("check name and tag on ollama.com/library")
+        Error::new(ErrorKind::NotFound, format!("{} has no {name}:{tag}", places.registry))
+            .advise("check name and tag on ollama.com/library")
     })?;
     let manifest = json(&text, &url)?;
     let layers = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -247,8 +245,11 @@ fn ollama(
     };
     let model = layer("image.model");
     let Some((model, sha256)) = model.and_then(|m| Some((m, hash(m)?))) else {
-        return Err(Failure::new(Exit::Unsupported, format!("{name}:{tag} holds no model file"))
-            .hint("it may be a cloud model, which runs elsewhere"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{name}:{tag} holds no model file"),
+        )
+        .advise("it may be a cloud model, which runs elsewhere"));
     };
     let short = name.rsplit('/').next().unwrap_or(name);
     let mut entry = bare(reference, &format!("{short}-{tag}"));
@@ -280,12 +281,13 @@ mod tests {
         assert_eq!(one(None).unwrap(), "x-Q4_K_M.gguf");
         assert_eq!(one(Some("q8_0")).unwrap(), "x-Q8_0.gguf");
         assert_eq!(one(Some("x-Q4_K_S.gguf")).unwrap(), "x-Q4_K_S.gguf");
-        let failure = one(Some("Q4_K")).unwrap_err();
-        assert_eq!(failure.exit, Exit::NotFound);
-        assert!(failure.hint.unwrap().contains("x-Q4_K_M.gguf"));
+        let error = one(Some("Q4_K")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let Some(Hint::Text(hint)) = error.hint() else { panic!("{error:?}") };
+        assert!(hint.contains("x-Q4_K_M.gguf"), "{hint}");
         let weights = choose(&["model.safetensors"], None, "o/r").unwrap_err();
-        assert_eq!(weights.exit, Exit::Unsupported);
-        assert!(weights.hint.unwrap().contains("wright convert"));
+        assert_eq!(weights.kind(), ErrorKind::Unsupported);
+        assert_eq!(weights.hint(), Some(Hint::Convert(None)));
     }
 
     #[test]
@@ -294,7 +296,7 @@ mod tests {
         let parts = choose(&names, None, "o/r").unwrap();
         assert_eq!(parts, ["q/x-00001-of-00002.gguf", "q/x-00002-of-00002.gguf"]);
         assert_eq!(joined_name(parts[0]), "q/x.gguf");
-        assert!(choose(&names[1..], None, "o/r").unwrap_err().what.contains("00002-of"));
+        assert!(choose(&names[1..], None, "o/r").unwrap_err().to_string().contains("00002-of"));
         assert_eq!(split_name("x-1-of-2.gguf"), None);
     }
 

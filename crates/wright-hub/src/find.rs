@@ -1,12 +1,10 @@
 //! From a name to what it stands for: a model file on this disk, or where to fetch it from.
 
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use crate::cli::suggest;
-use crate::hub::catalogue::{Catalogue, Entry};
-use crate::hub::other_caches::Found;
-use crate::hub::receipt;
-use crate::hub::reference::Reference;
+use crate::catalogue::{Catalogue, Entry};
+use crate::error::{Error, ErrorKind, Hint};
+use crate::other_caches::Found;
+use crate::receipt;
+use crate::reference::Reference;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +54,7 @@ pub struct Known<'a> {
 ///
 /// # Errors
 /// If it stands for nothing.
-pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
+pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Error> {
     let alias = known.aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name));
     let name = alias.map_or(name, |(_, meant)| meant.as_str());
     let as_path = Path::new(name);
@@ -98,7 +96,7 @@ pub fn meaning(known: &Known<'_>, name: &str) -> Result<Meaning, Failure> {
     Err(unknown(known, &kept, name))
 }
 
-fn here(path: PathBuf) -> Result<Meaning, Failure> {
+fn here(path: PathBuf) -> Result<Meaning, Error> {
     Ok(Meaning::Here(Located::at(path)))
 }
 
@@ -144,7 +142,7 @@ fn of_catalogue(known: &Known<'_>, entry: &Entry) -> Meaning {
     }
 }
 
-fn of_reference(known: &Known<'_>, reference: Reference) -> Result<Meaning, Failure> {
+fn of_reference(known: &Known<'_>, reference: Reference) -> Result<Meaning, Error> {
     if let Reference::Local(path) = &reference {
         return Err(no_file(path));
     }
@@ -157,24 +155,18 @@ fn of_reference(known: &Known<'_>, reference: Reference) -> Result<Meaning, Fail
     }
 }
 
-fn no_file(path: &Path) -> Failure {
-    Failure::new(Exit::NotFound, format!("no file {}", path.display()))
-        .hint("check the path; `wright models` lists models that go by name")
+fn no_file(path: &Path) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no file {}", path.display())).advise(Hint::Path)
 }
 
-fn unknown(known: &Known<'_>, kept: &[PathBuf], name: &str) -> Failure {
-    let failure = Failure::new(Exit::NotFound, format!("no model is called '{name}'"));
-    let stems: Vec<String> = kept.iter().map(|path| stem(path)).collect();
+fn unknown(known: &Known<'_>, kept: &[PathBuf], name: &str) -> Error {
     let entries = known.catalogue.entries.iter();
     let names = entries
-        .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases).map(String::as_str))
-        .chain(known.aliases.keys().map(String::as_str));
-    match suggest::closest(name, names.chain(stems.iter().map(String::as_str)), 3) {
-        Some(close) => failure.hint(format!("did you mean {close}? `wright models` lists all")),
-        None => failure.hint(
-            "`wright models` lists the names; a path to a .gguf or org/repo on the hub does too",
-        ),
-    }
+        .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases).cloned())
+        .chain(known.aliases.keys().cloned())
+        .chain(kept.iter().map(|path| stem(path)));
+    Error::new(ErrorKind::NotFound, format!("no model is called '{name}'"))
+        .advise(Hint::Names { asked: name.to_owned(), known: names.collect() })
 }
 
 /// Every model file in the folder of models, sorted by name.
@@ -214,7 +206,7 @@ mod tests {
     }
 
     /// Looks a name up with one other program's file and one name of the person's own.
-    fn find(models: &Path, name: &str) -> Result<Meaning, Failure> {
+    fn find(models: &Path, name: &str) -> Result<Meaning, Error> {
         let catalogue = Catalogue::built_in().unwrap();
         let smol = catalogue.find("smollm2").unwrap();
         let found = |id: &str, bytes, sha256| Found {
@@ -244,11 +236,12 @@ mod tests {
         for name in ["mine.q4", "Mine.Q4.gguf", "mine", path.to_str().unwrap()] {
             assert_eq!(file_of(find(name).unwrap()).path, path, "{name}");
         }
-        let failure = find("smolm2").unwrap_err();
-        assert_eq!(failure.exit, Exit::NotFound);
-        assert!(failure.hint.unwrap().contains("smollm2"));
-        assert_eq!(find("./none.gguf").unwrap_err().exit, Exit::NotFound);
-        assert_eq!(find("none.gguf").unwrap_err().exit, Exit::NotFound);
+        let error = find("smolm2").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let Some(Hint::Names { known: names, .. }) = error.hint() else { panic!("{error:?}") };
+        assert!(names.iter().any(|name| name == "smollm2"), "{names:?}");
+        assert_eq!(find("./none.gguf").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(find("none.gguf").unwrap_err().kind(), ErrorKind::NotFound);
         let folder = models.join("sub");
         fs::create_dir(&folder).unwrap();
         assert!(matches!(find(folder.to_str().unwrap()).unwrap(), Meaning::Folder(_)));

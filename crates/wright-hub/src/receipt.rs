@@ -3,7 +3,7 @@
 //! A small JSON file for each, in a hidden folder beside the models. Nothing depends on it but the
 //! answer to "is this reference here already?": a lost one costs a download.
 
-use crate::cli::failure::Failure;
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn path(models: &Path, file: &str) -> PathBuf {
 impl Receipt {
     /// # Errors
     /// As the file system says.
-    pub fn write(&self, models: &Path) -> Result<(), Failure> {
+    pub fn write(&self, models: &Path) -> Result<(), Error> {
         let path = path(models, &self.file);
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         Ok(atomic_file::write(&path, text.as_bytes())?)
