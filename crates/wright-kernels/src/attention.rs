@@ -126,7 +126,7 @@ fn numbers_mut<C: Cell>(bytes: &mut [u8]) -> &mut [C] {
 
 /// Where a layer's keys and values are in a cache whose blocks hold those of all layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct KvLayout {
     /// Numbers from one block to the next.
     pub stride: usize,
     /// Where in a block the keys are, (n_kv_head, key_dim, 64).
@@ -148,7 +148,7 @@ pub struct Span<'a> {
 }
 
 /// Each row's mix of the values that it sees: q is (T, n_head, key_dim), `out` (T, n_head,
-/// value_dim). The layer's keys and values are at `place` of the cache, those of the rows
+/// value_dim). The layer's keys and values are at `layout` of the cache, those of the rows
 /// themselves among them.
 ///
 /// Rows of `out` that no span names are left alone.
@@ -158,7 +158,7 @@ pub struct Span<'a> {
 pub fn attend(
     pool: &Pool,
     attention: &Attention<'_>,
-    (cells, place): (Cells<'_>, Place),
+    (cells, layout): (Cells<'_>, KvLayout),
     spans: &[Span<'_>],
     q: &[f32],
     out: &mut [f32],
@@ -167,8 +167,8 @@ pub fn attend(
     assert!(q.len() >= rows * attention.n_head * attention.key_dim, "a query for each row");
     assert!(out.len() >= rows * attention.n_head * attention.value_dim, "room for each row");
     match cells {
-        Cells::F16(cells) => run(pool, attention, (cells, place), spans, q, out),
-        Cells::F32(cells) => run(pool, attention, (cells, place), spans, q, out),
+        Cells::F16(cells) => run(pool, attention, (cells, layout), spans, q, out),
+        Cells::F32(cells) => run(pool, attention, (cells, layout), spans, q, out),
     }
 }
 
@@ -178,13 +178,13 @@ impl Attention<'_> {
         self.n_head / self.n_kv_head
     }
 
-    fn check(&self, n_cells: usize, place: Place, spans: &[Span<'_>]) {
+    fn check(&self, n_cells: usize, layout: KvLayout, spans: &[Span<'_>]) {
         assert!(self.n_kv_head > 0 && self.n_head.is_multiple_of(self.n_kv_head), "whole groups");
         assert!(self.key_dim > 0 && self.value_dim > 0, "heads have channels");
-        let k_end = place.k + self.n_kv_head * self.key_dim * KV_BLOCK;
-        let v_end = place.v + self.n_kv_head * self.value_dim * KV_BLOCK;
-        assert!(k_end.max(v_end) <= place.stride, "keys and values inside of a block");
-        let n_blocks = n_cells / place.stride;
+        let k_end = layout.k + self.n_kv_head * self.key_dim * KV_BLOCK;
+        let v_end = layout.v + self.n_kv_head * self.value_dim * KV_BLOCK;
+        assert!(k_end.max(v_end) <= layout.stride, "keys and values inside of a block");
+        let n_blocks = n_cells / layout.stride;
         for span in spans {
             let len = span.pos + span.n_rows;
             assert!(span.blocks.len() >= len.div_ceil(KV_BLOCK), "a block for each position");
@@ -208,7 +208,7 @@ impl Attention<'_> {
 }
 
 /// Some rows of a span, for one kv head: what one task works on.
-struct Work {
+struct WorkItem {
     span: usize,
     /// Rows of the span.
     rows: Range<usize>,
@@ -223,7 +223,7 @@ fn partial_len(attention: &Attention<'_>) -> usize {
     attention.value_dim + 2
 }
 
-fn plan(attention: &Attention<'_>, spans: &[Span<'_>]) -> Vec<Work> {
+fn plan(attention: &Attention<'_>, spans: &[Span<'_>]) -> Vec<WorkItem> {
     let queries = (TILE_ROWS / attention.group()).max(1);
     let mut plan = Vec::new();
     for (index, span) in spans.iter().enumerate() {
@@ -234,7 +234,7 @@ fn plan(attention: &Attention<'_>, spans: &[Span<'_>]) -> Vec<Work> {
             let last = attention.seen(span.pos + rows.end - 1, len);
             let of = KV_BLOCK * SPAN_BLOCKS;
             let parts = first.start / of..last.end.div_ceil(of);
-            plan.extend((0..attention.n_kv_head).map(|kv_head| Work {
+            plan.extend((0..attention.n_kv_head).map(|kv_head| WorkItem {
                 span: index,
                 rows: rows.clone(),
                 kv_head,
@@ -248,18 +248,18 @@ fn plan(attention: &Attention<'_>, spans: &[Span<'_>]) -> Vec<Work> {
 fn run<C: Cell>(
     pool: &Pool,
     attention: &Attention<'_>,
-    (cells, place): (&[C], Place),
+    (cells, layout): (&[C], KvLayout),
     spans: &[Span<'_>],
     q: &[f32],
     out: &mut [f32],
 ) {
-    attention.check(cells.len(), place, spans);
+    attention.check(cells.len(), layout, spans);
     let plan = plan(attention, spans);
     let out = Parts::new(out);
-    let pass = Pass { attention, cells, place, spans, q, isa: pool.isa() };
-    let n_parts: usize = plan.iter().map(|work| work.parts.len()).sum();
+    let pass = Pass { attention, cells, layout, spans, q, isa: pool.isa() };
+    let n_parts: usize = plan.iter().map(|item| item.parts.len()).sum();
     if plan.len() >= 2 * pool.threads() || n_parts == plan.len() || pool.threads() == 1 {
-        pool.run(plan.len(), &|task| pass.whole(&plan[task], &out));
+        pool.run(plan.len(), &|item| pass.whole(&plan[item], &out));
         return;
     }
     // Few rows that see much: spans of the cache are shared out too, and merged after.
@@ -267,29 +267,29 @@ fn run<C: Cell>(
     let mut tasks = Vec::with_capacity(n_parts);
     let mut at = 0;
     let mut starts = Vec::with_capacity(plan.len());
-    for work in &plan {
+    for item in &plan {
         starts.push(at);
-        for part in work.parts.clone() {
-            tasks.push((work, part, at));
-            at += work.rows.len() * attention.group() * row_len;
+        for part in item.parts.clone() {
+            tasks.push((item, part, at));
+            at += item.rows.len() * attention.group() * row_len;
         }
     }
     let mut partials = vec![0.0; at];
     let parts = Parts::new(&mut partials);
-    pool.run(tasks.len(), &|task| {
-        let (work, part, at) = &tasks[task];
-        let len = work.rows.len() * attention.group() * row_len;
+    pool.run(tasks.len(), &|item| {
+        let (item, part, at) = &tasks[item];
+        let len = item.rows.len() * attention.group() * row_len;
         // SAFETY: each task has its own range.
-        pass.part(work, *part, unsafe { parts.slice(*at, len) });
+        pass.part(item, *part, unsafe { parts.slice(*at, len) });
     });
-    pool.run(plan.len(), &|task| pass.merge_stored(&plan[task], &partials[starts[task]..], &out));
+    pool.run(plan.len(), &|item| pass.merge_stored(&plan[item], &partials[starts[item]..], &out));
 }
 
 /// All that the tasks of a call share.
 struct Pass<'a, C> {
     attention: &'a Attention<'a>,
     cells: &'a [C],
-    place: Place,
+    layout: KvLayout,
     spans: &'a [Span<'a>],
     q: &'a [f32],
     isa: Isa,
@@ -297,67 +297,67 @@ struct Pass<'a, C> {
 
 impl<C: Cell> Pass<'_, C> {
     /// All spans of the cache, one after another.
-    fn whole(&self, work: &Work, out: &Parts<'_, f32>) {
-        let n_rows = work.rows.len() * self.attention.group();
+    fn whole(&self, item: &WorkItem, out: &Parts<'_, f32>) {
+        let n_rows = item.rows.len() * self.attention.group();
         let len = n_rows * partial_len(self.attention);
         with_floats(2 * len, |floats| {
             let (total, part) = floats.split_at_mut(len);
-            for (i, index) in work.parts.clone().enumerate() {
+            for (i, index) in item.parts.clone().enumerate() {
                 if i == 0 {
-                    self.part(work, index, total);
+                    self.part(item, index, total);
                 } else {
-                    self.part(work, index, part);
+                    self.part(item, index, part);
                     merge(self.isa, total, part, n_rows);
                 }
             }
-            self.finish(work, total, out);
+            self.finish(item, total, out);
         });
     }
 
-    /// Merges what the tasks of the work's spans left behind.
-    fn merge_stored(&self, work: &Work, stored: &[f32], out: &Parts<'_, f32>) {
-        let n_rows = work.rows.len() * self.attention.group();
+    /// Merges what the tasks of the item's cache spans left behind.
+    fn merge_stored(&self, item: &WorkItem, stored: &[f32], out: &Parts<'_, f32>) {
+        let n_rows = item.rows.len() * self.attention.group();
         let len = n_rows * partial_len(self.attention);
         with_floats(len, |total| {
             total.copy_from_slice(&stored[..len]);
-            for part in stored.chunks_exact(len).take(work.parts.len()).skip(1) {
+            for part in stored.chunks_exact(len).take(item.parts.len()).skip(1) {
                 merge(self.isa, total, part, n_rows);
             }
-            self.finish(work, total, out);
+            self.finish(item, total, out);
         });
     }
 
-    /// The partial results of the work's rows over one span of the cache, (rows, partial_len).
-    fn part(&self, work: &Work, index: usize, partials: &mut [f32]) {
-        let (a, span) = (self.attention, &self.spans[work.span]);
+    /// The partial results of the item's rows over one span of the cache, (rows, partial_len).
+    fn part(&self, item: &WorkItem, index: usize, partials: &mut [f32]) {
+        let (a, span) = (self.attention, &self.spans[item.span]);
         let len = span.pos + span.n_rows;
         let group = a.group();
-        let n_rows = work.rows.len() * group;
+        let n_rows = item.rows.len() * group;
         clear(partials, n_rows);
         with_floats(n_rows * (a.key_dim + KV_BLOCK), |floats| {
             let (queries, scores) = floats.split_at_mut(n_rows * a.key_dim);
-            for (t, rows) in work.rows.clone().zip(queries.chunks_exact_mut(group * a.key_dim)) {
-                let head = (span.row + t) * a.n_head + work.kv_head * group;
+            for (t, rows) in item.rows.clone().zip(queries.chunks_exact_mut(group * a.key_dim)) {
+                let head = (span.row + t) * a.n_head + item.kv_head * group;
                 rows.copy_from_slice(&self.q[head * a.key_dim..][..group * a.key_dim]);
             }
             let last = span.blocks.len().min((index + 1) * SPAN_BLOCKS);
             let (k_len, v_len) = (a.key_dim * KV_BLOCK, a.value_dim * KV_BLOCK);
             for block in index * SPAN_BLOCKS..last {
-                let start = |block: u32| block as usize * self.place.stride;
+                let start = |block: u32| block as usize * self.layout.stride;
                 let cells = &self.cells[start(span.blocks[block])..];
                 let next = span.blocks[..last].get(block + 1);
                 let tile = Tile {
                     attention: a,
-                    k: &cells[self.place.k + work.kv_head * k_len..][..k_len],
-                    v: &cells[self.place.v + work.kv_head * v_len..][..v_len],
+                    k: &cells[self.layout.k + item.kv_head * k_len..][..k_len],
+                    v: &cells[self.layout.v + item.kv_head * v_len..][..v_len],
                     q: queries,
-                    first_head: work.kv_head * group,
-                    first_pos: span.pos + work.rows.start,
-                    n_queries: work.rows.len(),
+                    first_head: item.kv_head * group,
+                    first_pos: span.pos + item.rows.start,
+                    n_queries: item.rows.len(),
                     block_pos: block * KV_BLOCK,
                     len,
                     next: next.map_or(std::ptr::null(), |&next| {
-                        let at = start(next) + self.place.k + work.kv_head * k_len;
+                        let at = start(next) + self.layout.k + item.kv_head * k_len;
                         self.cells.as_ptr().wrapping_add(at)
                     }),
                 };
@@ -367,13 +367,13 @@ impl<C: Cell> Pass<'_, C> {
     }
 
     /// Sinks, the division by the sum, and the way out.
-    fn finish(&self, work: &Work, total: &[f32], out: &Parts<'_, f32>) {
+    fn finish(&self, item: &WorkItem, total: &[f32], out: &Parts<'_, f32>) {
         let a = self.attention;
-        let row = self.spans[work.span].row;
-        let (group, first_head) = (a.group(), work.kv_head * a.group());
+        let row = self.spans[item.span].row;
+        let (group, first_head) = (a.group(), item.kv_head * a.group());
         for (r, total) in total.chunks_exact(partial_len(a)).enumerate() {
             let head = first_head + r % group;
-            let at = (row + work.rows.start + r / group) * a.n_head + head;
+            let at = (row + item.rows.start + r / group) * a.n_head + head;
             // SAFETY: a row's head belongs to one task.
             let out = unsafe { out.slice(at * a.value_dim, a.value_dim) };
             divide(self.isa, total, a.sinks.map(|sinks| sinks[head]), out);

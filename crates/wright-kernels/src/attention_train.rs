@@ -2,15 +2,15 @@
 //!
 //! There is no KV cache: queries, keys and values of all tokens are at hand. Tokens lie in spans,
 //! and none sees another span: a span is a document, so documents in one row stay apart. Of the
-//! scores only a strip of some queries against the keys that they may see exists at a time
+//! scores only a tile of some queries against the keys that they may see exists at a time
 //! (Dao et al., "FlashAttention", 2022, section 3.1: the backward pass computes it again from
 //! the log-sum-exp of each row). Score scale and sliding window are known; soft caps, sinks and
 //! ALiBi are not.
 //!
-//! One task is one key/value head of one span. A strip lies in memory by keys, sixteen queries of
+//! One task is one key/value head of one span. A tile lies in memory by keys, sixteen queries of
 //! a head side by side: (keys seen, columns), where a column is a query of one of the heads that
 //! share the keys. So maxima and sums of the softmax run over lanes that stand for queries, keys
-//! and values are multiplied as they lie, and what is packed is packed once for many strips.
+//! and values are multiplied as they lie, and what is packed is packed once for many tiles.
 
 use crate::Pool;
 use crate::gemm::Operand;
@@ -18,20 +18,20 @@ use crate::pool::Parts;
 use std::cell::RefCell;
 use std::ops::Range;
 
-mod strip;
+mod query_tile;
 
-use strip::{Strip, Work};
+use query_tile::{QueryTile, Scratch};
 
 /// Queries side by side.
 const LANES: usize = 16;
-/// Heads that share keys and go through a strip together, at most.
+/// Heads that share keys and go through a tile together, at most.
 const HEADS_MAX: usize = 4;
-/// Columns of a strip at the least: a product over fewer would not pay.
+/// Columns of a tile at the least: a product over fewer would not pay.
 const COLUMNS_MIN: usize = 48;
 
 /// The heads of one layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shape {
+pub struct AttentionShape {
     pub n_head: usize,
     pub n_kv_head: usize,
     /// Length of a query and key vector.
@@ -43,13 +43,13 @@ pub struct Shape {
     pub window: Option<usize>,
 }
 
-impl Shape {
+impl AttentionShape {
     fn widths(&self) -> [usize; 4] {
-        let Shape { n_head, n_kv_head, key_dim, value_dim, .. } = *self;
+        let AttentionShape { n_head, n_kv_head, key_dim, value_dim, .. } = *self;
         [n_head * key_dim, n_kv_head * key_dim, n_kv_head * value_dim, n_head * value_dim]
     }
 
-    /// First key that any query of a strip from `start` sees.
+    /// First key that any query of a tile from `start` sees.
     fn first_key(&self, start: usize) -> usize {
         self.window.map_or(0, |w| (start + 1).saturating_sub(w))
     }
@@ -81,7 +81,7 @@ pub struct Gradients<'a> {
 }
 
 thread_local! {
-    static WORK: RefCell<Work> = const { RefCell::new(Work::new()) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
 }
 
 /// Writes attention's `out` (T, n_head * value_dim) and the `lse` (T, n_head) of its scores.
@@ -90,7 +90,7 @@ thread_local! {
 /// If lengths do not fit or a span lies outside of the rows.
 pub fn attention(
     pool: &Pool,
-    shape: &Shape,
+    shape: &AttentionShape,
     spans: &[Range<usize>],
     inputs: Inputs<'_>,
     out: &mut [f32],
@@ -100,11 +100,11 @@ pub fn attention(
     assert!(out.len() == rows * shape.widths()[3] && lse.len() == rows * shape.n_head);
     let (out, lse) = (Parts::new(out), Parts::new(lse));
     each_head(pool, shape, spans, &|span, kv_head| {
-        WORK.with_borrow_mut(|work| {
+        SCRATCH.with_borrow_mut(|scratch| {
             let [_, v] = keys(shape, span, kv_head, inputs);
-            work.values.pack(pool.isa(), v, (span.len(), shape.value_dim));
-            each_strip(shape, span, kv_head, |strip| {
-                strip.forward(pool.isa(), inputs, work, &out, &lse);
+            scratch.values.pack(pool.isa(), v, (span.len(), shape.value_dim));
+            each_tile(shape, span, kv_head, |tile| {
+                tile.forward(pool.isa(), inputs, scratch, &out, &lse);
             });
         });
     });
@@ -118,7 +118,7 @@ pub fn attention(
 /// If lengths do not fit or a span lies outside of the rows.
 pub fn attention_backward(
     pool: &Pool,
-    shape: &Shape,
+    shape: &AttentionShape,
     spans: &[Range<usize>],
     inputs: Inputs<'_>,
     outputs: Outputs<'_>,
@@ -133,15 +133,15 @@ pub fn attention_backward(
     assert!(outputs.lse.len() == rows * shape.n_head);
     let [dq, dk, dv] = [Parts::new(dq), Parts::new(dk), Parts::new(dv)];
     each_head(pool, shape, spans, &|span, kv_head| {
-        WORK.with_borrow_mut(|work| {
+        SCRATCH.with_borrow_mut(|scratch| {
             let (n, isa) = (span.len(), pool.isa());
             let [keys, _] = keys(shape, span, kv_head, inputs);
-            work.keys.pack(isa, keys, (n, shape.key_dim));
-            work.clear(n * shape.key_dim, n * shape.value_dim);
-            each_strip(shape, span, kv_head, |strip| {
-                strip.backward(isa, inputs, outputs, dout, work, &dq);
+            scratch.keys.pack(isa, keys, (n, shape.key_dim));
+            scratch.clear(n * shape.key_dim, n * shape.value_dim);
+            each_tile(shape, span, kv_head, |tile| {
+                tile.backward(isa, inputs, outputs, dout, scratch, &dq);
             });
-            let [dk_head, dv_head] = work.key_gradients(n * shape.key_dim, n * shape.value_dim);
+            let [dk_head, dv_head] = scratch.key_gradients(n * shape.key_dim, n * shape.value_dim);
             scatter(&dk, dk_head, span.start, k, kv_head, shape.key_dim);
             scatter(&dv, dv_head, span.start, v, kv_head, shape.value_dim);
         });
@@ -150,7 +150,7 @@ pub fn attention_backward(
 
 /// Keys and values (T, dim) of a head of a span.
 fn keys<'a>(
-    shape: &Shape,
+    shape: &AttentionShape,
     span: &Range<usize>,
     kv_head: usize,
     inputs: Inputs<'a>,
@@ -162,15 +162,20 @@ fn keys<'a>(
     ]
 }
 
-/// Calls `f` with the strips of a span and a key/value head, the earliest queries first.
-fn each_strip(shape: &Shape, span: &Range<usize>, kv_head: usize, mut f: impl FnMut(&Strip<'_>)) {
+/// Calls `f` with the tiles of a span and a key/value head, the earliest queries first.
+fn each_tile(
+    shape: &AttentionShape,
+    span: &Range<usize>,
+    kv_head: usize,
+    mut f: impl FnMut(&QueryTile<'_>),
+) {
     let group = shape.n_head / shape.n_kv_head;
     for first in (0..group).step_by(HEADS_MAX) {
         let n_heads = HEADS_MAX.min(group - first);
         let side = COLUMNS_MIN.div_ceil(LANES * n_heads) * LANES;
         for start in (0..span.len()).step_by(side) {
             let first_head = kv_head * group + first;
-            f(&Strip { shape, span: span.clone(), kv_head, first_head, n_heads, start, side });
+            f(&QueryTile { shape, span: span.clone(), kv_head, first_head, n_heads, start, side });
         }
     }
 }
@@ -184,7 +189,7 @@ fn scatter(to: &Parts<'_, f32>, from: &[f32], row: usize, width: usize, head: us
     }
 }
 
-fn check(shape: &Shape, spans: &[Range<usize>], inputs: &Inputs<'_>) -> usize {
+fn check(shape: &AttentionShape, spans: &[Range<usize>], inputs: &Inputs<'_>) -> usize {
     let [q, k, v, _] = shape.widths();
     let rows = inputs.q.len() / q;
     assert!(shape.n_head.is_multiple_of(shape.n_kv_head), "heads share keys evenly");
@@ -201,7 +206,7 @@ fn check(shape: &Shape, spans: &[Range<usize>], inputs: &Inputs<'_>) -> usize {
 /// Runs a task for each span and key/value head, the longest spans first.
 fn each_head(
     pool: &Pool,
-    shape: &Shape,
+    shape: &AttentionShape,
     spans: &[Range<usize>],
     task: &(dyn Fn(&Range<usize>, usize) + Sync),
 ) {

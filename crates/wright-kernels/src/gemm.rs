@@ -114,17 +114,17 @@ pub fn gemm(
         return;
     }
     let c = Parts::new(c);
-    let job = Job { shape: (m, n, k), a, c: &c, stride_c, into, rows: rows_a_task(pool, m) };
+    let gemm = Gemm { shape: (m, n, k), a, c: &c, stride_c, into, rows: rows_a_task(pool, m) };
     #[cfg(target_arch = "x86_64")]
     if pool.isa().has_avx512() {
         // SAFETY: the processor has AVX-512; slices were checked above.
-        return unsafe { job.run_avx512(pool, &b) };
+        return unsafe { gemm.run_avx512(pool, &b) };
     }
     #[cfg(target_arch = "aarch64")]
     if pool.isa().has_neon() {
-        return job.run_neon(pool, &b);
+        return gemm.run_neon(pool, &b);
     }
-    by_isa!(pool.isa(), job.run_avx2(pool, &b), job.run_scalar(pool, &b));
+    by_isa!(pool.isa(), gemm.run_avx2(pool, &b), gemm.run_scalar(pool, &b));
 }
 
 /// Length of the blocks that a sum of `k` terms is cut into: as few and as equal as may be.
@@ -139,7 +139,7 @@ fn rows_a_task(pool: &Pool, m: usize) -> usize {
 }
 
 /// One product, checked.
-struct Job<'a> {
+struct Gemm<'a> {
     shape: (usize, usize, usize),
     a: Operand<'a>,
     c: &'a Parts<'a, f32>,
@@ -148,7 +148,7 @@ struct Job<'a> {
     rows: usize,
 }
 
-impl Job<'_> {
+impl Gemm<'_> {
     /// Whether the block of the sum that starts at `k0` adds to what C holds.
     fn adds(&self, k0: usize) -> bool {
         self.into == Into::Add || k0 > 0

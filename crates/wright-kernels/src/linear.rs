@@ -71,29 +71,29 @@ pub fn linear_f32_each(pool: &Pool, products: &mut [Product<'_>], x: &[f32]) {
     }
     let parts: Vec<(Matrix<'_>, Parts<'_, f32>)> =
         products.iter_mut().map(|product| (product.w, Parts::new(&mut *product.y))).collect();
-    let jobs = jobs(pool, &parts, x, m);
+    let tasks = tasks(pool, &parts, x, m);
     #[cfg(target_arch = "x86_64")]
     if m > FEW_ROWS && pool.isa().has_avx2() && !pool.isa().has_avx512() {
         return panels::with_packed(pool, x, k, |x| {
-            // SAFETY: the processor has AVX2, FMA and F16C; jobs have different outputs.
-            pool.run(jobs.len(), &|task| unsafe { panels::run(&jobs[task], x) });
+            // SAFETY: the processor has AVX2, FMA and F16C; tasks have different outputs.
+            pool.run(tasks.len(), &|i| unsafe { panels::run(&tasks[i], x) });
         });
     }
-    if jobs.first().is_some_and(|job| is_direct(job.w, m)) {
-        pool.announce(jobs.iter().map(Job::region));
+    if tasks.first().is_some_and(|task| is_direct(task.w, m)) {
+        pool.prefetch_next(tasks.iter().map(Task::region));
     }
-    // SAFETY: jobs have different outputs.
-    pool.run(jobs.len(), &|task| unsafe { run(pool.isa(), &jobs[task]) });
+    // SAFETY: tasks have different outputs.
+    pool.run(tasks.len(), &|i| unsafe { run(pool.isa(), &tasks[i]) });
 }
 
 /// The outputs of all products, shared out.
-fn jobs<'a>(
+fn tasks<'a>(
     pool: &Pool,
     parts: &'a [(Matrix<'a>, Parts<'a, f32>)],
     x: &'a [f32],
     m: usize,
-) -> Vec<Job<'a>> {
-    let mut jobs = Vec::new();
+) -> Vec<Task<'a>> {
+    let mut tasks = Vec::new();
     // Bytes of weights that no task has yet.
     let mut left: usize = parts.iter().map(|(w, _)| w.bytes.len()).sum();
     for (w, y) in parts {
@@ -101,11 +101,11 @@ fn jobs<'a>(
         while n0 < w.n {
             let n = outputs_of_task(w, m, pool.threads(), left).min(w.n - n0);
             left -= n * w.row_bytes();
-            jobs.push(Job { w, x, m, n, n0, y });
+            tasks.push(Task { w, x, m, n, n0, y });
             n0 += n;
         }
     }
-    jobs
+    tasks
 }
 
 /// Outputs of the next task, where `left` bytes of weights are to be handed out.
@@ -133,7 +133,7 @@ fn is_direct(w: &Matrix<'_>, m: usize) -> bool {
 }
 
 /// Some outputs of all rows.
-struct Job<'a> {
+struct Task<'a> {
     w: &'a Matrix<'a>,
     /// (M, K)
     x: &'a [f32],
@@ -145,8 +145,8 @@ struct Job<'a> {
     y: &'a Parts<'a, f32>,
 }
 
-impl Job<'_> {
-    /// Where the job begins to read: a single row's outputs in pieces, see `rows`.
+impl Task<'_> {
+    /// Where the task begins to read: a single row's outputs in pieces, see `rows`.
     fn region(&self) -> Region {
         let streams = if self.m == 1 { NT_ONE } else { 1 };
         let first = &self.w.bytes[self.n0 * self.w.row_bytes()..];
@@ -155,24 +155,24 @@ impl Job<'_> {
 }
 
 /// # Safety
-/// No other task writes the job's columns of `y`.
-unsafe fn run(isa: Isa, job: &Job<'_>) {
-    let (w, k) = (job.w, job.w.k);
-    let n_sums = n_sums(k, job.m);
-    if w.dtype == DType::F32 || is_direct(w, job.m) {
-        let rows = w.bytes[job.n0 * w.row_bytes()..].as_ptr();
+/// No other task writes the task's columns of `y`.
+unsafe fn run(isa: Isa, task: &Task<'_>) {
+    let (w, k) = (task.w, task.w.k);
+    let n_sums = n_sums(k, task.m);
+    if w.dtype == DType::F32 || is_direct(w, task.m) {
+        let rows = w.bytes[task.n0 * w.row_bytes()..].as_ptr();
         return with_floats(n_sums, |sums| match w.dtype {
-            DType::F16 => outputs::<InF16>(isa, job, rows, sums),
-            DType::BF16 => outputs::<InBF16>(isa, job, rows, sums),
-            _ => outputs::<InF32>(isa, job, rows, sums),
+            DType::F16 => outputs::<InF16>(isa, task, rows, sums),
+            DType::BF16 => outputs::<InBF16>(isa, task, rows, sums),
+            _ => outputs::<InF32>(isa, task, rows, sums),
         });
     }
-    with_floats(n_sums + job.n * k, |floats| {
+    with_floats(n_sums + task.n * k, |floats| {
         let (sums, panel) = floats.split_at_mut(n_sums);
-        for (row, decoded) in (job.n0..).zip(panel.chunks_exact_mut(k)) {
+        for (row, decoded) in (task.n0..).zip(panel.chunks_exact_mut(k)) {
             dequantize_with(isa, w.dtype, w.row(row), decoded);
         }
-        outputs::<InF32>(isa, job, panel.as_ptr().cast(), sums);
+        outputs::<InF32>(isa, task, panel.as_ptr().cast(), sums);
     });
 }
 

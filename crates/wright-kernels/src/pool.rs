@@ -6,16 +6,16 @@
 //! too late for a call is not waited for. A task that panics aborts the process: its message is
 //! printed by the panic hook, and no other thread is left waiting for it.
 //!
-//! A worker that looks fetches what it will read in the next call (`ahead`).
+//! A worker that looks fetches what it will read in the next call (`prefetch`).
 //!
 //! The pool does not pin threads, steal work or nest: a call from inside a task runs in place.
 
-mod ahead;
+mod prefetch;
 
-pub(crate) use ahead::Region;
+pub(crate) use prefetch::Region;
 
 use crate::Isa;
-use ahead::{Ahead, Walk};
+use prefetch::{Cursor, Prefetcher};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ struct Shared {
     parked: Vec<AtomicBool>,
     stop: AtomicBool,
     spins: u32,
-    ahead: Ahead,
+    prefetcher: Prefetcher,
 }
 
 thread_local! {
@@ -88,7 +88,7 @@ impl Pool {
             parked: (0..n_workers).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
             spins: if n_threads > n_cpus { SPINS / 50 } else { SPINS },
-            ahead: Ahead::new(n_workers + 1),
+            prefetcher: Prefetcher::new(n_workers + 1),
         });
         let workers = (0..n_workers)
             .map(|index| {
@@ -144,9 +144,9 @@ impl Pool {
 
     /// Says where each of the first tasks of the next [`Pool::run`] will read from memory. Threads
     /// that wait fetch what the call after that will read, if it is the one that followed before.
-    pub(crate) fn announce(&self, regions: impl Iterator<Item = Region>) {
+    pub(crate) fn prefetch_next(&self, regions: impl Iterator<Item = Region>) {
         if !self.workers.is_empty() && !IN_TASK.get() {
-            self.shared.ahead.call(regions);
+            self.shared.prefetcher.begin_call(regions);
         }
     }
 
@@ -200,10 +200,10 @@ impl Shared {
     /// The life of a worker.
     fn work(&self, index: usize) {
         IN_TASK.set(true);
-        let mut walk = Walk::default();
+        let mut cursor = Cursor::default();
         let wanted = |s: &Shared| s.has_tasks() || s.stops();
         while !self.stop.load(Ordering::SeqCst) {
-            if self.take_tasks() == 0 && !self.spin_until(index + 1, &mut walk, wanted) {
+            if self.take_tasks() == 0 && !self.spin_until(index + 1, &mut cursor, wanted) {
                 self.park(index);
             }
         }
@@ -231,12 +231,17 @@ impl Shared {
 
     /// Looks for a while, and meanwhile fetches what this thread will read next. True as soon as
     /// `seen` holds, false if it never did.
-    fn spin_until(&self, thread: usize, walk: &mut Walk, seen: impl Fn(&Shared) -> bool) -> bool {
+    fn spin_until(
+        &self,
+        thread: usize,
+        cursor: &mut Cursor,
+        seen: impl Fn(&Shared) -> bool,
+    ) -> bool {
         for _ in 0..self.spins {
             if seen(self) {
                 return true;
             }
-            self.ahead.fetch(thread, walk);
+            self.prefetcher.fetch(thread, cursor);
             std::hint::spin_loop();
         }
         false
@@ -284,7 +289,7 @@ impl Shared {
 
     fn wait_for_the_last(&self, n_tasks: usize) {
         let all_done = |s: &Shared| s.n_done.load(Ordering::SeqCst) == n_tasks;
-        if self.spin_until(0, &mut Walk::default(), all_done) {
+        if self.spin_until(0, &mut Cursor::default(), all_done) {
             return;
         }
         let current = Some(std::thread::current());
@@ -333,7 +338,7 @@ impl<'a, T> Parts<'a, T> {
         self.len
     }
 
-    /// Where an element is, or would be, to be asked for ahead and not to be read.
+    /// Where an element is, or would be, to be prefetched and not to be read.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn place(&self, at: usize) -> *const T {
         self.start.wrapping_add(at)

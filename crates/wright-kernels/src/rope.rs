@@ -17,9 +17,9 @@ const TASK_LEN: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pairing {
     /// Neighbours: (0, 1), (2, 3), … (llama, mistral)
-    Norm,
+    Interleaved,
     /// Halves of the rotated part: (0, n/2), (1, n/2 + 1), … (neox, qwen, gemma, phi)
-    Neox,
+    Halves,
 }
 
 /// How a model trained on a short context is stretched by YaRN.
@@ -181,8 +181,8 @@ pub(crate) fn rope_row(
     let (cosines, sines) = table.row(t);
     for head in x.chunks_exact_mut(head_dim) {
         match pairing {
-            Pairing::Norm => turn_neighbours(isa, cosines, sines, head),
-            Pairing::Neox => turn_halves(isa, cosines, sines, head),
+            Pairing::Interleaved => turn_neighbours(isa, cosines, sines, head),
+            Pairing::Halves => turn_halves(isa, cosines, sines, head),
         }
     }
 }
@@ -232,7 +232,7 @@ mod tests {
         for (head_dim, n_rot, heads) in [(64, 64, 3), (80, 20, 2), (256, 256, 1), (6, 2, 5)] {
             let turns = frequencies(10_000.0, n_rot, None);
             let x = floats(positions.len() * heads * head_dim, 1);
-            for pairing in [Pairing::Norm, Pairing::Neox] {
+            for pairing in [Pairing::Interleaved, Pairing::Halves] {
                 let run = |pool: Pool| {
                     let mut y = x.clone();
                     let table = RopeTable::new(&pool, &turns, 1.0, &positions);
@@ -247,8 +247,8 @@ mod tests {
                     for head in row.chunks_mut(head_dim) {
                         for i in 0..n_rot / 2 {
                             let (a, b) = match pairing {
-                                Pairing::Norm => (2 * i, 2 * i + 1),
-                                Pairing::Neox => (i, i + n_rot / 2),
+                                Pairing::Interleaved => (2 * i, 2 * i + 1),
+                                Pairing::Halves => (i, i + n_rot / 2),
                             };
                             let power = 10_000_f64.powf(-2.0 * i as f64 / n_rot as f64);
                             let (sin, cos) = (f64::from(positions[t]) * power).sin_cos();
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(turns[3], plain[3] / 8.0);
         let table = RopeTable::new(&Pool::new(1), &turns, 0.5, &[0]);
         let mut x = vec![1.0; 8];
-        rope(&Pool::new(1), Pairing::Neox, &table, 8, &mut x);
+        rope(&Pool::new(1), Pairing::Halves, &table, 8, &mut x);
         assert_eq!(x, vec![0.5; 8]);
     }
 

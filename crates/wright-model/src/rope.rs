@@ -149,7 +149,7 @@ mod tests {
 
     fn plain(scaling: Scaling) -> RopeConfig {
         RopeConfig {
-            pairing: Pairing::Norm,
+            pairing: Pairing::Interleaved,
             n_rot: 8,
             base: 1e4,
             scaling,

@@ -10,7 +10,7 @@
 use crate::Error;
 use crate::parameters::Parameters;
 use std::rc::{Rc, Weak};
-use wright_kernels::attention_train::Shape;
+use wright_kernels::attention_train::AttentionShape;
 use wright_kernels::backward::{Curve, NormKind, NormShape, RopeTable};
 use wright_kernels::head_loss::{Head, HeadGradients, Targets, head_loss};
 use wright_kernels::{Activation, Pool};
@@ -86,7 +86,7 @@ enum Op {
         q: usize,
         k: usize,
         v: usize,
-        shape: Shape,
+        shape: AttentionShape,
         lse: Vec<f32>,
     },
     Activate {
@@ -424,7 +424,7 @@ impl Exec for Tape<'_> {
         heads: &Heads,
         _sinks: Option<WeightId>,
     ) -> Handle {
-        let shape = Shape {
+        let shape = AttentionShape {
             n_head: heads.n_head,
             n_kv_head: heads.n_kv_head,
             key_dim: heads.key_dim,

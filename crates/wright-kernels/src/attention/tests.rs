@@ -4,7 +4,7 @@ use crate::tests::{assert_close, assert_same, floats};
 
 /// A cache whose every cell is NaN until it is written, with room of other layers in its blocks.
 struct Cache {
-    place: Place,
+    layout: KvLayout,
     cells: Vec<f32>,
     half: Option<Vec<u16>>,
 }
@@ -12,10 +12,10 @@ struct Cache {
 impl Cache {
     fn new(a: &Attention<'_>, n_blocks: usize, half: bool) -> Cache {
         let (k_len, v_len) = [a.key_dim, a.value_dim].map(|n| a.n_kv_head * n * KV_BLOCK).into();
-        let place = Place { stride: 3 + v_len + 5 + k_len + 7, k: 3 + v_len + 5, v: 3 };
-        let cells = vec![f32::NAN; n_blocks * place.stride];
+        let layout = KvLayout { stride: 3 + v_len + 5 + k_len + 7, k: 3 + v_len + 5, v: 3 };
+        let cells = vec![f32::NAN; n_blocks * layout.stride];
         let half = half.then(|| vec![0x7e00; cells.len()]);
-        Cache { place, cells, half }
+        Cache { layout, cells, half }
     }
 
     fn write(&mut self, pool: &Pool, a: &Attention<'_>, spans: &[Span<'_>], k: &[f32], v: &[f32]) {
@@ -23,7 +23,7 @@ impl Cache {
             Some(half) => CellsMut::F16(half),
             None => CellsMut::F32(&mut self.cells),
         };
-        write_kv(pool, a, (cells, self.place), spans, (k, v));
+        write_kv(pool, a, (cells, self.layout), spans, (k, v));
     }
 
     fn attend(&self, pool: &Pool, a: &Attention<'_>, spans: &[Span<'_>], q: &[f32]) -> Vec<f32> {
@@ -32,7 +32,7 @@ impl Cache {
             Some(half) => Cells::F16(half),
             None => Cells::F32(&self.cells),
         };
-        attend(pool, a, (cells, self.place), spans, q, &mut out);
+        attend(pool, a, (cells, self.layout), spans, q, &mut out);
         out
     }
 }

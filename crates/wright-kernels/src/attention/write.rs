@@ -1,6 +1,6 @@
 //! Keys and values into the blocks of the cache, rounded to its type.
 
-use super::{Attention, CellsMut, KV_BLOCK, Place, Span};
+use super::{Attention, CellsMut, KV_BLOCK, KvLayout, Span};
 use crate::lanes::{Lanes, each_isa};
 use crate::pool::Parts;
 use crate::{Isa, Pool};
@@ -9,23 +9,23 @@ use crate::{Isa, Pool};
 const MANY_ROWS: usize = 16;
 
 /// Writes the rows' keys, (T, n_kv_head, key_dim), and values, (T, n_kv_head, value_dim), to their
-/// positions' blocks, at the layer's `place`.
+/// positions' blocks, at the layer's `layout`.
 ///
 /// # Panics
 /// If lengths do not fit or a block is outside of the cache.
 pub fn write_kv(
     pool: &Pool,
     attention: &Attention<'_>,
-    (mut cells, place): (CellsMut<'_>, Place),
+    (mut cells, layout): (CellsMut<'_>, KvLayout),
     spans: &[Span<'_>],
     (new_k, new_v): (&[f32], &[f32]),
 ) {
-    let keys = Side { dim: attention.key_dim, at: place.k, is_keys: true, new: new_k };
-    let values = Side { dim: attention.value_dim, at: place.v, is_keys: false, new: new_v };
+    let keys = Side { dim: attention.key_dim, at: layout.k, is_keys: true, new: new_k };
+    let values = Side { dim: attention.value_dim, at: layout.v, is_keys: false, new: new_v };
     for side in [keys, values] {
         match &mut cells {
-            CellsMut::F16(cells) => side.write(pool, attention, cells, place, spans),
-            CellsMut::F32(cells) => side.write(pool, attention, cells, place, spans),
+            CellsMut::F16(cells) => side.write(pool, attention, cells, layout, spans),
+            CellsMut::F32(cells) => side.write(pool, attention, cells, layout, spans),
         }
     }
 }
@@ -65,7 +65,7 @@ impl Side<'_> {
         pool: &Pool,
         attention: &Attention<'_>,
         cells: &mut [C],
-        place: Place,
+        layout: KvLayout,
         spans: &[Span<'_>],
     ) {
         let (n_head, dim) = (attention.n_kv_head, self.dim);
@@ -76,7 +76,7 @@ impl Side<'_> {
                 for i in 0..span.n_rows {
                     let pos = span.pos + i;
                     let from = &self.new[((span.row + i) * n_head + head) * dim..][..dim];
-                    let start = span.blocks[pos / KV_BLOCK] as usize * place.stride + self.at;
+                    let start = span.blocks[pos / KV_BLOCK] as usize * layout.stride + self.at;
                     let len = dim * KV_BLOCK;
                     // SAFETY: a block's kv head is written by that head's task alone.
                     let block = unsafe { cells.slice(start + head * len, len) };

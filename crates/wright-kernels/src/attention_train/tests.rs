@@ -11,7 +11,13 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
 }
 
 /// The definition, in f64, one query at a time.
-fn plain(shape: &Shape, spans: &[Range<usize>], q: &[f64], k: &[f64], v: &[f64]) -> Vec<f64> {
+fn plain(
+    shape: &AttentionShape,
+    spans: &[Range<usize>],
+    q: &[f64],
+    k: &[f64],
+    v: &[f64],
+) -> Vec<f64> {
     let [qw, kw, vw, ow] = shape.widths();
     let mut out = vec![0.0; q.len() / qw * ow];
     for span in spans {
@@ -46,14 +52,20 @@ fn relative(got: &[f32], want: &[f64]) -> f64 {
     (error / want.iter().map(|w| w * w).sum::<f64>()).sqrt()
 }
 
-fn shapes() -> [(Shape, Vec<Range<usize>>); 3] {
-    let shape =
-        Shape { n_head: 4, n_kv_head: 2, key_dim: 8, value_dim: 8, scale: 0.35, window: None };
+fn shapes() -> [(AttentionShape, Vec<Range<usize>>); 3] {
+    let shape = AttentionShape {
+        n_head: 4,
+        n_kv_head: 2,
+        key_dim: 8,
+        value_dim: 8,
+        scale: 0.35,
+        window: None,
+    };
     [
         (shape, vec![0..5, 5..60, 60..61]),
-        (Shape { window: Some(7), ..shape }, vec![0..53, 53..61]),
+        (AttentionShape { window: Some(7), ..shape }, vec![0..53, 53..61]),
         (
-            Shape { n_head: 3, n_kv_head: 1, key_dim: 10, value_dim: 6, ..shape },
+            AttentionShape { n_head: 3, n_kv_head: 1, key_dim: 10, value_dim: 6, ..shape },
             std::iter::once(0..61).collect(),
         ),
     ]

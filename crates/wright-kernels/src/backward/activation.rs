@@ -1,4 +1,4 @@
-//! The curves inside an MLP and their slopes, alone or as a gate.
+//! The activation functions of an MLP and their derivatives, alone or as a gate.
 
 use super::VALUES_A_TASK;
 use crate::Pool;
@@ -21,7 +21,7 @@ pub enum Curve {
 const ROOT: f32 = 0.797_884_6;
 const CUBE: f32 = 0.044_715;
 
-/// Value and slope at x.
+/// Value and derivative at x.
 #[inline(always)]
 fn curve<V: Lanes>(kind: Curve, x: V) -> (V, V) {
     let one = V::splat(1.0);
@@ -36,8 +36,8 @@ fn curve<V: Lanes>(kind: Curve, x: V) -> (V, V) {
             let inner = square.mul_add(V::splat(CUBE), one).mul(x).mul(V::splat(ROOT));
             let t = tanh_lanes(inner);
             let half = V::splat(0.5).mul(one.add(t));
-            let slope = square.mul_add(V::splat(3.0 * CUBE), one).mul(V::splat(ROOT));
-            let bend = V::splat(0.5).mul(x).mul(one.sub(t.mul(t))).mul(slope);
+            let inner_derivative = square.mul_add(V::splat(3.0 * CUBE), one).mul(V::splat(ROOT));
+            let bend = V::splat(0.5).mul(x).mul(one.sub(t.mul(t))).mul(inner_derivative);
             (x.mul(half), half.add(bend))
         }
         Curve::ReluSquared => {
@@ -76,14 +76,14 @@ pub fn activate_backward(pool: &Pool, kind: Curve, x: &[f32], dy: &mut [f32]) {
     assert_eq!(x.len(), dy.len());
     pool.for_chunks(dy, VALUES_A_TASK, |task, dy| {
         let from = task * VALUES_A_TASK;
-        slope_some(pool.isa(), kind, &x[from..from + dy.len()], dy);
+        activate_gradient(pool.isa(), kind, &x[from..from + dy.len()], dy);
     });
 }
 
-each_isa! { fn slope_some(kind: Curve, x: &[f32], dy: &mut [f32]) = slope_body; }
+each_isa! { fn activate_gradient(kind: Curve, x: &[f32], dy: &mut [f32]) = activate_gradient_body; }
 
 #[inline(always)]
-fn slope_body<V: Lanes>(kind: Curve, x: &[f32], dy: &mut [f32]) {
+fn activate_gradient_body<V: Lanes>(kind: Curve, x: &[f32], dy: &mut [f32]) {
     by_lanes!(dy.len(), |at| {
         let (x, dy) = (&x[at.clone()], &mut dy[at]);
         curve(kind, V::load_some(x, 0.0)).1.mul(V::load_some(dy, 0.0)).store_some(dy);
@@ -125,21 +125,21 @@ pub fn gated_backward(pool: &Pool, kind: Curve, gate: &mut [f32], up: &mut [f32]
         let len = VALUES_A_TASK.min(dy.len() - start);
         // SAFETY: each task has parts of its own.
         let (gate, up) = unsafe { (gate.slice(start, len), up.slice(start, len)) };
-        gated_slope(pool.isa(), kind, gate, up, &dy[start..start + len]);
+        gated_gradient(pool.isa(), kind, gate, up, &dy[start..start + len]);
     });
 }
 
 each_isa! {
-    fn gated_slope(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) = gated_slope_body;
+    fn gated_gradient(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) = gated_gradient_body;
 }
 
 #[inline(always)]
-fn gated_slope_body<V: Lanes>(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) {
+fn gated_gradient_body<V: Lanes>(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) {
     by_lanes!(dy.len(), |at| {
         let (gate, up) = (&mut gate[at.clone()], &mut up[at.clone()]);
-        let (value, slope) = curve(kind, V::load_some(gate, 0.0));
+        let (value, derivative) = curve(kind, V::load_some(gate, 0.0));
         let dy = V::load_some(&dy[at], 0.0);
-        V::load_some(up, 0.0).mul(dy).mul(slope).store_some(gate);
+        V::load_some(up, 0.0).mul(dy).mul(derivative).store_some(gate);
         value.mul(dy).store_some(up);
     });
 }

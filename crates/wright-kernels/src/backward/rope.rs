@@ -94,12 +94,12 @@ fn rotate_body<V: Lanes>(
         let (cos, sin) = (&table.cos[at..at + half], &table.sin[at..at + half]);
         for head in row.chunks_exact_mut(head_dim) {
             match table.pairing {
-                Pairing::Norm => {
+                Pairing::Interleaved => {
                     for ((pair, &c), &s) in head.chunks_exact_mut(2).zip(cos).zip(sin) {
                         (pair[0], pair[1]) = turn(pair[0], pair[1], c, s * sign);
                     }
                 }
-                Pairing::Neox => {
+                Pairing::Halves => {
                     let (low, high) = head.split_at_mut(half);
                     let pairs = low.iter_mut().zip(high).zip(cos.iter().zip(sin));
                     for ((u, v), (&c, &s)) in pairs {

@@ -102,13 +102,13 @@ fn norms_follow_their_definition_forward_and_back() {
 #[test]
 fn a_turn_back_undoes_a_turn_and_pairs_are_as_named() {
     let pool = Pool::new(2);
-    for pairing in [Pairing::Norm, Pairing::Neox] {
+    for pairing in [Pairing::Interleaved, Pairing::Halves] {
         let table = RopeTable::new(pairing, &[1.0, 0.1], 1.0, 8);
         let positions = [0, 3, 7];
         let x = noise(3 * 12, 1);
         let mut y = x.clone();
         rotate(&pool, &table, Direction::Forward, &positions, 6, &mut y);
-        let (a, b) = if pairing == Pairing::Norm { (2, 3) } else { (1, 3) };
+        let (a, b) = if pairing == Pairing::Interleaved { (2, 3) } else { (1, 3) };
         let (sin, cos) = 0.3f64.sin_cos();
         let want = f64::from(x[18 + a]) * cos - f64::from(x[18 + b]) * sin;
         assert!((f64::from(y[18 + a]) - want).abs() < 1e-6);
@@ -189,7 +189,7 @@ fn threads_and_instructions_change_nothing() {
         let (mut dw, mut db) = (vec![0.0; 24], vec![0.0; 24]);
         let (d, dx) = (&y[..whole], &mut m[..whole]);
         norm_backward(pool, shape, &x[..whole], Some(&w), d, dx, Some(&mut dw), Some(&mut db));
-        let table = RopeTable::new(Pairing::Norm, &[1.0, 0.1, 0.01], 1.0, n / 24);
+        let table = RopeTable::new(Pairing::Interleaved, &[1.0, 0.1, 0.01], 1.0, n / 24);
         let positions: Vec<u32> = (0..(n / 24) as u32).collect();
         rotate(pool, &table, Direction::Forward, &positions, 8, &mut v[..whole]);
         let sum = sum_of_squares(pool, &x);

@@ -1,12 +1,12 @@
 //! The AVX2 form of [`super::gemm`]: panels packed once, tiles of 6×16 in twelve registers.
 
 use super::{
-    Job, Line, MR, NC_MAX, NR, Operand, PACKED_A, PACKED_B, as_floats_mut, at_least, block_of,
+    Gemm, Line, MR, NC_MAX, NR, Operand, PACKED_A, PACKED_B, as_floats_mut, at_least, block_of,
 };
 use crate::Pool;
 use std::arch::x86_64::*;
 
-impl Job<'_> {
+impl Gemm<'_> {
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) fn run_avx2(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;

@@ -2,7 +2,7 @@
 
 use super::avx2::{Block, C, FEW, Rows, pack_a, pack_b};
 use super::{
-    Job, Line, NC_MAX, NR, Operand, PACKED_A, PACKED_B, as_floats_mut, at_least, block_of,
+    Gemm, Line, NC_MAX, NR, Operand, PACKED_A, PACKED_B, as_floats_mut, at_least, block_of,
 };
 use crate::Pool;
 use std::arch::x86_64::*;
@@ -12,7 +12,7 @@ const MR: usize = 12;
 /// Rows of the tiles that what is left is cut into.
 const TILES: [usize; 5] = [MR, 8, 4, 2, 1];
 
-impl Job<'_> {
+impl Gemm<'_> {
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
     pub(super) fn run_avx512(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;

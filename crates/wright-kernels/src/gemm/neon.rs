@@ -1,12 +1,12 @@
 //! The NEON form of [`super::gemm`]: B packed into panels, tiles of 6×16 in 24 of 32 registers.
 //! A is read where it lies, also if that is across its rows.
 
-use super::{Job, Line, MR, NC_MAX, NR, Operand, PACKED_B, at_least, block_of};
+use super::{Gemm, Line, MR, NC_MAX, NR, Operand, PACKED_B, at_least, block_of};
 use crate::Pool;
 use crate::lanes::{Float, Lanes, Neon};
 use std::ops::Range;
 
-impl Job<'_> {
+impl Gemm<'_> {
     pub(super) fn run_neon(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;
         let kc = block_of(k);

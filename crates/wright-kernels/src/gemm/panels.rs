@@ -1,6 +1,6 @@
 //! A second operand that is packed once and multiplied with often, on the thread that asks.
 
-use super::{Job, Line, NR, Operand, at_least, block_of};
+use super::{Gemm, Line, NR, Operand, at_least, block_of};
 use crate::Isa;
 use crate::gemm::Into;
 use crate::isa::by_isa;
@@ -60,22 +60,22 @@ impl Panels {
         }
         assert!(n <= stride_c && (m - 1) * stride_c + n <= c.len(), "C is shorter than ({m}, {n})");
         let c = Parts::new(c);
-        let job = Job { shape: (m, n, k), a, c: &c, stride_c, into, rows: m };
+        let gemm = Gemm { shape: (m, n, k), a, c: &c, stride_c, into, rows: m };
         #[cfg(target_arch = "x86_64")]
         if isa.has_avx512() {
             // SAFETY: the processor has AVX-512; slices were checked above.
-            return unsafe { job.packed_avx512(&self.lines[first..], self.k) };
+            return unsafe { gemm.packed_avx512(&self.lines[first..], self.k) };
         }
         let lines = &self.lines[first..];
         #[cfg(target_arch = "aarch64")]
         if isa.has_neon() {
-            return job.packed_neon(lines, self.k);
+            return gemm.packed_neon(lines, self.k);
         }
-        by_isa!(isa, job.packed_avx2(lines, self.k), job.packed_scalar(lines, self.k));
+        by_isa!(isa, gemm.packed_avx2(lines, self.k), gemm.packed_scalar(lines, self.k));
     }
 }
 
-impl Job<'_> {
+impl Gemm<'_> {
     /// The truth: each output by itself. `stride` lines lie from one panel to the next.
     fn packed_scalar(&self, lines: &[Line], stride: usize) {
         let (m, n, k) = self.shape;

@@ -7,7 +7,7 @@
 //! and no load crosses a cache line. The sums of a tile are added up while they are in registers,
 //! in the order of the fixed tree.
 
-use super::Job;
+use super::Task;
 use super::rows::{InBF16, InF16, InF32, Stored};
 use crate::dequant::dequantize_with;
 use crate::isa::prefetch;
@@ -56,36 +56,36 @@ pub(super) fn with_packed(pool: &Pool, x: &[f32], k: usize, f: impl FnOnce(&[f32
     });
 }
 
-/// The job's outputs of all rows. `x` are the panels of its activations.
+/// The task's outputs of all rows. `x` are the panels of its activations.
 ///
 /// # Safety
-/// The processor has AVX2, FMA and F16C, and no other task writes the job's columns of `y`.
-pub(super) unsafe fn run(job: &Job<'_>, x: &[f32]) {
-    let k = padded(job.w.k);
+/// The processor has AVX2, FMA and F16C, and no other task writes the task's columns of `y`.
+pub(super) unsafe fn run(task: &Task<'_>, x: &[f32]) {
+    let k = padded(task.w.k);
     let group = if GROUP * k * 4 <= GROUP_BYTES { GROUP } else { GROUP_LONG };
-    let n_weights = job.n.next_multiple_of(W_ROWS) * k;
+    let n_weights = task.n.next_multiple_of(W_ROWS) * k;
     let n_sums = group / W_ROWS * SUMS;
-    with_floats(n_weights + n_sums + W_ROWS * job.w.k, |floats| {
+    with_floats(n_weights + n_sums + W_ROWS * task.w.k, |floats| {
         let (weights, floats) = floats.split_at_mut(n_weights);
         let (sums, decoded) = floats.split_at_mut(n_sums);
         // SAFETY: the caller's.
         unsafe {
-            pack_weights(job, weights, decoded);
-            outputs(job, x, weights, group, sums);
+            pack_weights(task, weights, decoded);
+            outputs(task, x, weights, group, sums);
         }
     });
 }
 
-/// Decodes the job's weights into panels, filled up with zeros to whole [`W_ROWS`].
+/// Decodes the task's weights into panels, filled up with zeros to whole [`W_ROWS`].
 ///
 /// # Safety
 /// The processor has AVX2, FMA and F16C.
-unsafe fn pack_weights(job: &Job<'_>, panels: &mut [f32], decoded: &mut [f32]) {
-    let (w, k) = (job.w, job.w.k);
+unsafe fn pack_weights(task: &Task<'_>, panels: &mut [f32], decoded: &mut [f32]) {
+    let (w, k) = (task.w, task.w.k);
     for (p, panel) in panels.chunks_exact_mut(W_ROWS * padded(k)).enumerate() {
-        let first = (p * W_ROWS).min(job.n);
-        let n = W_ROWS.min(job.n - first);
-        let stored = &w.bytes[(job.n0 + first) * w.row_bytes()..][..n * w.row_bytes()];
+        let first = (p * W_ROWS).min(task.n);
+        let n = W_ROWS.min(task.n - first);
+        let stored = &w.bytes[(task.n0 + first) * w.row_bytes()..][..n * w.row_bytes()];
         // SAFETY: the caller's; n rows are stored, or decoded.
         unsafe {
             match w.dtype {
@@ -148,32 +148,32 @@ type Half = [[__m256; W_ROWS]; X_ROWS];
 /// halves of sums of these.
 ///
 /// # Safety
-/// The processor has AVX2, FMA and F16C, and no other task writes the job's columns of `y`.
+/// The processor has AVX2, FMA and F16C, and no other task writes the task's columns of `y`.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn outputs(job: &Job<'_>, x: &[f32], weights: &[f32], group: usize, lower: &mut [f32]) {
-    let k = padded(job.w.k);
+unsafe fn outputs(task: &Task<'_>, x: &[f32], weights: &[f32], group: usize, lower: &mut [f32]) {
+    let k = padded(task.w.k);
     let block = (BLOCK_BYTES / (4 * X_ROWS * k)).max(1);
     for (b, x) in x.chunks(block * X_ROWS * k).enumerate() {
         for (g, weights) in weights.chunks(group * k).enumerate() {
             for (p, x) in x.chunks_exact(X_ROWS * k).enumerate() {
                 let at = ((b * block + p) * X_ROWS, g * group);
                 // SAFETY: the caller's.
-                unsafe { panel(job, x, weights, at, lower) };
+                unsafe { panel(task, x, weights, at, lower) };
             }
         }
     }
 }
 
-/// A panel of activations times some panels of weights, written to the rows and the job's outputs
+/// A panel of activations times some panels of weights, written to the rows and the task's outputs
 /// from `(row, first)` on. All of the lower halves come first: half a panel of activations stays
 /// in the first-level cache while those of the weights pass.
 ///
 /// # Safety
-/// The processor has AVX2, FMA and F16C, and no other task writes the job's columns of `y`.
+/// The processor has AVX2, FMA and F16C, and no other task writes the task's columns of `y`.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 unsafe fn panel(
-    job: &Job<'_>,
+    task: &Task<'_>,
     x: &[f32],
     weights: &[f32],
     (row, first): (usize, usize),
@@ -184,37 +184,37 @@ unsafe fn panel(
     // SAFETY: the caller's.
     unsafe {
         for (p, (weights, sums)) in weights.clone().zip(lower.chunks_exact_mut(SUMS)).enumerate() {
-            fetch_outputs(job, (row, first + p * W_ROWS));
+            fetch_outputs(task, (row, first + p * W_ROWS));
             store(&half(x, &weights[..weights.len() / 2]), sums);
         }
         for (p, (weights, sums)) in weights.zip(lower.chunks_exact(SUMS)).enumerate() {
             let upper = half(upper_x, &weights[weights.len() / 2..]);
-            write(job, (row, first + p * W_ROWS), add_lanes(sums, &upper));
+            write(task, (row, first + p * W_ROWS), add_lanes(sums, &upper));
         }
     }
 }
 
-/// Asks for where three rows of the job's outputs from `(row, first)` on go: they lie too far apart
+/// Asks for where three rows of the task's outputs from `(row, first)` on go: they lie too far apart
 /// for the processor to see it coming.
 #[inline(always)]
-fn fetch_outputs(job: &Job<'_>, (row, first): (usize, usize)) {
-    for row in row..job.m.min(row + X_ROWS) {
-        prefetch(job.y.place(row * job.w.n + job.n0 + first).cast());
+fn fetch_outputs(task: &Task<'_>, (row, first): (usize, usize)) {
+    for row in row..task.m.min(row + X_ROWS) {
+        prefetch(task.y.place(row * task.w.n + task.n0 + first).cast());
     }
 }
 
-/// Writes sums to the rows and the job's outputs from `(row, first)` on, as far as there are any.
+/// Writes sums to the rows and the task's outputs from `(row, first)` on, as far as there are any.
 ///
 /// # Safety
-/// The processor has AVX2, and no other task writes the job's columns of `y`.
+/// The processor has AVX2, and no other task writes the task's columns of `y`.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-unsafe fn write(job: &Job<'_>, (row, first): (usize, usize), sums: [__m128; X_ROWS]) {
-    let n = W_ROWS.min(job.n - first);
-    for (row, sums) in (row..job.m).zip(sums) {
+unsafe fn write(task: &Task<'_>, (row, first): (usize, usize), sums: [__m128; X_ROWS]) {
+    let n = W_ROWS.min(task.n - first);
+    for (row, sums) in (row..task.m).zip(sums) {
         // SAFETY: the caller's; there is room for four outputs, or for a copy of some.
         unsafe {
-            let y = job.y.slice(row * job.w.n + job.n0 + first, n);
+            let y = task.y.slice(row * task.w.n + task.n0 + first, n);
             if n == W_ROWS {
                 _mm_storeu_ps(y.as_mut_ptr(), sums);
             } else {

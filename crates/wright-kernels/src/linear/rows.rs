@@ -1,7 +1,7 @@
 //! Rows of weights where they lie, in lanes of any width: a few rows of activations, or all
 //! that there are where the processor has no form of its own for many.
 
-use super::Job;
+use super::Task;
 use crate::float16::{bf16_to_f32, f16_to_f32};
 use crate::isa::prefetch;
 use crate::lanes::{Lanes, each_isa};
@@ -81,7 +81,7 @@ impl Stored for InBF16 {
 }
 
 each_isa! {
-    pub(super) fn outputs(job: &Job<'_>, w: *const u8, to: &mut [f32]) = outputs_lanes <S: Stored>;
+    pub(super) fn outputs(task: &Task<'_>, w: *const u8, to: &mut [f32]) = outputs_lanes <S: Stored>;
 }
 
 /// Outputs whose weights stay in the first-level cache while activations pass.
@@ -94,25 +94,25 @@ pub(super) fn n_sums(k: usize, m: usize) -> usize {
     m.min(M_BLOCK) * group(k) * 16
 }
 
-/// `w` points to the job's rows of weights; `sums` has room for [`n_sums`].
+/// `w` points to the task's rows of weights; `sums` has room for [`n_sums`].
 #[inline(always)]
-fn outputs_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f32]) {
-    if job.m == 1 {
-        return one_row_lanes::<V, S>(job, w, sums);
+fn outputs_lanes<V: Lanes, S: Stored>(task: &Task<'_>, w: *const u8, sums: &mut [f32]) {
+    if task.m == 1 {
+        return one_row_lanes::<V, S>(task, w, sums);
     }
-    let row_bytes = job.w.k * S::BYTES;
-    let group = group(job.w.k);
-    for m0 in (0..job.m).step_by(M_BLOCK) {
-        let m = M_BLOCK.min(job.m - m0);
-        for n0 in (0..job.n).step_by(group) {
-            let n = group.min(job.n - n0);
-            for k0 in (0..job.w.k).step_by(K_BLOCK) {
+    let row_bytes = task.w.k * S::BYTES;
+    let group = group(task.w.k);
+    for m0 in (0..task.m).step_by(M_BLOCK) {
+        let m = M_BLOCK.min(task.m - m0);
+        for n0 in (0..task.n).step_by(group) {
+            let n = group.min(task.n - n0);
+            for k0 in (0..task.w.k).step_by(K_BLOCK) {
                 let block = Block {
-                    x: job.x[m0 * job.w.k + k0..].as_ptr(),
-                    x_stride: job.w.k,
+                    x: task.x[m0 * task.w.k + k0..].as_ptr(),
+                    x_stride: task.w.k,
                     w: w.wrapping_add(n0 * row_bytes + k0 * S::BYTES),
                     w_stride: row_bytes,
-                    k: K_BLOCK.min(job.w.k - k0),
+                    k: K_BLOCK.min(task.w.k - k0),
                     resume: k0 > 0,
                 };
                 assert!(m * n * 16 <= sums.len());
@@ -122,7 +122,7 @@ fn outputs_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f
             }
             for (i, sums) in sums.chunks_exact(n * 16).take(m).enumerate() {
                 // SAFETY: these columns are this task's, and no other part is alive.
-                let y = unsafe { job.y.slice((m0 + i) * job.w.n + job.n0 + n0, n) };
+                let y = unsafe { task.y.slice((m0 + i) * task.w.n + task.n0 + n0, n) };
                 for (y, sum) in y.iter_mut().zip(sums.chunks_exact(16)) {
                     *y = V::load(sum).sum();
                 }
@@ -134,20 +134,20 @@ fn outputs_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f
 /// [`outputs`] of a single row: in pieces, of which a tile takes an output each, since memory gives
 /// more to several streams of a thread than to one.
 #[inline(always)]
-fn one_row_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f32]) {
-    let each = job.n / NT_ONE;
+fn one_row_lanes<V: Lanes, S: Stored>(task: &Task<'_>, w: *const u8, sums: &mut [f32]) {
+    let each = task.n / NT_ONE;
     // SAFETY: these columns are this task's, and no other part is alive.
-    let y = unsafe { job.y.slice(job.n0, job.n) };
+    let y = unsafe { task.y.slice(task.n0, task.n) };
     for i in 0..each {
-        // SAFETY: the last output is `i + 5 each`, one of the job's.
-        unsafe { one_tile::<V, S, NT_ONE>(job, w, i, each, sums) };
+        // SAFETY: the last output is `i + 5 each`, one of the task's.
+        unsafe { one_tile::<V, S, NT_ONE>(task, w, i, each, sums) };
         for (piece, sums) in sums.chunks_exact(16).take(NT_ONE).enumerate() {
             y[i + piece * each] = V::load(sums).sum();
         }
     }
     for (i, y) in y.iter_mut().enumerate().skip(NT_ONE * each) {
-        // SAFETY: one of the job's outputs.
-        unsafe { one_tile::<V, S, 1>(job, w, i, 0, sums) };
+        // SAFETY: one of the task's outputs.
+        unsafe { one_tile::<V, S, 1>(task, w, i, 0, sums) };
         *y = V::load(&sums[..16]).sum();
     }
 }
@@ -158,21 +158,21 @@ fn one_row_lanes<V: Lanes, S: Stored>(job: &Job<'_>, w: *const u8, sums: &mut [f
 /// `w` has all these outputs.
 #[inline(always)]
 unsafe fn one_tile<V: Lanes, S: Stored, const N: usize>(
-    job: &Job<'_>,
+    task: &Task<'_>,
     w: *const u8,
     first: usize,
     each: usize,
     sums: &mut [f32],
 ) {
-    assert!(sums.len() >= N * 16 && job.x.len() >= job.w.k);
-    let row_bytes = job.w.k * S::BYTES;
-    for k0 in (0..job.w.k).step_by(K_BLOCK) {
+    assert!(sums.len() >= N * 16 && task.x.len() >= task.w.k);
+    let row_bytes = task.w.k * S::BYTES;
+    for k0 in (0..task.w.k).step_by(K_BLOCK) {
         let block = Block {
-            x: job.x[k0..].as_ptr(),
-            x_stride: job.w.k,
+            x: task.x[k0..].as_ptr(),
+            x_stride: task.w.k,
             w: w.wrapping_add(first * row_bytes + k0 * S::BYTES),
             w_stride: each * row_bytes,
-            k: K_BLOCK.min(job.w.k - k0),
+            k: K_BLOCK.min(task.w.k - k0),
             resume: k0 > 0,
         };
         // SAFETY: x has K values, the caller promises the outputs, and sums has room.

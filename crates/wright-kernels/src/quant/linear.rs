@@ -38,7 +38,7 @@ const TASKS_PER_THREAD: usize = 4;
 const TASKS_OF_REST: usize = 2;
 
 /// A matrix and where its product goes.
-pub struct Part<'a> {
+pub struct PackedProduct<'a> {
     pub weights: &'a Packed,
     /// (M, N)
     pub y: &'a mut [f32],
@@ -49,7 +49,7 @@ pub struct Part<'a> {
 /// # Panics
 /// If the activations are not rows of K values, or `y` is not (M, N).
 pub fn linear_packed(pool: &Pool, weights: &Packed, x: &Activations, y: &mut [f32]) {
-    linear_packed_each(pool, &mut [Part { weights, y }], x);
+    linear_packed_each(pool, &mut [PackedProduct { weights, y }], x);
 }
 
 /// Several matrices that read the same activations, in one call of the pool: Q, K and V, or gate
@@ -57,7 +57,7 @@ pub fn linear_packed(pool: &Pool, weights: &Packed, x: &Activations, y: &mut [f3
 ///
 /// # Panics
 /// If the activations are not rows of K values, or a `y` is not (M, N).
-pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) {
+pub fn linear_packed_each(pool: &Pool, parts: &mut [PackedProduct<'_>], x: &Activations) {
     let (m, threads) = (x.m(), pool.threads());
     let mut tasks = Vec::new();
     // Bytes of weights that no task has yet.
@@ -94,7 +94,7 @@ pub fn linear_packed_each(pool: &Pool, parts: &mut [Part<'_>], x: &Activations) 
     }
     let isa = pool.isa();
     if m < TASK_ROWS_MIN {
-        pool.announce(tasks.iter().map(|task| region(isa, task)));
+        pool.prefetch_next(tasks.iter().map(|task| region(isa, task)));
     }
     pool.run(tasks.len(), &|i| pieces(&tasks[i]).for_each(|piece| run(isa, &piece)));
 }

@@ -43,5 +43,5 @@ mod vector;
 
 pub use activations::Activations;
 pub use layout::PackedError;
-pub use linear::{Part, linear_packed, linear_packed_each};
+pub use linear::{PackedProduct, linear_packed, linear_packed_each};
 pub use packed::Packed;

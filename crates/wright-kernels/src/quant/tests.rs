@@ -170,8 +170,11 @@ fn many_matrices_in_one_call_are_each_as_alone() {
             .collect();
         let activations = Activations::quantize(&pool, &x, m, k);
         let mut outputs: Vec<Vec<f32>> = packed.iter().map(|p| vec![0.0; m * p.n()]).collect();
-        let mut parts: Vec<Part<'_>> =
-            packed.iter().zip(&mut outputs).map(|(weights, y)| Part { weights, y }).collect();
+        let mut parts: Vec<PackedProduct<'_>> = packed
+            .iter()
+            .zip(&mut outputs)
+            .map(|(weights, y)| PackedProduct { weights, y })
+            .collect();
         linear_packed_each(&pool, &mut parts, &activations);
         for (packed, y) in packed.iter().zip(&outputs) {
             assert_eq!(bits(y), bits(&product(&pool, packed, &x, m)), "{packed:?}");

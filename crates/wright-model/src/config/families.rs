@@ -103,7 +103,7 @@ const LLAMA: Family = Family {
     verified: true,
     norm: NormKind::Rms,
     activation: Activation::Silu,
-    pairing: Pairing::Norm,
+    pairing: Pairing::Interleaved,
     embed_scale: false,
     parallel: false,
     gated: true,
@@ -129,7 +129,7 @@ const LLAMA: Family = Family {
 const QWEN: Family = Family {
     name: "qwen2",
     models: "Qwen 1.5, 2 and 2.5, DeepSeek-R1-Distill-Qwen",
-    pairing: Pairing::Neox,
+    pairing: Pairing::Halves,
     ..LLAMA
 };
 

@@ -21,7 +21,7 @@ use buffers::{Buf, Buffers};
 use store::KvStore;
 use weights::CpuWeights;
 use wright_kernels::attention::{Attention, Span, attend, write_kv};
-use wright_kernels::quant::{Activations, Part, linear_packed_each};
+use wright_kernels::quant::{Activations, PackedProduct, linear_packed_each};
 use wright_kernels::{
     Activation, Matrix, Pool, Product, RopeTable, activate, elementwise, embed, gated, gated_rows,
     layer_norm, layer_norm_in_place, linear_f32, linear_f32_each, rms_norm, rms_norm_in_place,
@@ -120,7 +120,7 @@ impl<'p> Cpu<'p> {
         let m = self.rounded.m();
         let mut outs = linears.map(|l| self.buffers.take(m, l.n_out));
         let mut at = outs.iter_mut();
-        let mut parts = linears.map(|l| Part {
+        let mut parts = linears.map(|l| PackedProduct {
             weights: self.weights.packed(l.weight).expect("callers asked for packed weights"),
             y: at.next().expect("as many outputs as matrices"),
         });

@@ -366,8 +366,8 @@ impl<R: Real> Exec for Exact<'_, R> {
                     let (sin, cos) = (f64::from(pos) * freq).sin_cos();
                     let (sin, cos) = (R::of(sin * magnitude), R::of(cos * magnitude));
                     let (a, b) = match rope.pairing {
-                        Pairing::Norm => (2 * i, 2 * i + 1),
-                        Pairing::Neox => (i, i + half),
+                        Pairing::Interleaved => (2 * i, 2 * i + 1),
+                        Pairing::Halves => (i, i + half),
                     };
                     let (u, v) = (head[a], head[b]);
                     head[a] = u * cos - v * sin;

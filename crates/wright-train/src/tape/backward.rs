@@ -2,7 +2,9 @@
 
 use super::{Op, Tape, norm_shape};
 use crate::parameters::Parameters;
-use wright_kernels::attention_train::{Gradients, Inputs, Outputs, Shape, attention_backward};
+use wright_kernels::attention_train::{
+    AttentionShape, Gradients, Inputs, Outputs, attention_backward,
+};
 use wright_kernels::backward::{
     Direction, activate_backward, axpy, embed_backward, gated_backward, norm_backward, rotate,
     sum_rows,
@@ -231,7 +233,7 @@ impl Tape<'_> {
         &mut self,
         id: usize,
         [q, k, v]: [usize; 3],
-        shape: &Shape,
+        shape: &AttentionShape,
         lse: Vec<f32>,
         dy: Vec<f32>,
         grads: &mut Grads,

@@ -1,7 +1,7 @@
 //! Values of the tape's operations: on the way forward, and again on the way back.
 
 use super::{Op, Tape};
-use wright_kernels::attention_train::{Inputs, Shape, attention};
+use wright_kernels::attention_train::{AttentionShape, Inputs, attention};
 use wright_kernels::backward::{Curve, Direction, activate, axpy, gated, norm, rotate, scale};
 use wright_kernels::gemm::{Into, Operand, gemm};
 use wright_model::WeightId;
@@ -132,7 +132,7 @@ impl Tape<'_> {
         y
     }
 
-    fn run_attend(&mut self, id: usize, [q, k, v]: [usize; 3], shape: &Shape) -> Vec<f32> {
+    fn run_attend(&mut self, id: usize, [q, k, v]: [usize; 3], shape: &AttentionShape) -> Vec<f32> {
         let (rows, cols) = (self.n_rows(q), self.values[id].cols);
         let mut out = self.arena.take(rows * cols);
         let mut all = self.arena.take(rows * shape.n_head);

@@ -8,7 +8,7 @@ use super::buffers::Buf;
 use crate::exec::Exec;
 use crate::exec::routing::{Visit, visits};
 use crate::network::{Bank, Experts};
-use wright_kernels::quant::{Part, linear_packed_each};
+use wright_kernels::quant::{PackedProduct, linear_packed_each};
 use wright_kernels::{Activation, elementwise, gated, linear_f32};
 
 impl<'p> Cpu<'p> {
@@ -37,11 +37,11 @@ impl<'p> Cpu<'p> {
         let packed = banks.map(|bank| self.weights.packed_of(bank, index));
         if packed.iter().all(Option::is_some) {
             self.rounded.set(self.pool, x, x.rows(), x.cols);
-            let mut parts: Vec<Part<'_>> = packed
+            let mut parts: Vec<PackedProduct<'_>> = packed
                 .into_iter()
                 .flatten()
                 .zip(&mut outs)
-                .map(|(weights, out)| Part { weights, y: out })
+                .map(|(weights, out)| PackedProduct { weights, y: out })
                 .collect();
             linear_packed_each(self.pool, &mut parts, self.rounded);
         } else {
@@ -111,7 +111,7 @@ impl<'p> Cpu<'p> {
             for (bank, product) in first.iter().zip(products) {
                 let (Some(bank), Some(product)) = (bank, product) else { continue };
                 match self.weights.packed_of(bank, visit.expert) {
-                    Some(weights) => parts.push(Part { weights, y: product }),
+                    Some(weights) => parts.push(PackedProduct { weights, y: product }),
                     None => {
                         let matrix = self.model.matrix_of(bank, visit.expert);
                         linear_f32(self.pool, &matrix, x, product);

@@ -12,7 +12,7 @@ use memmap2::MmapMut;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wright_kernels::Pool;
-use wright_kernels::attention::{Cells, CellsMut, KV_BLOCK, Place};
+use wright_kernels::attention::{Cells, CellsMut, KV_BLOCK, KvLayout};
 
 const _: () = assert!(BLOCK == KV_BLOCK, "a block of the table is one of the kernel");
 const _: () = assert!(BLOCK.is_multiple_of(PIECE), "a block is whole pieces");
@@ -77,9 +77,9 @@ impl KvStore {
     }
 
     /// Where a layer's keys and values are.
-    pub fn place(&self, layer: usize) -> Place {
+    pub fn place(&self, layer: usize) -> KvLayout {
         let [k, v] = self.layers[layer];
-        Place { stride: self.block_len, k: k.at, v: v.at }
+        KvLayout { stride: self.block_len, k: k.at, v: v.at }
     }
 
     pub fn cells(&self) -> Cells<'_> {

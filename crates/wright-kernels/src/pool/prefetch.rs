@@ -43,7 +43,7 @@ impl Region {
 }
 
 /// Regions of the next call, one for each thread, and which call follows which.
-pub(super) struct Ahead {
+pub(super) struct Prefetcher {
     trail: Mutex<Trail>,
     /// Counts calls, so that a thread sees when its slot has something new.
     number: AtomicUsize,
@@ -71,21 +71,21 @@ struct Slot {
 
 /// How far a thread has come in its region.
 #[derive(Default)]
-pub(super) struct Walk {
+pub(super) struct Cursor {
     number: usize,
     region: Region,
     at: usize,
 }
 
-impl Ahead {
-    pub(super) fn new(n_threads: usize) -> Ahead {
+impl Prefetcher {
+    pub(super) fn new(n_threads: usize) -> Prefetcher {
         let slots = (0..n_threads.min(THREADS_MAX)).map(|_| Slot::default()).collect();
-        Ahead { trail: Mutex::default(), number: AtomicUsize::new(0), slots }
+        Prefetcher { trail: Mutex::default(), number: AtomicUsize::new(0), slots }
     }
 
     /// A call begins whose first tasks read `regions`. What followed it the last time is fetched
     /// by those who wait.
-    pub(super) fn call(&self, regions: impl Iterator<Item = Region>) {
+    pub(super) fn begin_call(&self, regions: impl Iterator<Item = Region>) {
         let mut regions = regions.peekable();
         let Some(first) = regions.peek() else { return };
         // As a pass of one row is followed by one of its kind, so is a pass of several.
@@ -101,13 +101,13 @@ impl Ahead {
     /// Fetches some lines of what `thread` will read, if there are more. Between two calls is to be
     /// a pause: a processor drops what it is asked for when many lines are on their way.
     #[inline]
-    pub(super) fn fetch(&self, thread: usize, walk: &mut Walk) {
+    pub(super) fn fetch(&self, thread: usize, cursor: &mut Cursor) {
         let number = self.number.load(Ordering::Acquire);
-        if number != walk.number {
+        if number != cursor.number {
             let Some(slot) = self.slots.get(thread) else { return };
-            *walk = Walk { number, region: slot.get(), at: 0 };
+            *cursor = Cursor { number, region: slot.get(), at: 0 };
         }
-        let Walk { region, at, .. } = walk;
+        let Cursor { region, at, .. } = cursor;
         if *at >= region.bytes {
             return;
         }

@@ -1,6 +1,6 @@
 //! Some queries of the heads that share keys, against all keys that they may see.
 
-use super::{Inputs, LANES, Outputs, Shape, keys, scatter};
+use super::{AttentionShape, Inputs, LANES, Outputs, keys, scatter};
 use crate::Isa;
 use crate::gemm::{Aligned, Into, Operand, Panels};
 use crate::lanes::{Lanes, each_isa};
@@ -9,8 +9,8 @@ use crate::pool::Parts;
 use std::ops::Range;
 
 /// Which queries: `side` of each head from `start` on, fewer at the end of the span.
-pub(super) struct Strip<'a> {
-    pub shape: &'a Shape,
+pub(super) struct QueryTile<'a> {
+    pub shape: &'a AttentionShape,
     pub span: Range<usize>,
     pub kv_head: usize,
     pub first_head: usize,
@@ -22,7 +22,7 @@ pub(super) struct Strip<'a> {
 }
 
 /// Memory of a thread, kept from task to task.
-pub(super) struct Work {
+pub(super) struct Scratch {
     /// Values of the head, for the way forward; keys, for the way back.
     pub values: Panels,
     pub keys: Panels,
@@ -44,9 +44,9 @@ pub(super) struct Work {
     dv: Aligned,
 }
 
-impl Work {
+impl Scratch {
     pub const fn new() -> Self {
-        Work {
+        Scratch {
             values: Panels::new(),
             keys: Panels::new(),
             q: Panels::new(),
@@ -74,7 +74,7 @@ impl Work {
     }
 }
 
-impl Strip<'_> {
+impl QueryTile<'_> {
     fn columns(&self) -> usize {
         self.n_heads * self.side
     }
@@ -89,10 +89,10 @@ impl Strip<'_> {
         self.shape.first_key(self.start)..self.start + self.n_queries()
     }
 
-    /// What sixteen columns see of the strip's rows.
+    /// What sixteen columns see of the tile's rows.
     fn mask(&self, panel: usize) -> Mask {
         let first_query = self.start + panel * LANES % self.side;
-        Mask { ahead: first_query - self.seen().start, window: self.shape.window }
+        Mask { offset: first_query - self.seen().start, window: self.shape.window }
     }
 
     /// Rows of `from`, (T, n_head * dim), for each column: (columns, dim); 0 where none is.
@@ -111,7 +111,7 @@ impl Strip<'_> {
         Operand::new(to, dim)
     }
 
-    /// The way back of [`Strip::gather`].
+    /// The way back of [`QueryTile::gather`].
     fn spread(&self, rows: &[f32], dim: usize, to: &Parts<'_, f32>) {
         let row = self.span.start + self.start;
         for (head, rows) in rows.chunks_exact(self.side * dim).enumerate() {
@@ -138,16 +138,16 @@ impl Strip<'_> {
         &self,
         isa: Isa,
         inputs: Inputs<'_>,
-        work: &mut Work,
+        scratch: &mut Scratch,
         out: &Parts<'_, f32>,
         lse: &Parts<'_, f32>,
     ) {
         let (columns, seen, shape) = (self.columns(), self.seen(), self.shape);
-        let q = self.gather(inputs.q, shape.key_dim, &mut work.rows);
-        work.q_across.pack(isa, q.across(), (shape.key_dim, columns));
-        let p = work.p.floats(seen.len() * columns);
-        self.scores(isa, inputs, &work.q_across, p);
-        let norms = work.norms.floats(columns);
+        let q = self.gather(inputs.q, shape.key_dim, &mut scratch.rows);
+        scratch.q_across.pack(isa, q.across(), (shape.key_dim, columns));
+        let p = scratch.p.floats(seen.len() * columns);
+        self.scores(isa, inputs, &scratch.q_across, p);
+        let norms = scratch.norms.floats(columns);
         for panel in 0..columns / LANES {
             let first = panel * LANES;
             let ends = softmax(isa, p, columns, first, self.mask(panel), shape.scale);
@@ -163,10 +163,10 @@ impl Strip<'_> {
             }
         }
         let dim = shape.value_dim;
-        let rows = work.rows.floats(columns * dim);
+        let rows = scratch.rows.floats(columns * dim);
         let size = (columns, dim, seen.len());
         let p = Operand::transposed(p, columns);
-        work.values.multiply(isa, size, p, seen.start, rows, dim, Into::Overwrite);
+        scratch.values.multiply(isa, size, p, seen.start, rows, dim, Into::Overwrite);
         for (row, by) in rows.chunks_exact_mut(dim).zip(norms) {
             row.iter_mut().for_each(|x| *x *= *by);
         }
@@ -179,41 +179,41 @@ impl Strip<'_> {
         inputs: Inputs<'_>,
         outputs: Outputs<'_>,
         dout: &[f32],
-        work: &mut Work,
+        scratch: &mut Scratch,
         dq: &Parts<'_, f32>,
     ) {
         let (columns, seen, shape) = (self.columns(), self.seen(), self.shape);
         let (key_dim, value_dim) = (shape.key_dim, shape.value_dim);
-        let q = self.gather(inputs.q, key_dim, &mut work.rows);
-        work.q.pack(isa, q, (columns, key_dim));
-        work.q_across.pack(isa, q.across(), (key_dim, columns));
-        let d = self.gather(dout, value_dim, &mut work.rows);
-        work.d.pack(isa, d, (columns, value_dim));
-        work.d_across.pack(isa, d.across(), (value_dim, columns));
-        let p = work.p.floats(seen.len() * columns);
-        self.scores(isa, inputs, &work.q_across, p);
-        let ds = work.ds.floats(seen.len() * columns);
+        let q = self.gather(inputs.q, key_dim, &mut scratch.rows);
+        scratch.q.pack(isa, q, (columns, key_dim));
+        scratch.q_across.pack(isa, q.across(), (key_dim, columns));
+        let d = self.gather(dout, value_dim, &mut scratch.rows);
+        scratch.d.pack(isa, d, (columns, value_dim));
+        scratch.d_across.pack(isa, d.across(), (value_dim, columns));
+        let p = scratch.p.floats(seen.len() * columns);
+        self.scores(isa, inputs, &scratch.q_across, p);
+        let ds = scratch.ds.floats(seen.len() * columns);
         let [_, values] = keys(shape, &self.from(seen.start), self.kv_head, inputs);
         let size = (seen.len(), columns, value_dim);
-        work.d_across.multiply(isa, size, values, 0, ds, columns, Into::Overwrite);
-        let (lse, deltas) = (work.norms.floats(columns), work.deltas.floats(columns));
+        scratch.d_across.multiply(isa, size, values, 0, ds, columns, Into::Overwrite);
+        let (lse, deltas) = (scratch.norms.floats(columns), scratch.deltas.floats(columns));
         self.ends(isa, outputs, dout, lse, deltas);
         for panel in 0..columns / LANES {
             let first = panel * LANES;
             let ends = (&lse[first..first + LANES], &deltas[first..first + LANES]);
-            slope(isa, p, ds, columns, first, self.mask(panel), shape.scale, ends);
+            score_gradients(isa, p, ds, columns, first, self.mask(panel), shape.scale, ends);
         }
         let p = Operand::new(p, columns);
-        let dv = &mut work.dv.floats(self.span.len() * value_dim)[seen.start * value_dim..];
+        let dv = &mut scratch.dv.floats(self.span.len() * value_dim)[seen.start * value_dim..];
         let size = (seen.len(), value_dim, columns);
-        work.d.multiply(isa, size, p, 0, dv, value_dim, Into::Add);
-        let dk = &mut work.dk.floats(self.span.len() * key_dim)[seen.start * key_dim..];
+        scratch.d.multiply(isa, size, p, 0, dv, value_dim, Into::Add);
+        let dk = &mut scratch.dk.floats(self.span.len() * key_dim)[seen.start * key_dim..];
         let size = (seen.len(), key_dim, columns);
-        work.q.multiply(isa, size, Operand::new(ds, columns), 0, dk, key_dim, Into::Add);
-        let rows = work.rows.floats(columns * key_dim);
+        scratch.q.multiply(isa, size, Operand::new(ds, columns), 0, dk, key_dim, Into::Add);
+        let rows = scratch.rows.floats(columns * key_dim);
         let size = (columns, key_dim, seen.len());
         let ds = Operand::transposed(ds, columns);
-        work.keys.multiply(isa, size, ds, seen.start, rows, key_dim, Into::Overwrite);
+        scratch.keys.multiply(isa, size, ds, seen.start, rows, key_dim, Into::Overwrite);
         self.spread(rows, key_dim, dq);
     }
 
@@ -240,11 +240,11 @@ impl Strip<'_> {
     }
 }
 
-/// Which rows of a strip sixteen queries, one after the other, see.
+/// Which rows of a tile sixteen queries, one after the other, see.
 #[derive(Clone, Copy)]
 struct Mask {
     /// Rows before that of the first query itself.
-    ahead: usize,
+    offset: usize,
     window: Option<usize>,
 }
 
@@ -253,13 +253,13 @@ impl Mask {
     #[inline(always)]
     fn apply<V: Lanes>(self, row: usize, x: V, hidden: V) -> V {
         let mut x = x;
-        if row > self.ahead {
-            x = lanes::<V>().if_less(V::splat((row - self.ahead) as f32), hidden, x);
+        if row > self.offset {
+            x = lanes::<V>().if_less(V::splat((row - self.offset) as f32), hidden, x);
         }
         if let Some(window) = self.window
-            && row + window < self.ahead + LANES
+            && row + window < self.offset + LANES
         {
-            let end = (row + window) as f32 - self.ahead as f32;
+            let end = (row + window) as f32 - self.offset as f32;
             x = lanes::<V>().if_less(V::splat(end), x, hidden);
         }
         x
@@ -276,7 +276,7 @@ fn lanes<V: Lanes>() -> V {
 
 each_isa! {
     fn softmax(
-        strip: &mut [f32],
+        tile: &mut [f32],
         columns: usize,
         first: usize,
         mask: Mask,
@@ -284,11 +284,11 @@ each_isa! {
     ) -> [(f32, f32); LANES] = softmax_body;
 }
 
-/// Of each of sixteen columns of a strip, e^(score − highest), and (highest, sum) of the scaled
+/// Of each of sixteen columns of a tile, e^(score − highest), and (highest, sum) of the scaled
 /// scores.
 #[inline(always)]
 fn softmax_body<V: Lanes>(
-    strip: &mut [f32],
+    tile: &mut [f32],
     columns: usize,
     first: usize,
     mask: Mask,
@@ -296,14 +296,14 @@ fn softmax_body<V: Lanes>(
 ) -> [(f32, f32); LANES] {
     let nothing = V::splat(f32::NEG_INFINITY);
     let mut highest = nothing;
-    for (row, x) in strip.chunks_exact(columns).enumerate() {
+    for (row, x) in tile.chunks_exact(columns).enumerate() {
         highest = mask.apply(row, V::load(&x[first..first + LANES]), nothing).max(highest);
     }
     let by = V::splat(scale);
     let highest = highest.mul(by);
     let shift = V::splat(0.0).sub(highest);
     let mut sum = V::splat(0.0);
-    for (row, x) in strip.chunks_exact_mut(columns).enumerate() {
+    for (row, x) in tile.chunks_exact_mut(columns).enumerate() {
         let x = &mut x[first..first + LANES];
         let e = exp_lanes(mask.apply(row, V::load(x), nothing).mul_add(by, shift));
         sum = sum.add(e);
@@ -314,7 +314,7 @@ fn softmax_body<V: Lanes>(
 }
 
 each_isa! {
-    fn slope(
+    fn score_gradients(
         p: &mut [f32],
         ds: &mut [f32],
         columns: usize,
@@ -322,14 +322,14 @@ each_isa! {
         mask: Mask,
         scale: f32,
         ends: (&[f32], &[f32]),
-    ) = slope_body;
+    ) = score_gradients_body;
 }
 
 /// From scores and dP of sixteen columns to P and the gradient of the unscaled scores; 0 where
 /// nothing is seen. `ends` are log-sum-exp and rowsum(dO ∘ O).
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn slope_body<V: Lanes>(
+fn score_gradients_body<V: Lanes>(
     p: &mut [f32],
     ds: &mut [f32],
     columns: usize,
