@@ -45,7 +45,7 @@ pub use norm::{Norm, layer_norm, layer_norm_in_place, rms_norm, rms_norm_in_plac
 pub use pool::Pool;
 pub use quantize::{QuantizeError, quantize};
 pub use rope::{Pairing, RopeTable, Yarn, frequencies, rope};
-pub use softmax::{log_softmax, log_sum_exp, softmax};
+pub use softmax::{log_softmax, log_sum_exp, softmax, sum_exp_f64};
 
 #[cfg(test)]
 mod tests;

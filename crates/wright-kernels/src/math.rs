@@ -7,6 +7,8 @@
 //!
 //! The f32 functions are for kernels. Those in f64 are for tables and for single numbers.
 
+use crate::Isa;
+use crate::isa::by_isa;
 use crate::lanes::Float;
 
 /// e^x: within 1.1 ulp (1.5 where the result is subnormal), 0 below -103.98, infinity above 88.72.
@@ -190,20 +192,34 @@ pub fn ln(x: f64) -> f64 {
 
 /// e^x in f64, within 2 ulp where the result is normal.
 pub fn exp_f64(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
+    by_isa!(Isa::Avx2, exp_with_fma(x), exp_f64_inline(x))
+}
+
+/// Without the instruction, each fused multiply-add is a call of libm.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn exp_with_fma(x: f64) -> f64 {
+    exp_f64_inline(x)
+}
+
+/// [`exp_f64`] without a branch, so that loops over it become vectors.
+#[inline(always)]
+pub(crate) fn exp_f64_inline(x: f64) -> f64 {
+    /// 1.5 · 2^52: a sum with it is rounded to an integer, which its lowest bits hold.
+    const TO_INTEGER: f64 = 6_755_399_441_055_744.0;
+    // 2 to the power of the integer in the lowest bits.
+    let pow2 = |sum: f64| f64::from_bits(sum.to_bits().wrapping_add(1023) << 52);
     let x = x.clamp(-746.0, 710.0);
-    let n = (x * std::f64::consts::LOG2_E).round_ties_even();
+    let n = (x * std::f64::consts::LOG2_E + TO_INTEGER) - TO_INTEGER;
     let r = n.mul_add(-0.693_147_180_369_123_8, x);
     let r = n.mul_add(-1.908_214_929_270_587_7e-10, r);
     let mut p: f64 = 1.0;
     for k in (1..15).rev() {
         p = (p * r).mul_add(1.0 / k as f64, 1.0);
     }
-    let first = (n * 0.5).round_ties_even();
-    let pow2 = |n: f64| f64::from_bits(((n as i64 + 1023) as u64) << 52);
-    p * pow2(first) * pow2(n - first)
+    // In two steps, so that subnormal results are rounded once.
+    let half = n * 0.5 + TO_INTEGER;
+    p * pow2(half) * pow2(n - (half - TO_INTEGER) + TO_INTEGER)
 }
 
 /// `base` to the power of `y`, for a base above 0: e^(y ln base), within |y ln base| + 4 ulp.

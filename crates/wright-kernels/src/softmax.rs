@@ -4,7 +4,7 @@
 //! vocabulary of hundreds of thousands loses no more than a short row does.
 
 use crate::lanes::{Lanes, each_isa};
-use crate::math::{exp_lanes, ln};
+use crate::math::{exp_f64_inline, exp_lanes, ln};
 use crate::{Isa, Pool};
 
 /// Numbers worth one task of the pool.
@@ -48,6 +48,12 @@ pub fn log_sum_exp(row: &[f32]) -> f64 {
     f64::from(max) + ln(f64::from(sum_exp(isa, row, max)))
 }
 
+/// `sum(exp(row - max))` in f64, of one row, on the caller's thread. The sum has 16 lanes, reduced
+/// by the fixed tree.
+pub fn sum_exp_f64(row: &[f32], max: f32) -> f64 {
+    sum_exp_f64_with(Isa::detect(), row, max)
+}
+
 fn for_rows(pool: &Pool, x: &mut [f32], n: usize, f: impl Fn(&mut [f32]) + Sync) {
     if x.is_empty() {
         return;
@@ -87,6 +93,31 @@ fn sum_exp_lanes<V: Lanes>(x: &[f32], max: f32) -> f32 {
         total = total.add(sum);
     }
     total.sum()
+}
+
+each_isa! {
+    fn sum_exp_f64_with(x: &[f32], max: f32) -> f64 = sum_exp_f64_body;
+}
+
+/// `V` says with which instructions this is compiled; the lanes are in f64.
+#[inline(always)]
+fn sum_exp_f64_body<V: Lanes>(x: &[f32], max: f32) -> f64 {
+    let mut lanes = [0.0; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += exp_f64_inline(f64::from(x) - f64::from(max));
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += exp_f64_inline(f64::from(x) - f64::from(max));
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    lanes[0]
 }
 
 each_isa! {
@@ -151,6 +182,12 @@ mod tests {
                 want.extend(row.iter().map(|&x| (f64::from(x).exp() / sum) as f32));
                 want_log.extend(row.iter().map(|&x| (f64::from(x) - sum.ln()) as f32));
                 assert!((log_sum_exp(row) - sum.ln()).abs() < 1e-6);
+                let max = row.iter().copied().fold(f32::MIN, f32::max);
+                let sums = Isa::all().into_iter().map(|isa| sum_exp_f64_with(isa, row, max));
+                let sums: Vec<u64> = sums.map(f64::to_bits).collect();
+                assert!(sums.iter().all(|&bits| bits == sums[0]), "{sums:?}");
+                let scaled = sum_exp_f64(row, max) * f64::from(max).exp();
+                assert!((scaled / sum - 1.0).abs() < 1e-13);
             }
             let run = |pool: &Pool| {
                 let (mut p, mut log_p) = (x.clone(), x.clone());

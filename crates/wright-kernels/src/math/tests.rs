@@ -103,6 +103,13 @@ fn logarithm_exponential_and_power_in_f64() {
         let x = f64::from(i) * 0.007 - 700.0;
         assert!((exp_f64(x) / x.exp() - 1.0).abs() < 4.5e-16, "exp {x}");
     }
+    for i in 0..100_000 {
+        let x = f64::from(i) * 0.015 - 750.0;
+        assert_eq!(exp_f64(x).to_bits(), exp_f64_inline(x).to_bits(), "exp {x} in either form");
+    }
+    assert!(exp_f64(f64::NAN).is_nan());
+    assert_eq!(exp_f64(f64::NEG_INFINITY), 0.0);
+    assert_eq!(exp_f64(-745.0), f64::from_bits(1), "the smallest subnormal number");
     assert_eq!(exp_f64(-800.0), 0.0);
     assert_eq!(exp_f64(800.0), f64::INFINITY);
     assert_eq!(ln(0.0), f64::NEG_INFINITY);
