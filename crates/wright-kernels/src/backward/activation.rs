@@ -130,11 +130,12 @@ pub fn gated_backward(pool: &Pool, kind: Curve, gate: &mut [f32], up: &mut [f32]
 }
 
 each_isa! {
-    fn gated_gradient(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) = gated_gradient_body;
+    fn gated_gradient(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32])
+        = gated_gradient_lanes;
 }
 
 #[inline(always)]
-fn gated_gradient_body<V: Lanes>(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) {
+fn gated_gradient_lanes<V: Lanes>(kind: Curve, gate: &mut [f32], up: &mut [f32], dy: &[f32]) {
     by_lanes!(dy.len(), |at| {
         let (gate, up) = (&mut gate[at.clone()], &mut up[at.clone()]);
         let (value, derivative) = curve(kind, V::load_some(gate, 0.0));

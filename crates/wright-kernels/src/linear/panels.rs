@@ -194,8 +194,8 @@ unsafe fn panel(
     }
 }
 
-/// Asks for where three rows of the task's outputs from `(row, first)` on go: they lie too far apart
-/// for the processor to see it coming.
+/// Asks for where three rows of the task's outputs from `(row, first)` on go: they lie too far
+/// apart for the processor to see it coming.
 #[inline(always)]
 fn fetch_outputs(task: &Task<'_>, (row, first): (usize, usize)) {
     for row in row..task.m.min(row + X_ROWS) {

@@ -81,7 +81,8 @@ impl Stored for InBF16 {
 }
 
 each_isa! {
-    pub(super) fn outputs(task: &Task<'_>, w: *const u8, to: &mut [f32]) = outputs_lanes <S: Stored>;
+    pub(super) fn outputs(task: &Task<'_>, w: *const u8, to: &mut [f32])
+        = outputs_lanes <S: Stored>;
 }
 
 /// Outputs whose weights stay in the first-level cache while activations pass.

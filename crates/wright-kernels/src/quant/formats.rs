@@ -57,8 +57,8 @@ pub(super) struct WeightBlock {
 /// A format as the microkernels see it.
 ///
 /// # Safety
-/// All functions need the instructions of `V`, and an `WeightBlock` inside a packed matrix of this format;
-/// `g < 8`, `half < 2`.
+/// All functions need the instructions of `V`, and a `WeightBlock` inside a packed matrix of this
+/// format; `g < 8`, `half < 2`.
 pub(super) trait Format {
     const STEPS: Steps;
     const SUM: Sum;
@@ -97,7 +97,8 @@ const fn steps(dtype: DType) -> Steps {
     }
 }
 
-/// A format whose vectors have been unpacked and lie one after another at [`WeightBlock::unpacked`].
+/// A format whose vectors have been unpacked, and lie one after another at
+/// [`WeightBlock::unpacked`].
 #[cfg(target_arch = "x86_64")]
 pub(super) struct Unpacked<F>(std::marker::PhantomData<F>);
 

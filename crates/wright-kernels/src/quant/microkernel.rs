@@ -7,7 +7,7 @@
 //! a table only are one type (`formats`), and groups and rows that whole tiles leave over share two
 //! small shapes ([`remainder`]).
 
-use super::activations::{Block, at};
+use super::activations::at;
 use super::formats::{Format, Min, WeightBlock};
 use super::layout::{LANES, Layout};
 use super::task::Task;
@@ -222,7 +222,10 @@ pub(super) unsafe fn tiles<F: Format, V: Dot, const R: usize, const C: usize>(
     walk: &Walk,
 ) {
     for i in 0..walk.count {
-        let groups = std::array::from_fn(|r| walk.first + i * walk.step + r * walk.stride);
+        let mut groups = [walk.first + i * walk.step; R];
+        for (r, group) in groups.iter_mut().enumerate() {
+            *group += r * walk.stride;
+        }
         let (panel, unpacked) = (walk.panel.clone(), std::ptr::null());
         // SAFETY: the caller's.
         unsafe { tile::<F, V, R, C>(task, groups, walk.row, panel, unpacked, walk.prefetch) };
@@ -246,39 +249,48 @@ pub(super) unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
 ) {
     let layout = task.layout;
     let blocks = layout.blocks();
-    let column = |r: usize| groups[r] * LANES;
+    // Loops and no closures: the compiler calls a closure in functions with instructions of their
+    // own, and keeps the sums in memory meanwhile.
     // SAFETY: the caller's; every pointer stays inside its slice because the indices do.
     unsafe {
-        let weights: [Rows; R] = std::array::from_fn(|r| Rows {
-            at: task.weights.as_ptr().add(groups[r] * layout.group_bytes),
-            next: layout.group_bytes,
-        });
-        let activations: [*const Block; C] =
-            std::array::from_fn(|c| task.activations.as_ptr().add((row + c) * blocks));
+        let first = Rows { at: task.weights.as_ptr(), next: layout.group_bytes };
+        let mut weights = [first; R];
+        for r in 0..R {
+            weights[r] = first.add(groups[r] * layout.group_bytes);
+        }
+        let mut activations = [task.activations.as_ptr(); C];
+        for c in 0..C {
+            activations[c] = activations[c].add((row + c) * blocks);
+        }
         let mut acc = [[V::splat(0.0); C]; R];
         if panel.start > 0 {
             for (r, acc) in acc.iter_mut().enumerate() {
                 for (c, acc) in acc.iter_mut().enumerate() {
-                    let (at, n) = task.out.place(row + c, column(r));
+                    let (at, n) = task.out.place(row + c, groups[r] * LANES);
                     *acc = V::read(at, n);
                 }
             }
         }
         for b in panel.clone() {
-            let blocks: [WeightBlock; R] = std::array::from_fn(|r| WeightBlock {
-                unpacked: unpacked.wrapping_add(((b - panel.start) * R + r) * VECTORS_BYTES),
-                ..weight_block::<F>(layout, weights[r], b)
-            });
-            let a: [*const u8; C] = std::array::from_fn(|c| activations[c].add(b).cast());
-            prefetch_weights::<F, V, R>(&blocks, layout.group_bytes, prefetch);
-            let sums = V::sums::<F, R, C>(&blocks, &a);
+            let mut places = [weight_block::<F>(layout, weights[0], b); R];
+            let mut a = [activations[0].add(b).cast::<u8>(); C];
             for r in 0..R {
-                add_scaled::<F, V, C>(&blocks[r], &a, &sums[r], &mut acc[r]);
+                let at = ((b - panel.start) * R + r) * VECTORS_BYTES;
+                places[r] = weight_block::<F>(layout, weights[r], b);
+                places[r].unpacked = unpacked.wrapping_add(at);
+            }
+            for c in 0..C {
+                a[c] = activations[c].add(b).cast();
+            }
+            prefetch_weights::<F, V, R>(&places, layout.group_bytes, prefetch);
+            let sums = V::sums::<F, R, C>(&places, &a);
+            for r in 0..R {
+                add_scaled::<F, V, C>(&places[r], &a, &sums[r], &mut acc[r]);
             }
         }
         for (r, acc) in acc.iter().enumerate() {
             for (c, acc) in acc.iter().enumerate() {
-                let (at, n) = task.out.place(row + c, column(r));
+                let (at, n) = task.out.place(row + c, groups[r] * LANES);
                 V::write(*acc, at, n);
             }
         }
@@ -310,13 +322,12 @@ fn prefetch_weights<F: Format, V: Vector, const R: usize>(
     let next = by.groups * group;
     for block in blocks {
         for i in 0..V::GROUPS {
-            let later = |plane: Rows, bytes: usize| plane.at.wrapping_add(i * group + bytes);
             for line in 0..F::STEPS.quants.div_ceil(64) {
-                prefetch(later(block.quants, by.quants + 64 * line));
+                prefetch(block.quants.add(i * group + by.quants + 64 * line).at);
             }
-            prefetch(later(block.front, next));
+            prefetch(block.front.add(i * group + next).at);
             if F::STEPS.high > 0 {
-                prefetch(later(block.high, next));
+                prefetch(block.high.add(i * group + next).at);
             }
         }
     }
