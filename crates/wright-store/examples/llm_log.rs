@@ -1,4 +1,4 @@
-//! Moves logs between `llm` and Wright: `llm_log import MEMORY LOGS` or `llm_log export MEMORY LOGS`.
+//! Moves logs between `llm` and Wright: `llm_log import MEMORY LOGS`, `llm_log export MEMORY LOGS`.
 
 use std::path::Path;
 use wright_store::{Scope, SqliteStore};

@@ -58,7 +58,8 @@ impl SqliteStore {
         let done = written.and_then(|report| {
             let file = std::fs::File::open(&temporary).map_err(failed)?;
             file.sync_all().map_err(failed)?;
-            std::fs::rename(&temporary, path).map_err(failed)?;
+            wright_host::atomic_file::publish(&temporary, path)
+                .map_err(|error| failed(std::io::Error::other(error)))?;
             Ok(report)
         });
         if done.is_err() {

@@ -1,7 +1,6 @@
 //! One turn as rows: what logging and importing have in common.
 
 use crate::clock;
-use crate::node::Piece;
 use crate::tree::{chain_keys, literal_text};
 use crate::{Error, words};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -24,9 +23,10 @@ pub(crate) struct TurnRow {
     pub completion_tokens: Option<i64>,
     pub token_details: Option<String>,
     pub usage: Option<String>,
-    pub cost_nano_usd: Option<i64>,
+    pub cost_pico_usd: Option<i64>,
     pub started_ms: i64,
     pub duration_ms: Option<i64>,
+    pub provider_data: Option<String>,
     pub response_json: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn insert_turn(
 ) -> Result<(), Error> {
     db.prepare_cached(
         "INSERT INTO turns VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-           ?15, ?16, ?17, ?18, ?19)",
+           ?15, ?16, ?17, ?18, ?19, ?20)",
     )?
     .execute(params![
         key,
@@ -56,9 +56,10 @@ pub(crate) fn insert_turn(
         row.completion_tokens,
         row.token_details,
         row.usage,
-        row.cost_nano_usd,
+        row.cost_pico_usd,
         row.started_ms,
         row.duration_ms,
+        row.provider_data,
         row.response_json
     ])?;
     let (prompt, response) = searchable(db, row.prompt, row.tip)?;
@@ -167,7 +168,7 @@ pub(crate) fn set_tip(db: &Connection, conversation: i64, tip: Option<i64>) -> R
     Ok(())
 }
 
-/// The name of a conversation that begins with `text`: one line of up to 32 characters, as in `llm`.
+/// The name of a conversation that begins with `text`: a line of up to 32 characters, as in `llm`.
 pub(crate) fn conversation_name(text: &str) -> String {
     const LENGTH_MAX: usize = 32;
     let mut line = String::new();
@@ -184,10 +185,4 @@ pub(crate) fn conversation_name(text: &str) -> String {
         return line;
     }
     line.chars().take(LENGTH_MAX - 1).chain(['…']).collect()
-}
-
-/// Concatenated text of `pieces`.
-pub(crate) fn plain_text(pieces: &[Piece]) -> String {
-    let texts = pieces.iter().filter(|piece| crate::tree::is_text(&piece.body));
-    texts.filter_map(|piece| piece.body.prose()).collect()
 }

@@ -1,7 +1,7 @@
 //! The tree of messages: equal beginnings of conversations are stored once.
 
 use crate::hash::sha256_hex;
-use crate::node::{Attachment, Body, Columns, Identity, Node, Piece, truthy};
+use crate::node::{Attachment, Columns, Identity, Node, Piece, truthy};
 use crate::{Error, Json, Object};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -310,11 +310,6 @@ pub(crate) fn literal_text(text: Option<String>, payload: Option<&str>) -> Resul
     let pieces = references.and_then(Json::as_array).unwrap_or(&[]);
     let literals = pieces.iter().filter_map(|piece| piece.as_object()?.get("literal")?.as_str());
     Ok(literals.collect())
-}
-
-/// Kinds of a body that count as text of a message.
-pub(crate) fn is_text(body: &Body) -> bool {
-    matches!(body, Body::Text { .. })
 }
 
 #[cfg(test)]

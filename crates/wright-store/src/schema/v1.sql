@@ -135,9 +135,10 @@ CREATE TABLE turns(
   completion_tokens INTEGER,
   token_details TEXT,
   usage TEXT,
-  cost_nano_usd INTEGER,
+  cost_pico_usd INTEGER,
   started_ms INTEGER NOT NULL,
   duration_ms INTEGER,
+  provider_data TEXT,
   response_json TEXT
 );
 
@@ -199,7 +200,7 @@ CREATE TABLE daily(
   turns INTEGER NOT NULL,
   prompt_tokens INTEGER NOT NULL,
   completion_tokens INTEGER NOT NULL,
-  cost_nano_usd INTEGER NOT NULL,
+  cost_pico_usd INTEGER NOT NULL,
   duration_ms INTEGER NOT NULL,
   PRIMARY KEY(day, model)
 ) WITHOUT ROWID;
@@ -207,12 +208,12 @@ CREATE TABLE daily(
 CREATE TRIGGER turns_counted AFTER INSERT ON turns BEGIN
   INSERT INTO daily VALUES(
     new.started_ms / 86400000, new.model, 1, ifnull(new.prompt_tokens, 0),
-    ifnull(new.completion_tokens, 0), ifnull(new.cost_nano_usd, 0), ifnull(new.duration_ms, 0))
+    ifnull(new.completion_tokens, 0), ifnull(new.cost_pico_usd, 0), ifnull(new.duration_ms, 0))
   ON CONFLICT DO UPDATE SET
     turns = turns + 1,
     prompt_tokens = prompt_tokens + excluded.prompt_tokens,
     completion_tokens = completion_tokens + excluded.completion_tokens,
-    cost_nano_usd = cost_nano_usd + excluded.cost_nano_usd,
+    cost_pico_usd = cost_pico_usd + excluded.cost_pico_usd,
     duration_ms = duration_ms + excluded.duration_ms;
 END;
 
@@ -221,7 +222,7 @@ CREATE TRIGGER turns_discounted AFTER DELETE ON turns BEGIN
     turns = turns - 1,
     prompt_tokens = prompt_tokens - ifnull(old.prompt_tokens, 0),
     completion_tokens = completion_tokens - ifnull(old.completion_tokens, 0),
-    cost_nano_usd = cost_nano_usd - ifnull(old.cost_nano_usd, 0),
+    cost_pico_usd = cost_pico_usd - ifnull(old.cost_pico_usd, 0),
     duration_ms = duration_ms - ifnull(old.duration_ms, 0)
   WHERE day = old.started_ms / 86400000 AND model = old.model;
   DELETE FROM daily WHERE day = old.started_ms / 86400000 AND model = old.model AND turns <= 0;
