@@ -89,6 +89,17 @@ pub enum Into {
 
 /// Multiplies A (m, k) by B (k, n) into C (m, n), whose rows are `stride_c` elements apart.
 ///
+/// ```
+/// use wright_kernels::Pool;
+/// use wright_kernels::gemm::{Into, Operand, gemm};
+///
+/// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, -1.0]); // (2, 2) both
+/// let mut c = [0.0; 4];
+/// let (a, b) = (Operand::new(&a, 2), Operand::new(&b, 2));
+/// gemm(&Pool::new(1), (2, 2, 2), a, b, &mut c, 2, Into::Overwrite);
+/// assert_eq!(c, [1.0, -2.0, 3.0, -4.0]);
+/// ```
+///
 /// # Panics
 /// If an operand's slice is shorter than its shape says.
 #[allow(clippy::too_many_arguments)]
@@ -154,7 +165,7 @@ impl Gemm<'_> {
         self.into == Into::Add || k0 > 0
     }
 
-    /// The truth: each output by itself.
+    /// The scalar reference: each output by itself.
     fn run_scalar(&self, pool: &Pool, b: &Operand<'_>) {
         let (m, n, k) = self.shape;
         let kc = block_of(k);

@@ -6,7 +6,7 @@
 /// A set of instructions that kernels are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isa {
-    /// Plain Rust with `f32::mul_add`: the truth that the others are tested against.
+    /// Plain Rust with `f32::mul_add`: the reference that the others are tested against.
     Scalar,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,

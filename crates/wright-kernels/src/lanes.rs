@@ -1,7 +1,7 @@
 //! Sixteen floats that are worked on at once, whatever the width of the machine's vectors.
 //!
 //! A kernel is written once, generic over [`Lanes`], and compiled for each instruction set by
-//! [`each_isa!`]. [`Plain`] is the scalar form and the truth; `Avx2` holds the same sixteen
+//! [`each_isa!`]. [`Plain`] is the scalar form and the reference; `Avx2` holds the same sixteen
 //! lanes in two registers, `Avx512` in one, `Neon` in four. Every operation here is exact or
 //! rounds once by IEEE 754, so the forms agree bit
 //! for bit (a NaN stays a NaN, but its payload is not promised).

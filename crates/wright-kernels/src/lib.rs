@@ -1,7 +1,7 @@
 //! The arithmetic of Wright: slices in, slices out.
 //!
 //! Block formats, the float and integer kernels that a transformer needs, and the thread pool
-//! that runs them. Each kernel's file holds its scalar form, which is the truth, and a form per
+//! that runs them. Each kernel's file holds its scalar form, which is the reference, and a form per
 //! instruction set, which gives the same bytes; which one runs is decided when the program runs.
 //!
 //! # The same bytes, always

@@ -43,6 +43,17 @@ pub struct Product<'a> {
 
 /// `y = x wᵀ`: for x (M, K) and weights (N, K), y is (M, N).
 ///
+/// ```
+/// use wright_kernels::{DType, Matrix, Pool, linear_f32};
+///
+/// // N = 2 outputs, K = 3 inputs.
+/// let w = [1.0f32, 2.0, 3.0, 0.0, -1.0, 0.5].map(f32::to_le_bytes);
+/// let w = Matrix::new(DType::F32, 2, 3, w.as_flattened()).expect("whole rows");
+/// let mut y = [0.0; 2];
+/// linear_f32(&Pool::new(1), &w, &[1.0, 1.0, 2.0], &mut y);
+/// assert_eq!(y, [9.0, 0.0]);
+/// ```
+///
 /// # Panics
 /// If `x` is not whole rows or `y` is not (M, N).
 pub fn linear_f32(pool: &Pool, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) {

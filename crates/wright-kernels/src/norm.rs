@@ -24,6 +24,15 @@ pub struct Norm<'a> {
 
 /// `out = x / sqrt(mean(x²) + eps) * weight + bias`, for each `len` numbers of `x`.
 ///
+/// ```
+/// use wright_kernels::{Norm, Pool, rms_norm};
+///
+/// let norm = Norm { len: 4, eps: 0.0, weight: None, bias: None };
+/// let mut out = [0.0; 4];
+/// rms_norm(&Pool::new(1), &norm, &[3.0, -3.0, 3.0, -3.0], &mut out);
+/// assert_eq!(out, [1.0, -1.0, 1.0, -1.0]);
+/// ```
+///
 /// Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 ///
 /// # Panics

@@ -115,6 +115,18 @@ impl Pool {
     /// Calls `task(i)` once for each `i` in `0..n_tasks`, on any thread, in any order, and returns
     /// when all have returned.
     ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use wright_kernels::Pool;
+    ///
+    /// let pool = Pool::new(2);
+    /// let sum = AtomicUsize::new(0);
+    /// pool.run(10, &|i| {
+    ///     sum.fetch_add(i, Ordering::Relaxed);
+    /// });
+    /// assert_eq!(sum.into_inner(), 45);
+    /// ```
+    ///
     /// # Panics
     /// If `n_tasks` exceeds `u32::MAX`. A panic inside a task aborts the process.
     pub fn run(&self, n_tasks: usize, task: Task<'_>) {
@@ -152,6 +164,13 @@ impl Pool {
 
     /// Splits `data` into pieces of `len` (the last may be shorter) and calls `f(i, piece)` for
     /// each. One piece is one task, so `len` should be worth a microsecond or more.
+    ///
+    /// ```
+    /// let pool = wright_kernels::Pool::new(2);
+    /// let mut data = [0; 5];
+    /// pool.for_chunks(&mut data, 2, |i, piece| piece.fill(i));
+    /// assert_eq!(data, [0, 0, 1, 1, 2]);
+    /// ```
     ///
     /// # Panics
     /// If `len` is 0.

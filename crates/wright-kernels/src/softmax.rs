@@ -14,6 +14,13 @@ const SUM_LEN: usize = 1024;
 
 /// Each row of `x`, (R, `n`), becomes `exp(x) / sum(exp(x))`. A row of -inf alone becomes NaN.
 ///
+/// ```
+/// let pool = wright_kernels::Pool::new(1);
+/// let mut x = [0.0, 0.0, 1.0, f32::NEG_INFINITY]; // (R = 2, n = 2)
+/// wright_kernels::softmax(&pool, &mut x, 2);
+/// assert_eq!(x, [0.5, 0.5, 1.0, 0.0]);
+/// ```
+///
 /// # Panics
 /// If `x` is not whole rows.
 pub fn softmax(pool: &Pool, x: &mut [f32], n: usize) {

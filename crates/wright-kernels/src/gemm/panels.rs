@@ -76,7 +76,7 @@ impl Panels {
 }
 
 impl Gemm<'_> {
-    /// The truth: each output by itself. `stride` lines lie from one panel to the next.
+    /// The scalar reference: each output by itself. `stride` lines lie from one panel to the next.
     fn packed_scalar(&self, lines: &[Line], stride: usize) {
         let (m, n, k) = self.shape;
         let kc = block_of(k);
