@@ -10,6 +10,7 @@
 
 mod absences;
 mod edges;
+mod features;
 mod lengths;
 mod manifest;
 mod marks;
@@ -55,6 +56,7 @@ fn check(tree: &Tree) -> Vec<Violation> {
     let sources = source::read_all(tree);
     let marks = marks::Marks::read(&sources, &mut found);
     edges::check(tree, &mut found);
+    features::check(tree, &mut found);
     lengths::check(tree, &sources, &marks, &mut found);
     names::check(tree, &sources, &mut found);
     unsafety::check(&sources, &mut found);

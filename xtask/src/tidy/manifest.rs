@@ -3,6 +3,8 @@
 //! It reads the TOML that people write in manifests (tables, dotted keys, inline tables, arrays
 //! over several lines) and knows nothing else.
 
+use std::collections::BTreeMap;
+
 /// Which list of a manifest a dependency stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
@@ -22,6 +24,8 @@ pub struct Dependency {
     pub from_workspace: bool,
     /// It is a crate of this repository, by its path.
     pub has_path: bool,
+    /// It is there only where a feature asks for it.
+    pub is_optional: bool,
     /// A comment on its line, or on the line above, says why it is there.
     pub has_why: bool,
 }
@@ -30,6 +34,8 @@ pub struct Dependency {
 pub struct Manifest {
     pub name: Option<String>,
     pub dependencies: Vec<Dependency>,
+    /// What each feature switches on, as it is written.
+    pub features: BTreeMap<String, Vec<String>>,
 }
 
 impl Manifest {
@@ -79,10 +85,16 @@ impl Manifest {
             self.name = Some(value.trim_matches('"').to_owned());
             return;
         }
+        if table == ["features"] {
+            let parts = value.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            self.features.insert(key[0].clone(), parts);
+            return;
+        }
         if has_entry_table(table).is_some() {
             if let (Some(last), [field]) = (self.dependencies.last_mut(), key) {
                 last.from_workspace |= field == "workspace" && value == "true";
                 last.has_path |= field == "path";
+                last.is_optional |= field == "optional" && value == "true";
             }
             return;
         }
@@ -96,6 +108,7 @@ impl Manifest {
             None => {
                 dependency.from_workspace = inline_field(value, "workspace") == Some("true");
                 dependency.has_path = inline_field(value, "path").is_some();
+                dependency.is_optional = inline_field(value, "optional") == Some("true");
             }
         }
         self.dependencies.push(dependency);
@@ -104,7 +117,15 @@ impl Manifest {
 
 fn named(section: Section, name: &str, line: usize, has_why: bool) -> Dependency {
     let name = name.to_owned();
-    Dependency { section, name, line, from_workspace: false, has_path: false, has_why }
+    Dependency {
+        section,
+        name,
+        line,
+        from_workspace: false,
+        has_path: false,
+        is_optional: false,
+        has_why,
+    }
 }
 
 /// The list that `[table]` is, if it is one of dependencies.

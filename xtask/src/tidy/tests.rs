@@ -279,3 +279,22 @@ fn the_scanner_knows_strings_characters_lifetimes_and_comments() {
     assert_eq!(comments, [(2, "/* one /* two */ still */"), (2, " end")]);
     assert_eq!(source.tokens.last().map(|t| t.line), Some(2));
 }
+
+#[test]
+fn an_optional_dependency_of_the_binary_is_part_of_full_and_no_default() {
+    let manifest = |features: &str| {
+        let sandbox = "wright-model = { workspace = true, optional = true }";
+        format!("[package]\nname = \"wright\"\n[features]\n{features}\n[dependencies]\n{sandbox}\n")
+    };
+    for good in [
+        "full = [\"dep:wright-model\"]",
+        "full = [\"models\"]\nmodels = [\n  \"dep:wright-model\",\n]",
+    ] {
+        finds_nothing(&[("crates/wright/Cargo.toml", &manifest(good))]);
+    }
+    let bad = manifest("full = []\nmodels = [\"dep:wright-model\"]");
+    let wanted = ["`wright-model` is optional, but not part of `full`"];
+    finds_one(&[("crates/wright/Cargo.toml", &bad)], &wanted);
+    let bad = manifest("default = [\"full\"]\nfull = [\"dep:wright-model\"]");
+    finds_one(&[("crates/wright/Cargo.toml", &bad)], &["leave `default` out"]);
+}
