@@ -1,8 +1,8 @@
 //! How well documents answer a query, by models that were made to judge it: encoders that read both
 //! as a pair, and decoders that are asked and answer yes or no.
 
-use crate::softmax::exp;
 use crate::vocabulary;
+use wright_kernels::math::exp_f64;
 use wright_model::Model;
 use wright_model::config::Kind;
 use wright_text::{Pair, RankPrompt, Tokenizer};
@@ -62,7 +62,7 @@ impl Ranker {
             Verdict::One => labels[0],
             Verdict::Yes(yes) => {
                 let (yes, no) = (f64::from(labels[yes]), f64::from(labels[1 - yes]));
-                (1.0 / (1.0 + exp((no - yes).min(700.0)))) as f32
+                (1.0 / (1.0 + exp_f64((no - yes).min(700.0)))) as f32
             }
         }
     }

@@ -25,10 +25,12 @@
 
 use crate::options::Sampling;
 use crate::philox::uniform;
-use crate::softmax::{argmax, exp, ln, sum_exp};
+use crate::softmax::argmax;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use thiserror::Error;
+use wright_kernels::math::{exp_f64, ln};
+use wright_kernels::sum_exp_f64;
 
 /// The model's logits cannot be sampled from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -129,7 +131,7 @@ impl Sampler {
         self.weights.extend(
             self.candidates
                 .iter()
-                .map(|c| exp((f64::from(c.logit) - f64::from(max)) / temperature)),
+                .map(|c| exp_f64((f64::from(c.logit) - f64::from(max)) / temperature)),
         );
         let total: f64 = self.weights.iter().sum();
         let aim = uniform(self.sampling.seed, self.draws) * total;
@@ -185,10 +187,10 @@ impl Sampler {
         let mass = if k < n_vocab {
             take_top_k(row, k, list);
             list.sort_unstable_by(Candidate::rank);
-            list.iter().map(|c| exp(f64::from(c.logit) - f64::from(max))).sum()
+            list.iter().map(|c| exp_f64(f64::from(c.logit) - f64::from(max))).sum()
         } else {
             list.extend((0..).zip(row).map(|(id, &logit)| Candidate { id, logit }));
-            if top_p < 1.0 { sum_exp(row, max) } else { 0.0 }
+            if top_p < 1.0 { sum_exp_f64(row, max) } else { 0.0 }
         };
         list.retain(|c| f64::from(c.logit) >= floor && c.logit > f32::NEG_INFINITY);
         if top_p < 1.0 {
@@ -231,7 +233,7 @@ fn keep_head(list: &mut Vec<Candidate>, max: f32, mass: f64) {
         }
         rest[..n].sort_unstable_by(Candidate::rank);
         for (i, candidate) in rest[..n].iter().enumerate() {
-            sum += exp(f64::from(candidate.logit) - f64::from(max));
+            sum += exp_f64(f64::from(candidate.logit) - f64::from(max));
             if sum >= mass {
                 list.truncate(sorted + i + 1);
                 return;
