@@ -58,18 +58,40 @@ pub struct Error {
     pub message: String,
     /// What the person can do about it, without naming a command or flag of one program.
     pub hint: Option<String>,
+    /// What helps, for a program that has a command or a flag for it.
+    pub remedy: Option<Remedy>,
     /// Seconds to wait before another try, where the other side said so.
     pub retry_after_s: Option<f64>,
 }
 
+/// What helps against a failure: a program names its own command, flag or button for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// Load the model with room for more tokens.
+    LongerContext,
+    /// Give a base model text to continue instead of a conversation.
+    RawPrompt,
+    /// Use an embedding model to embed.
+    Embed,
+    /// Use a reranker to rank.
+    Rank,
+}
+
 impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), hint: None, retry_after_s: None }
+        Error { kind, message: message.into(), hint: None, remedy: None, retry_after_s: None }
     }
 
     /// The same error with advice.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with what helps.
+    pub fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(remedy);
         self
     }
 

@@ -24,7 +24,7 @@ mod usage;
 mod versioned;
 
 pub use cancel::{Cancel, OnCancel};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Remedy};
 pub use event::{Event, FinishReason, Response, TokenInfo, TopToken};
 pub use fake::{FakeModel, FakeReply};
 pub use media::{Media, MediaKind, MediaSource};

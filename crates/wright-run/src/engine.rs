@@ -1,29 +1,32 @@
 //! Many requests over one session: continuous batching on a thread of its own.
 //!
 //! Callers hand in token ids and get token ids back, one by one. Requests join and leave between
-//! any two passes; a pass holds one token of each answer that is being written and a piece of the
-//! prompts that are being read. A slot keeps what its sequence holds after an answer ends, so that
-//! the next turn of a chat reads only what is new. What a request gets depends on its own tokens
-//! and options alone, never on its company.
+//! any two passes; a pass holds one token of each answer that is being generated and a chunk of
+//! each prompt that is being read. A slot keeps what its sequence holds after an answer ends, so
+//! that the next turn of a chat reads only what is new. The result of a request depends on its own
+//! tokens and options alone, never on what else is in the batch.
 //!
 //! This file knows no text. If the thread dies, every caller gets an error.
 
-mod draft;
 mod embed;
+mod loop_detector;
+mod prompt_lookup;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+pub use loop_detector::LoopDetector;
+
 use crate::prefix::{BLOCK, Next, PREFIX_MIN, Prefixes};
 use crate::{LogSoftmax, Sampler};
-use draft::RowCost;
-use slot::{Slot, Work};
+use prompt_lookup::RowCost;
+use slot::{ActiveRequest, Slot};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::JoinHandle;
-use wright_chat::{Error, ErrorKind};
+use wright_chat::{Error, ErrorKind, Remedy};
 use wright_model::{Batch, Logits, Segment, SeqId, Session, Want};
 
 /// Prompt tokens that one pass reads, shared evenly by the requests that are reading. While
@@ -35,22 +38,30 @@ const READ_BESIDE_ANSWERS_MAX: usize = 64;
 /// caller saw that the answer had ended, or a text that splits into other tokens when read.
 const TAIL_MAX: usize = 16;
 
-/// Logits of a piece that is scored fill at most this many values.
+/// Logits of a chunk that is scored fill at most this many values.
 const SCORED_LOGITS_MAX: usize = 8 << 20;
 
-/// What a caller asks of the engine.
-pub(crate) struct Job {
+/// What a caller asks the engine to do.
+pub(crate) struct EngineRequest {
     pub ids: Vec<u32>,
-    pub goal: Goal,
-    pub steps: Sender<Step>,
-    /// Set by a caller that has enough.
+    pub task: Task,
+    pub events: Sender<EngineEvent>,
+    /// Set by a caller that needs no more.
     pub cancelled: Arc<AtomicBool>,
 }
 
-/// What is to be done with the ids.
-pub(crate) enum Goal {
-    /// Write on, token by token.
-    Generate { sampler: Box<Sampler>, max_tokens: usize, top: Option<u32> },
+/// What to do with the ids.
+pub(crate) enum Task {
+    /// Generate token by token.
+    Generate {
+        sampler: Box<Sampler>,
+        /// `usize::MAX` for as many as the context has room for.
+        max_tokens: usize,
+        /// Report log-probabilities, with those of this many alternatives.
+        top: Option<u32>,
+        /// End an answer that repeats itself without end.
+        stop_loops: bool,
+    },
     /// How likely are the ids from this index on?
     Score { from: usize },
     /// One vector for all of them.
@@ -62,16 +73,16 @@ pub(crate) enum Goal {
     Panic,
 }
 
-impl Goal {
+impl Task {
     /// Whether one pass over all ids answers it.
     fn is_at_once(&self) -> bool {
-        matches!(self, Goal::Embed | Goal::Classify { .. })
+        matches!(self, Task::Embed | Task::Classify { .. })
     }
 }
 
 /// What a caller gets.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum EngineEvent {
     /// Prompt tokens that need not be read again.
     Cached(usize),
     /// Prompt tokens read so far.
@@ -80,8 +91,8 @@ pub(crate) enum Step {
         id: u32,
         logprobs: Option<Logprobs>,
     },
-    /// Tokens that were tried in one pass behind a sampled one, and how many of them came true.
-    Drafted {
+    /// Tokens drafted in one pass behind a sampled one, and how many of them were sampled next.
+    Speculated {
         proposed: usize,
         accepted: usize,
     },
@@ -91,9 +102,21 @@ pub(crate) enum Step {
         greedy: bool,
     },
     Vector(Vec<f32>),
-    /// Nothing more comes: `max_tokens`, the context, or all scores.
-    End,
+    /// Nothing more follows.
+    End(End),
     Failed(Error),
+}
+
+/// Why a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    MaxTokens,
+    /// The context is full.
+    Context,
+    /// The answer repeats itself: see [`loop_detector`].
+    Loop,
+    /// All scores were sent.
+    Scored,
 }
 
 /// Log-probability of a token and of the likeliest ones.
@@ -105,40 +128,40 @@ pub(crate) struct Logprobs {
 
 /// The thread, and the way to it.
 pub(crate) struct Engine {
-    jobs: Option<Sender<Job>>,
+    requests: Option<Sender<EngineRequest>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Engine {
-    /// With `drafts`, an answer that is written alone is tried several tokens at a time; with
-    /// `prefixes`, prompts begin with what was read before.
+    /// With `speculative`, several tokens of an answer are verified per pass while nothing else is
+    /// in work; with `prefixes`, prompts start from what was read before.
     ///
     /// # Errors
     /// If the system does not give another thread.
     pub fn start(
         session: Session,
-        drafts: bool,
+        speculative: bool,
         prefixes: Option<Prefixes>,
     ) -> std::io::Result<Engine> {
-        let (jobs, inbox) = mpsc::channel();
-        let work = move || Scheduler::new(session, inbox, drafts, prefixes).run();
-        let thread = std::thread::Builder::new().name("wright-engine".into()).spawn(work)?;
-        Ok(Engine { jobs: Some(jobs), thread: Some(thread) })
+        let (requests, inbox) = mpsc::channel();
+        let run = move || Scheduler::new(session, inbox, speculative, prefixes).run();
+        let thread = std::thread::Builder::new().name("wright-engine".into()).spawn(run)?;
+        Ok(Engine { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// Hands in a job; its steps come through its channel, which closes if the engine dies.
+    /// Hands in a request; its events arrive through its channel, which closes if the engine dies.
     ///
     /// # Errors
     /// If the engine is dead already.
-    pub fn submit(&self, job: Job) -> Result<(), Error> {
-        let jobs = self.jobs.as_ref().ok_or_else(dead)?;
-        jobs.send(job).map_err(|_| dead())
+    pub fn submit(&self, request: EngineRequest) -> Result<(), Error> {
+        let requests = self.requests.as_ref().ok_or_else(dead)?;
+        requests.send(request).map_err(|_| dead())
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        drop(self.requests.take());
         if let Some(thread) = self.thread.take() {
             // A panic was printed when it happened, and callers have their errors.
             let _ = thread.join();
@@ -146,7 +169,7 @@ impl Drop for Engine {
     }
 }
 
-/// The engine's thread is gone.
+/// The engine's thread has ended.
 pub(crate) fn dead() -> Error {
     Error::new(ErrorKind::Internal, "the engine has stopped")
         .hint("its own message stands above; please report it")
@@ -154,29 +177,29 @@ pub(crate) fn dead() -> Error {
 
 struct Scheduler {
     session: Session,
-    inbox: Receiver<Job>,
+    inbox: Receiver<EngineRequest>,
     slots: Vec<Slot>,
-    waiting: VecDeque<Job>,
-    /// Jobs begun so far: tells which slot was used last.
+    waiting: VecDeque<EngineRequest>,
+    /// Requests started so far: orders slots by their last use.
     turn: u64,
     open: bool,
-    drafts: Option<RowCost>,
+    speculative: Option<RowCost>,
     prefixes: Option<Prefixes>,
 }
 
 impl Scheduler {
     fn new(
         session: Session,
-        inbox: Receiver<Job>,
-        drafts: bool,
+        inbox: Receiver<EngineRequest>,
+        speculative: bool,
         prefixes: Option<Prefixes>,
     ) -> Self {
         let slots = (0..session.n_seq()).map(|seq| Slot::new(SeqId(seq as u32))).collect();
         let waiting = VecDeque::new();
         let mut blocks = session.model().network().blocks.iter();
         let cost = RowCost::new(blocks.any(|block| block.feed.experts.is_some()));
-        let drafts = drafts.then_some(cost);
-        Scheduler { session, inbox, slots, waiting, turn: 0, open: true, drafts, prefixes }
+        let speculative = speculative.then_some(cost);
+        Scheduler { session, inbox, slots, waiting, turn: 0, open: true, speculative, prefixes }
     }
 
     fn run(mut self) {
@@ -184,7 +207,7 @@ impl Scheduler {
             self.keep_prefixes();
             self.receive();
             self.admit();
-            if self.slots.iter().all(|slot| slot.work.is_none()) {
+            if self.slots.iter().all(|slot| slot.active.is_none()) {
                 if !self.open {
                     return;
                 }
@@ -196,16 +219,16 @@ impl Scheduler {
 
     /// Takes in what has come; waits if there is nothing else to do.
     fn receive(&mut self) {
-        let idle = self.waiting.is_empty() && self.slots.iter().all(|slot| slot.work.is_none());
+        let idle = self.waiting.is_empty() && self.slots.iter().all(|slot| slot.active.is_none());
         if idle && self.open {
             match self.inbox.recv() {
-                Ok(job) => self.waiting.push_back(job),
+                Ok(request) => self.waiting.push_back(request),
                 Err(_) => self.open = false,
             }
         }
         loop {
             match self.inbox.try_recv() {
-                Ok(job) => self.waiting.push_back(job),
+                Ok(request) => self.waiting.push_back(request),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.open = false;
@@ -215,45 +238,50 @@ impl Scheduler {
         }
     }
 
-    /// Gives waiting jobs to idle slots, first come, first served.
+    /// Gives waiting requests to idle slots, first come, first served.
     fn admit(&mut self) {
-        while self.slots.iter().any(|slot| slot.work.is_none()) {
-            let Some(job) = self.waiting.pop_front() else { return };
-            if job.goal.is_at_once() {
-                let vector = self.vector(&job);
-                let _ = job.steps.send(vector.map_or_else(Step::Failed, Step::Vector));
+        while self.slots.iter().any(|slot| slot.active.is_none()) {
+            let Some(request) = self.waiting.pop_front() else { return };
+            if request.task.is_at_once() {
+                let vector = self.vector(&request);
+                let _ = request
+                    .events
+                    .send(vector.map_or_else(EngineEvent::Failed, EngineEvent::Vector));
                 continue;
             }
-            if let Err(error) = self.begin(&job) {
+            if let Err(error) = self.begin(&request) {
                 // A caller that has gone away needs no error.
-                let _ = job.steps.send(Step::Failed(error));
-            } else if let Some(slot) = self.slots.iter_mut().find(|slot| slot.turn == self.turn) {
-                slot.work = Some(Work::new(job, slot.held.len(), self.drafts));
+                let _ = request.events.send(EngineEvent::Failed(error));
+            } else if let Some(slot) =
+                self.slots.iter_mut().find(|slot| slot.last_used == self.turn)
+            {
+                slot.active = Some(ActiveRequest::new(request, slot.held.len(), self.speculative));
             }
         }
     }
 
-    /// Prepares the idle slot that can serve the job best; marks it with the current turn.
-    fn begin(&mut self, job: &Job) -> Result<(), Error> {
+    /// Prepares the idle slot that can serve the request best; marks it with the current turn.
+    fn begin(&mut self, request: &EngineRequest) -> Result<(), Error> {
         let n_ctx = self.session.n_ctx();
-        if job.ids.is_empty() || job.ids.len() > n_ctx {
-            return Err(overflow(job.ids.len(), n_ctx));
+        if request.ids.is_empty() || request.ids.len() > n_ctx {
+            return Err(overflow(request.ids.len(), n_ctx));
         }
-        let usable = match job.goal {
-            Goal::Generate { .. } => job.ids.len() - 1,
-            Goal::Score { from } => from.saturating_sub(1),
-            Goal::Embed | Goal::Classify { .. } => 0,
+        let usable = match request.task {
+            Task::Generate { .. } => request.ids.len() - 1,
+            Task::Score { from } => from.saturating_sub(1),
+            Task::Embed | Task::Classify { .. } => 0,
             #[cfg(test)]
-            Goal::Panic => 0,
+            Task::Panic => 0,
         };
-        let shared = |slot: &Slot| slot.shared(&job.ids).min(usable);
-        let idle = |slot: &&Slot| slot.work.is_none();
+        let shared = |slot: &Slot| slot.shared(&request.ids).min(usable);
+        let idle = |slot: &&Slot| slot.active.is_none();
         // A sequence that goes on where it ended, else the one that rested longest: another that
         // only begins alike is copied from, and stays for those who come back to it.
-        let goes_on =
-            |s: &Slot| if s.held.len() - s.shared(&job.ids) <= TAIL_MAX { shared(s) } else { 0 };
+        let goes_on = |s: &Slot| {
+            if s.held.len() - s.shared(&request.ids) <= TAIL_MAX { shared(s) } else { 0 }
+        };
         let best_idle =
-            self.slots.iter().filter(idle).max_by_key(|s| (goes_on(s), u64::MAX - s.turn));
+            self.slots.iter().filter(idle).max_by_key(|s| (goes_on(s), u64::MAX - s.last_used));
         let Some(target) = best_idle.map(|slot| slot.seq) else { return Err(dead()) };
         let source = self.slots.iter().max_by_key(|s| (shared(s), s.seq == target));
         let (source, n_shared) = source.map_or((target, 0), |slot| (slot.seq, shared(slot)));
@@ -264,19 +292,19 @@ impl Scheduler {
             self.session.clear(target).map_err(model_error)?;
             self.session.copy_prefix(source, target, n_shared).map_err(model_error)?;
         }
-        let writes = matches!(job.goal, Goal::Generate { .. });
+        let writes = matches!(request.task, Task::Generate { .. });
         if writes {
-            self.restore(target, &job.ids[..usable]).map_err(model_error)?;
+            self.restore(target, &request.ids[..usable]).map_err(model_error)?;
         }
         let n_held = self.session.len(target);
         self.turn += 1;
         let slot = &mut self.slots[target.0 as usize];
-        slot.turn = self.turn;
-        slot.n_unkept = if writes { job.ids.len() } else { 0 };
+        slot.last_used = self.turn;
+        slot.n_unkept = if writes { request.ids.len() } else { 0 };
         slot.n_found = n_held;
         slot.held.clear();
-        slot.held.extend_from_slice(&job.ids[..n_held]);
-        let _ = job.steps.send(Step::Cached(n_held));
+        slot.held.extend_from_slice(&request.ids[..n_held]);
+        let _ = request.events.send(EngineEvent::Cached(n_held));
         Ok(())
     }
 
@@ -310,7 +338,7 @@ impl Scheduler {
     /// Hands the blocks of prompts that have been read to the store, once their answers are done.
     fn keep_prefixes(&mut self) {
         let Some(prefixes) = &self.prefixes else { return };
-        for slot in self.slots.iter_mut().filter(|slot| slot.work.is_none()) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.active.is_none()) {
             let n = std::mem::take(&mut slot.n_unkept).min(slot.held.len());
             if n < PREFIX_MIN {
                 continue;
@@ -320,7 +348,7 @@ impl Scheduler {
             let keys = prefixes.keys(&slot.held[..n]);
             for (index, (&ids, key)) in blocks.iter().zip(keys).enumerate() {
                 let before = std::mem::replace(&mut before, key);
-                // What had to be computed was not in the store, or not whole: it is put anew.
+                // What had to be computed was not in the store, or was damaged: it is stored again.
                 if (index + 1) * BLOCK <= slot.n_found && prefixes.store.has(&key) {
                     continue;
                 }
@@ -331,31 +359,31 @@ impl Scheduler {
         }
     }
 
-    /// One forward pass over everything that is in work.
+    /// One forward pass over all active requests.
     fn pass(&mut self) {
         for slot in &mut self.slots {
             slot.drop_if_cancelled();
         }
-        let (n_read, n_score) = self.shares();
-        // In company a pass has rows enough.
-        let alone = self.slots.iter().filter(|slot| slot.work.is_some()).count() == 1;
+        let (n_read, n_score) = self.budget();
+        // With several requests a pass has rows enough.
+        let alone = self.slots.iter().filter(|slot| slot.active.is_some()).count() == 1;
         let n_ctx = self.session.n_ctx();
-        let pieces: Vec<Piece> = (0..)
+        let chunks: Vec<Chunk> = (0..)
             .zip(&mut self.slots)
             .filter_map(|(index, slot)| {
                 let room = if alone { n_ctx - slot.held.len() } else { 1 };
-                slot.piece(n_read, n_score, room).map(|(ids, want)| Piece { index, ids, want })
+                slot.chunk(n_read, n_score, room).map(|(ids, want)| Chunk { index, ids, want })
             })
             .collect();
-        match self.forward(&pieces) {
-            Ok(logits) => self.deliver(&pieces, &logits),
-            Err(error) if pieces.len() == 1 => self.fail(pieces[0].index, error),
+        match self.forward(&chunks) {
+            Ok(logits) => self.deliver(&chunks, &logits),
+            Err(error) if chunks.len() == 1 => self.fail(chunks[0].index, error),
             // The fault may be with one of them: the others need not suffer for it.
             Err(_) => {
-                for piece in pieces.chunks(1) {
-                    match self.forward(piece) {
-                        Ok(logits) => self.deliver(piece, &logits),
-                        Err(error) => self.fail(piece[0].index, error),
+                for chunk in chunks.chunks(1) {
+                    match self.forward(chunk) {
+                        Ok(logits) => self.deliver(chunk, &logits),
+                        Err(error) => self.fail(chunk[0].index, error),
                     }
                 }
             }
@@ -363,21 +391,21 @@ impl Scheduler {
     }
 
     /// Prompt tokens that a pass may read for each request, and rows that it may score.
-    fn shares(&self) -> (usize, usize) {
+    fn budget(&self) -> (usize, usize) {
         let reading = self.slots.iter().filter(|slot| slot.is_reading()).count();
-        let working = self.slots.iter().filter(|slot| slot.work.is_some()).count();
+        let working = self.slots.iter().filter(|slot| slot.active.is_some()).count();
         let room = if working > reading { READ_BESIDE_ANSWERS_MAX } else { READ_MAX };
         let share = |room: usize| (room / reading.max(1)).max(1);
         (share(room), share(SCORED_LOGITS_MAX / self.session.model().n_vocab()))
     }
 
-    fn forward(&mut self, pieces: &[Piece]) -> Result<Logits, wright_model::Error> {
-        let segment = |piece| {
-            let Piece { index, ids, want }: &Piece = piece;
+    fn forward(&mut self, chunks: &[Chunk]) -> Result<Logits, wright_model::Error> {
+        let segment = |chunk| {
+            let Chunk { index, ids, want }: &Chunk = chunk;
             let slot = &self.slots[*index];
             Segment { seq: slot.seq, pos: slot.held.len() as u32, ids, want: *want }
         };
-        let segments: Vec<Segment<'_>> = pieces.iter().map(segment).collect();
+        let segments: Vec<Segment<'_>> = chunks.iter().map(segment).collect();
         self.session.forward(&Batch { segments: &segments })
     }
 
@@ -395,10 +423,10 @@ impl Scheduler {
         }
     }
 
-    fn deliver(&mut self, pieces: &[Piece], logits: &Logits) {
+    fn deliver(&mut self, chunks: &[Chunk], logits: &Logits) {
         let n_ctx = self.session.n_ctx();
         let mut row = 0;
-        for Piece { index, ids, want } in pieces {
+        for Chunk { index, ids, want } in chunks {
             let n_rows = want.rows(ids.len()).len();
             let rows: Vec<&[f32]> = (row..row + n_rows).map(|row| logits.row(row)).collect();
             row += n_rows;
@@ -413,7 +441,7 @@ impl Scheduler {
 }
 
 /// What a pass computes for one slot.
-struct Piece {
+struct Chunk {
     index: usize,
     ids: Vec<u32>,
     want: Want,
@@ -425,10 +453,12 @@ pub(crate) fn overflow(n_prompt: usize, n_ctx: usize) -> Error {
         return Error::new(ErrorKind::BadRequest, "the prompt is empty");
     }
     let what = format!("the prompt has {n_prompt} tokens, the context only {n_ctx}");
-    Error::new(ErrorKind::ContextOverflow, what).hint("shorten it, or give more room with --ctx")
+    Error::new(ErrorKind::ContextOverflow, what)
+        .hint("shorten it, or load the model with a longer context")
+        .remedy(Remedy::LongerContext)
 }
 
-/// A failure of the model's room, as callers see it.
+/// A failure of `wright-model`, as callers see it.
 pub(crate) fn model_error(error: wright_model::Error) -> Error {
     use wright_model::ErrorKind as Kind;
     let kind = match error.kind() {

@@ -1,31 +1,32 @@
 //! From a prompt to a stream of text.
 //!
-//! The sampler turns logits into ids; the stream turns ids into whole characters, reasoning, tool
-//! calls and stops; the engine runs many sequences over one session of `wright-model`; and
-//! [`Local`] makes of it all a [`wright_chat::Model`].
+//! The sampler turns logits into token ids; the engine runs many sequences over one session of
+//! `wright-model`; the output stream turns ids into whole characters, reasoning, tool calls and
+//! stops; and [`LocalModel`] combines them into a [`wright_chat::Model`].
 //!
 //! This crate opens no file, reads no clock but through a callback, and prints nothing.
 #![forbid(unsafe_code)]
 
+pub mod capabilities;
 mod context;
 mod engine;
-mod fill;
+mod fill_in_middle;
 mod load;
-mod local;
+mod local_model;
 mod options;
+mod output;
 mod philox;
 mod prefix;
-mod rank;
+mod reranker;
 mod sampler;
 mod softmax;
-mod stream;
 mod vocabulary;
 
+pub use engine::LoopDetector;
 pub use load::{Clock, LoadError, LoadOptions, Release};
-pub use local::Local;
+pub use local_model::LocalModel;
 pub use options::{OptionError, Sampling};
 pub use prefix::{BlockKey, BlockStore, Prefixes};
-pub use rank::ranks;
 pub use sampler::{SampleError, Sampler};
 pub use softmax::LogSoftmax;
 pub use vocabulary::{sampling, spec, template, tokenizer, tokenizer_of};

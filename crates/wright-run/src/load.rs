@@ -25,9 +25,9 @@ pub struct LoadOptions {
     /// Requests answered at the same time; more wait.
     pub n_seq: usize,
     pub kv: KvType,
-    /// Whether an answer may be tried several tokens at a time where it repeats what was said:
-    /// faster there, and the same tokens always.
-    pub drafts: bool,
+    /// Speculative decoding by prompt lookup: faster where an answer repeats earlier text, and
+    /// always the same tokens.
+    pub speculative: bool,
     /// Beginnings of prompts that were read before, by this process or another.
     pub prefixes: Option<Prefixes>,
     /// For the times in `Usage`, which are 0 without it.
@@ -52,7 +52,7 @@ impl LoadOptions {
             n_ctx,
             n_seq: 1,
             kv: KvType::F16,
-            drafts: true,
+            speculative: true,
             prefixes: None,
             clock: None,
             release: None,

@@ -42,6 +42,18 @@ pub enum SampleError {
 }
 
 /// Picks one token after another, by the stages above.
+///
+/// ```
+/// use wright_run::{Sampler, Sampling};
+///
+/// let greedy = Sampling { temperature: 0.0, repetition_penalty: 4.0, ..Sampling::default() };
+/// let mut sampler = Sampler::new(greedy, 3);
+/// let logits = [0.5, 2.0, 1.0];
+/// assert_eq!(sampler.sample(&logits)?, 1);
+/// sampler.accept(1); // from now on, its logit is 2.0 / 4.0
+/// assert_eq!(sampler.sample(&logits)?, 2);
+/// # Ok::<(), wright_run::SampleError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Sampler {
     sampling: Sampling,

@@ -105,13 +105,9 @@ fn kinds(metadata: &Metadata) -> Result<Vec<TokenKind>, LoadError> {
     array.numbers().enumerate().map(kind).collect()
 }
 
-/// Token texts that tell a family's form of chat, and the built-in template of that form.
-const FORMS: &[(&str, &str)] =
-    &[("<|im_start|>", "chatml"), ("<start_of_turn>", "gemma"), ("<|start_header_id|>", "llama3")];
-
-/// The template to put conversations to words with: `chosen` (a built-in name or Jinja source) if
-/// given, else the model's own, else the one that its control tokens tell. `None` if there is none:
-/// then it is most likely a base model.
+/// The chat template to use: `chosen` (a built-in name or Jinja source) if given, else the model's
+/// own, else the built-in one that its control tokens identify. `None` if there is none: then it is
+/// most likely a base model.
 ///
 /// # Errors
 /// If `chosen` or the model's own does not parse.
@@ -128,9 +124,7 @@ pub fn template(
     if let Some(source) = source {
         return Ok(Some(Template::parse(source, tokenizer)?));
     }
-    let is_control = |text: &str| tokenizer.find(text).is_some_and(|id| tokenizer.is_control(id));
-    let form = FORMS.iter().find(|(text, _)| is_control(text));
-    Ok(form.map(|(_, name)| Template::built_in(name, tokenizer)).transpose()?)
+    Ok(Template::built_in_for(tokenizer))
 }
 
 /// The prompt of a model that judges how well a document answers a query, if it is made for that.

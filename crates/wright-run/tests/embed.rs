@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use wright_chat::{Model as _, Origin, Text};
 use wright_model::Model;
-use wright_run::{LoadOptions, Local};
+use wright_run::{LoadOptions, LocalModel};
 
-fn local(name: &str) -> Local {
+fn local(name: &str) -> LocalModel {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wright-model/tests/golden");
     let bytes = std::fs::read(folder.join(format!("{name}.gguf"))).unwrap();
     let model = Model::from_gguf(Arc::new(bytes)).unwrap();
-    Local::new(Arc::new(model), LoadOptions::new(name, 64, 2)).unwrap()
+    LocalModel::new(Arc::new(model), LoadOptions::new(name, 64, 2)).unwrap()
 }
 
 fn texts(texts: &[&str]) -> Vec<Text> {

@@ -8,15 +8,15 @@ use wright_chat::{
     Request, Response, ResponseFormat, Text, Tool, ToolChoice,
 };
 use wright_model::{Model, Precision};
-use wright_run::{LoadOptions, Local};
+use wright_run::{LoadOptions, LocalModel};
 
-fn local(n_ctx: usize, n_seq: usize, threads: usize) -> Local {
+fn local(n_ctx: usize, n_seq: usize, threads: usize) -> LocalModel {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../wright-model/tests/golden/llama.gguf");
     let bytes = std::fs::read(path).expect("the golden model is in the repository");
     let model = Model::from_gguf(Arc::new(bytes)).expect("a good model");
     let precision = Precision::Exact;
     let options = LoadOptions { n_seq, precision, ..LoadOptions::new("tiny", n_ctx, threads) };
-    Local::new(Arc::new(model), options).expect("a tiny model fits")
+    LocalModel::new(Arc::new(model), options).expect("a tiny model fits")
 }
 
 fn text(text: &str) -> Text {
@@ -29,7 +29,7 @@ fn chat(question: &str) -> Request {
     Request { options, ..Request::chat(messages) }
 }
 
-fn ask(model: &Local, request: &Request) -> (Response, Vec<Event>) {
+fn ask(model: &LocalModel, request: &Request) -> (Response, Vec<Event>) {
     let mut sink = Collect::default();
     let response = model.respond(request, &Cancel::new(), &mut sink).expect("an answer");
     (response, sink.events)

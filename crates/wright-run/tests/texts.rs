@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use wright_chat::{Model as _, Origin, Text};
 use wright_model::{Model, Precision};
-use wright_run::{LoadOptions, Local};
+use wright_run::{LoadOptions, LocalModel};
 
 fn file(name: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wright-model/tests/golden");
     std::fs::read(folder.join(name)).unwrap()
 }
 
-fn local(name: &str, precision: Precision) -> Local {
+fn local(name: &str, precision: Precision) -> LocalModel {
     let model = Model::from_gguf(Arc::new(file(&format!("{name}.gguf")))).unwrap();
     let n_ctx = model.n_ctx_train() as usize;
     let options = LoadOptions { precision, ..LoadOptions::new(name, n_ctx, 2) };
-    Local::new(Arc::new(model), options).unwrap()
+    LocalModel::new(Arc::new(model), options).unwrap()
 }
 
 fn text(text: &Value) -> Text {

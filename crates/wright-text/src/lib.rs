@@ -15,6 +15,7 @@ mod bpe;
 pub mod bpe_trainer;
 mod byte_level;
 mod error;
+mod families;
 mod merge;
 mod pattern;
 mod pretokenizer;
@@ -29,6 +30,7 @@ mod vocabulary;
 mod wordpiece;
 
 pub use error::Error;
+pub use families::{BARE_LIST, BARE_OBJECT, CallFormat, CallSyntax, ReasoningFormat};
 pub use spec::{Algorithm, Spec, TokenKind};
 pub use template::{Now, RankPrompt, RenderOptions, Rendered, Span, Template};
 pub use tokenizer::{Encoded, Pair, Tokenizer};

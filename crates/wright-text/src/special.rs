@@ -1,5 +1,7 @@
 //! Tokens that are found whole in a text: a trie over their bytes; and what tokens mean by name.
 
+use crate::families;
+
 /// Finds the longest of a set of texts at each position.
 #[derive(Debug, Default)]
 pub(crate) struct Finder {
@@ -109,31 +111,9 @@ impl Finder {
     }
 }
 
-/// Texts of tokens at which generation ends, whatever the metadata say.
-const ENDS: &[&str] = &[
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<|flush|>",
-    "<|calls|>",
-    "<end_of_turn>",
-    "<|endoftext|>",
-    "</s>",
-    "<|eom_id|>",
-    "<EOT>",
-    "_<EOT>",
-    "[EOT]",
-    "[EOS]",
-    "<|end_of_text|>",
-    "<end_of_utterance>",
-    "<eos>",
-    "<turn|>",
-    "<|tool_response>",
-    "<｜end▁of▁sentence｜>",
-    "[e~[",
-    // What a model writes after code that it filled in, or before the next file.
+/// Texts of code models' tokens at which generation ends: what a model writes after code that it
+/// filled in, or before the next file. Those of chats are in [`families`].
+const CODE_ENDS: &[&str] = &[
     "<|fim_pad|>",
     "<fim-pad>",
     "<fim_pad>",
@@ -171,9 +151,14 @@ const FILL: &[&str] = &[
     "<|code_middle|>",
 ];
 
+/// Texts of tokens at which generation ends, whatever the metadata say.
+fn ends() -> impl Iterator<Item = &'static str> {
+    families::end_tokens().chain(CODE_ENDS.iter().copied())
+}
+
 /// Whether a token of this text ends generation.
 pub(crate) fn is_end(text: &[u8]) -> bool {
-    ENDS.iter().any(|end| end.as_bytes() == text)
+    ends().any(|end| end.as_bytes() == text)
 }
 
 /// Whether a token of this text is structure even if the file does not say so.
@@ -189,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_known_name_is_structure() {
-        assert!(ENDS.iter().chain(FILL).all(|name| is_structure(name.as_bytes())));
+        assert!(ends().chain(FILL.iter().copied()).all(|name| is_structure(name.as_bytes())));
         assert!(!is_structure(b"") && !is_structure(b"<") && !is_structure("▁a".as_bytes()));
     }
 

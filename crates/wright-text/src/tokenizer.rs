@@ -19,6 +19,19 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A vocabulary and its algorithm. Immutable; any number of threads may use it at once.
+///
+/// ```
+/// use wright_text::{Algorithm, Spec, Tokenizer};
+///
+/// let mut spec = Spec::new(Algorithm::ByteBpe);
+/// spec.pre = "gpt-2";
+/// spec.tokens = vec![b"l", b"o", b"w", b"lo", b"low"];
+/// spec.merges = vec![b"l o", b"lo w"];
+/// let tokenizer = Tokenizer::new(&spec)?;
+/// assert_eq!(tokenizer.encode("lowlo"), [4, 3]);
+/// assert_eq!(tokenizer.decode(&[4, 3]), b"lowlo");
+/// # Ok::<(), wright_text::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Tokenizer {
     engine: Engine,

@@ -1,31 +1,31 @@
 //! Texts to vectors or labels: one pass over a text, pooled as the model's metadata say.
 
-use super::{Goal, Job, Scheduler, dead, model_error, overflow};
+use super::{EngineRequest, Scheduler, Task, dead, model_error, overflow};
 use wright_chat::Error;
 use wright_model::config::{Kind, Pooling};
 use wright_model::{Batch, Logits, Segment, SeqId, Want};
 
 impl Scheduler {
-    /// The vector or the labels of the job's ids. Needs an idle slot, whose sequence it forgets.
-    pub(super) fn vector(&mut self, job: &Job) -> Result<Vec<f32>, Error> {
+    /// The vector or the labels of the request's ids. Needs an idle slot, and clears its sequence.
+    pub(super) fn vector(&mut self, request: &EngineRequest) -> Result<Vec<f32>, Error> {
         let n_ctx = self.session.n_ctx();
-        if job.ids.is_empty() || job.ids.len() > n_ctx {
-            return Err(self.too_long(job.ids.len(), n_ctx));
+        if request.ids.is_empty() || request.ids.len() > n_ctx {
+            return Err(self.too_long(request.ids.len(), n_ctx));
         }
-        let idle = self.slots.iter_mut().filter(|slot| slot.work.is_none());
-        let slot = idle.min_by_key(|slot| slot.turn).ok_or_else(dead)?;
+        let idle = self.slots.iter_mut().filter(|slot| slot.active.is_none());
+        let slot = idle.min_by_key(|slot| slot.last_used).ok_or_else(dead)?;
         slot.held.clear();
         let seq = slot.seq;
         self.session.clear(seq).map_err(model_error)?;
         let pooling = self.session.model().pooling();
-        let rows = match job.goal {
-            Goal::Classify { second } => self.labels(seq, &job.ids, second),
-            _ => self.pooled(seq, &job.ids, pooling),
+        let rows = match request.task {
+            Task::Classify { second } => self.labels(seq, &request.ids, second),
+            _ => self.pooled(seq, &request.ids, pooling),
         };
         let rows = rows.map_err(model_error)?;
         self.session.clear(seq).map_err(model_error)?;
-        Ok(match (&job.goal, pooling) {
-            (Goal::Embed, Pooling::Mean) => mean(rows.rows()),
+        Ok(match (&request.task, pooling) {
+            (Task::Embed, Pooling::Mean) => mean(rows.rows()),
             _ => rows.row(0).to_vec(),
         })
     }
@@ -36,7 +36,8 @@ impl Scheduler {
         let is_all = n_ctx >= self.session.model().n_ctx_train() as usize;
         match n_ids > 0 && is_all {
             false => error,
-            true => error.hint("the model reads no more at once: give the text in pieces"),
+            true => Error { remedy: None, ..error }
+                .hint("the model reads no more at once: split the text"),
         }
     }
 

@@ -1,55 +1,68 @@
-//! One sequence of the session: what it holds, and the job that it works on.
+//! One sequence of the session: what it holds, and the request that it works on.
 
-use super::draft::{Drafter, RowCost};
-use super::{Goal, Job, Step, logprobs};
+use super::loop_detector::LoopDetector;
+use super::prompt_lookup::{PromptLookup, RowCost};
+use super::{End, EngineEvent, EngineRequest, Task, logprobs};
 use crate::LogSoftmax;
 use std::sync::atomic::Ordering;
 use wright_chat::{Error, ErrorKind};
 use wright_model::{SeqId, Want};
 
-/// A sequence and its job, if it has one.
+/// A sequence and its request, if it has one.
 pub(super) struct Slot {
     pub seq: SeqId,
-    /// The ids that the cache holds; kept after a job ends, for the next one that begins alike.
+    /// The ids that the cache holds; kept after a request ends, for one that starts with them.
     pub held: Vec<u32>,
-    /// When it was last given a job.
-    pub turn: u64,
+    /// When it was last given a request.
+    pub last_used: u64,
     /// Tokens of its last prompt, of which blocks are yet to be kept for other processes.
     pub n_unkept: usize,
     /// Tokens of it that were in the cache or the store already.
     pub n_found: usize,
-    pub work: Option<Work>,
+    pub active: Option<ActiveRequest>,
 }
 
-/// A job in progress.
-pub(super) struct Work {
-    job: Job,
+/// A request in progress.
+pub(super) struct ActiveRequest {
+    request: EngineRequest,
     /// Ids of the prompt that are still to be read, from this index on; past its end, one sampled
     /// id is to be read.
     next: usize,
     sampled: Option<u32>,
     n_generated: usize,
-    /// Guesses what comes next, where that is wanted.
-    drafter: Option<Drafter>,
+    /// Drafts what comes next, if speculative decoding is on.
+    lookup: Option<PromptLookup>,
+    /// Watches the answer, if a loop is to end it.
+    loops: Option<LoopDetector>,
 }
 
-impl Work {
-    /// `n_held` ids of the prompt are in the cache. With `drafts`, several tokens of the answer
-    /// may be tried in one pass, at this cost.
-    pub fn new(job: Job, n_held: usize, drafts: Option<RowCost>) -> Self {
-        let writes = matches!(job.goal, Goal::Generate { .. });
-        let drafter = drafts.filter(|_| writes).map(|cost| Drafter::new(&job.ids, cost));
-        Work { job, next: n_held, sampled: None, n_generated: 0, drafter }
+impl ActiveRequest {
+    /// `n_held` ids of the prompt are in the cache. With `speculative`, several tokens of an answer
+    /// may be verified in one pass, at this cost.
+    pub fn new(request: EngineRequest, n_held: usize, speculative: Option<RowCost>) -> Self {
+        let (writes, stop_loops) = match request.task {
+            Task::Generate { stop_loops, .. } => (true, stop_loops),
+            _ => (false, false),
+        };
+        let lookup = speculative.filter(|_| writes);
+        ActiveRequest {
+            lookup: lookup.map(|cost| PromptLookup::new(&request.ids, cost)),
+            loops: stop_loops.then(LoopDetector::default),
+            request,
+            next: n_held,
+            sampled: None,
+            n_generated: 0,
+        }
     }
 
     /// The sampled token and what may follow it, at most `room` tokens in all.
     fn draft(&mut self, id: u32, room: usize) -> (Vec<u32>, Want) {
         let mut ids = vec![id];
-        if let (Some(drafter), Goal::Generate { max_tokens, .. }) =
-            (&mut self.drafter, &self.job.goal)
+        if let (Some(lookup), Task::Generate { max_tokens, .. }) =
+            (&mut self.lookup, &self.request.task)
         {
             let left = max_tokens.saturating_sub(self.n_generated).min(room);
-            ids.extend(drafter.propose(left.saturating_sub(1)));
+            ids.extend(lookup.propose(left.saturating_sub(1)));
         }
         (ids, Want::All)
     }
@@ -57,7 +70,7 @@ impl Work {
 
 impl Slot {
     pub fn new(seq: SeqId) -> Self {
-        Slot { seq, held: Vec::new(), turn: 0, n_unkept: 0, n_found: 0, work: None }
+        Slot { seq, held: Vec::new(), last_used: 0, n_unkept: 0, n_found: 0, active: None }
     }
 
     /// Ids at the start that the cache holds already.
@@ -66,97 +79,97 @@ impl Slot {
     }
 
     pub fn drop_if_cancelled(&mut self) {
-        if self.work.as_ref().is_some_and(|w| w.job.cancelled.load(Ordering::Relaxed)) {
-            self.work = None;
+        if self.active.as_ref().is_some_and(|w| w.request.cancelled.load(Ordering::Relaxed)) {
+            self.active = None;
         }
     }
 
     pub fn fail(&mut self, error: Error) {
-        if let Some(work) = self.work.take() {
+        if let Some(active) = self.active.take() {
             // A caller that has gone away needs no error.
-            let _ = work.job.steps.send(Step::Failed(error));
+            let _ = active.request.events.send(EngineEvent::Failed(error));
         }
     }
 
     /// Whether it still reads what the caller gave.
     pub fn is_reading(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.sampled.is_none())
+        self.active.as_ref().is_some_and(|active| active.sampled.is_none())
     }
 
     /// What the next pass computes for this slot: the sampled token and, up to `room` tokens of
     /// the context, what may follow it; or at most `n_read` of the prompt, or `n_score` if their
     /// logits are wanted.
-    pub fn piece(
+    pub fn chunk(
         &mut self,
         n_read: usize,
         n_score: usize,
         room: usize,
     ) -> Option<(Vec<u32>, Want)> {
-        let work = self.work.as_mut()?;
-        if let Some(id) = work.sampled {
-            return Some(work.draft(id, room));
+        let active = self.active.as_mut()?;
+        if let Some(id) = active.sampled {
+            return Some(active.draft(id, room));
         }
-        let ids = &work.job.ids;
-        let to = |n: usize| ids.len().min(work.next + n);
-        let (end, want) = match work.job.goal {
-            Goal::Generate { .. } if to(n_read) == ids.len() => (ids.len(), Want::Last),
-            Goal::Generate { .. } => (to(n_read), Want::None),
+        let ids = &active.request.ids;
+        let to = |n: usize| ids.len().min(active.next + n);
+        let (end, want) = match active.request.task {
+            Task::Generate { .. } if to(n_read) == ids.len() => (ids.len(), Want::Last),
+            Task::Generate { .. } => (to(n_read), Want::None),
             // The row of an id tells about the next one.
-            Goal::Score { from } if to(n_read) < from => (to(n_read), Want::None),
-            Goal::Score { from } => {
-                let first = from.saturating_sub(1).max(work.next);
-                (to(first - work.next + n_score), Want::From(first - work.next))
+            Task::Score { from } if to(n_read) < from => (to(n_read), Want::None),
+            Task::Score { from } => {
+                let first = from.saturating_sub(1).max(active.next);
+                (to(first - active.next + n_score), Want::From(first - active.next))
             }
             // Done when it was admitted.
-            Goal::Embed | Goal::Classify { .. } => return None,
+            Task::Embed | Task::Classify { .. } => return None,
             #[cfg(test)]
-            Goal::Panic => panic!("as the test asked"),
+            Task::Panic => panic!("as the test asked"),
         };
-        Some((ids[work.next..end].to_vec(), want))
+        Some((ids[active.next..end].to_vec(), want))
     }
 
-    /// Takes the logits of the piece that was read. Returns how many of its tokens stay.
+    /// Takes the logits of the chunk that was read. Returns how many of its tokens stay.
     pub fn advance(&mut self, read: &[u32], rows: &[&[f32]], n_ctx: usize) -> usize {
         let n_before = self.held.len();
         self.held.extend_from_slice(read);
-        let Some(work) = &mut self.work else { return read.len() };
-        let was_prompt = work.sampled.is_none();
+        let Some(active) = &mut self.active else { return read.len() };
+        let was_prompt = active.sampled.is_none();
         if was_prompt {
-            work.next += read.len();
+            active.next += read.len();
         }
         let mut n_kept = read.len();
-        let goes_on = match &work.job.goal {
-            Goal::Generate { .. } if was_prompt => {
-                work.send(Step::Prefill(work.next))
-                    && rows.last().is_none_or(|row| work.generate(row, n_before + n_kept, n_ctx))
+        let goes_on = match &active.request.task {
+            Task::Generate { .. } if was_prompt => {
+                active.send(EngineEvent::Prefill(active.next))
+                    && rows.last().is_none_or(|row| active.generate(row, n_before + n_kept, n_ctx))
             }
-            Goal::Generate { .. } => {
+            Task::Generate { .. } => {
                 let goes_on;
-                (goes_on, n_kept) = work.check_draft(read, rows, n_before, n_ctx);
+                (goes_on, n_kept) = active.verify_draft(read, rows, n_before, n_ctx);
                 goes_on
             }
-            Goal::Score { .. } => work.score(rows),
-            Goal::Embed | Goal::Classify { .. } => false,
+            Task::Score { .. } => active.score(rows),
+            Task::Embed | Task::Classify { .. } => false,
             #[cfg(test)]
-            Goal::Panic => false,
+            Task::Panic => false,
         };
         if !goes_on {
-            self.work = None;
+            self.active = None;
         }
         self.held.truncate(n_before + n_kept);
         n_kept
     }
 }
 
-impl Work {
+impl ActiveRequest {
     /// Whether anyone still listens.
-    fn send(&self, step: Step) -> bool {
-        self.job.steps.send(step).is_ok()
+    fn send(&self, event: EngineEvent) -> bool {
+        self.request.events.send(event).is_ok()
     }
 
     /// Samples from row after row as long as what was read next is what is sampled. Returns
-    /// whether the job goes on, and how many tokens of `read` are part of the answer.
-    fn check_draft(
+    /// whether the request goes on, and how many tokens of `read` are part of the answer.
+    fn verify_draft(
         &mut self,
         read: &[u32],
         rows: &[&[f32]],
@@ -172,62 +185,73 @@ impl Work {
             }
         }
         let n_proposed = read.len() - 1;
-        if let Some(drafter) = &mut self.drafter
+        if let Some(lookup) = &mut self.lookup
             && n_proposed > 0
         {
-            drafter.learn(n_kept - 1);
-            goes_on &= self.send(Step::Drafted { proposed: n_proposed, accepted: n_kept - 1 });
+            lookup.learn(n_kept - 1);
+            goes_on &=
+                self.send(EngineEvent::Speculated { proposed: n_proposed, accepted: n_kept - 1 });
         }
         (goes_on, n_kept)
     }
 
-    /// Samples the next id; the cache holds `n_held`. Returns whether the job goes on.
+    /// Samples the next id; the cache holds `n_held`. Returns whether the request goes on.
     fn generate(&mut self, logits: &[f32], n_held: usize, n_ctx: usize) -> bool {
-        let Goal::Generate { sampler, max_tokens, top } = &mut self.job.goal else { return false };
+        let Task::Generate { sampler, max_tokens, top, .. } = &mut self.request.task else {
+            return false;
+        };
         if self.n_generated >= *max_tokens {
-            self.send(Step::End);
+            self.send(EngineEvent::End(End::MaxTokens));
             return false;
         }
         let id = match sampler.sample(logits) {
             Ok(id) => id,
             Err(error) => {
-                self.send(Step::Failed(Error::new(ErrorKind::BadModel, error.to_string())));
+                let error = Error::new(ErrorKind::BadModel, error.to_string());
+                self.send(EngineEvent::Failed(error));
                 return false;
             }
         };
         sampler.accept(id);
-        if let Some(drafter) = &mut self.drafter {
-            drafter.push(id);
+        if let Some(lookup) = &mut self.lookup {
+            lookup.push(id);
         }
         let logprobs = top.and_then(|top| logprobs(logits, id, top));
         self.n_generated += 1;
         self.sampled = Some(id);
-        let is_last = self.n_generated == *max_tokens || n_held >= n_ctx;
-        let heard = self.send(Step::Token { id, logprobs });
-        if is_last {
-            self.send(Step::End);
+        let is_loop = self.loops.as_mut().is_some_and(|loops| loops.push(id));
+        let end = if self.n_generated == *max_tokens {
+            Some(End::MaxTokens)
+        } else if n_held >= n_ctx {
+            Some(End::Context)
+        } else {
+            is_loop.then_some(End::Loop)
+        };
+        let heard = self.send(EngineEvent::Token { id, logprobs });
+        if let Some(end) = end {
+            self.send(EngineEvent::End(end));
         }
-        heard && !is_last
+        heard && end.is_none()
     }
 
-    /// Tells how likely the ids after the rows were. Returns whether the job goes on.
+    /// Sends how likely the ids after the rows were. Returns whether the request goes on.
     fn score(&mut self, rows: &[&[f32]]) -> bool {
         let first = self.next - rows.len();
         for (row, logits) in rows.iter().enumerate() {
-            let Some(&id) = self.job.ids.get(first + row + 1) else { break };
+            let Some(&id) = self.request.ids.get(first + row + 1) else { break };
             let Some(softmax) = LogSoftmax::of(logits) else {
                 let what = "the model's logits hold no finite number";
-                self.send(Step::Failed(Error::new(ErrorKind::BadModel, what)));
+                self.send(EngineEvent::Failed(Error::new(ErrorKind::BadModel, what)));
                 return false;
             };
             let logprob = softmax.logprob(logits[id as usize]) as f32;
-            if !self.send(Step::Scored { logprob, greedy: softmax.best == id }) {
+            if !self.send(EngineEvent::Scored { logprob, greedy: softmax.best == id }) {
                 return false;
             }
         }
-        let goes_on = self.next < self.job.ids.len();
+        let goes_on = self.next < self.request.ids.len();
         if !goes_on {
-            self.send(Step::End);
+            self.send(EngineEvent::End(End::Scored));
         }
         goes_on
     }

@@ -19,23 +19,23 @@ fn session(threads: usize, n_seq: usize, precision: Precision) -> Session {
     Session::new(model, options).expect("room for a tiny session")
 }
 
-fn generate(engine: &Engine, ids: &[u32], n: usize, n_vocab: u32) -> Receiver<Step> {
+fn generate(engine: &Engine, ids: &[u32], n: usize, n_vocab: u32) -> Receiver<EngineEvent> {
     let sampling = Sampling { temperature: 0.9, seed: 7, ..Sampling::default() };
     let sampler = Box::new(Sampler::new(sampling, n_vocab));
-    let (steps, receiver) = mpsc::channel();
-    let goal = Goal::Generate { sampler, max_tokens: n, top: Some(3) };
-    let job = Job { ids: ids.to_vec(), goal, steps, cancelled: Arc::default() };
-    engine.submit(job).expect("the engine lives");
+    let (events, receiver) = mpsc::channel();
+    let task = Task::Generate { sampler, max_tokens: n, top: Some(3), stop_loops: false };
+    let request = EngineRequest { ids: ids.to_vec(), task, events, cancelled: Arc::default() };
+    engine.submit(request).expect("the engine lives");
     receiver
 }
 
 /// Tokens with their log-probabilities: equal only if the logits were.
-fn tokens(steps: Receiver<Step>) -> Vec<Step> {
-    steps.into_iter().filter(|step| matches!(step, Step::Token { .. })).collect()
+fn tokens(events: Receiver<EngineEvent>) -> Vec<EngineEvent> {
+    events.into_iter().filter(|event| matches!(event, EngineEvent::Token { .. })).collect()
 }
 
 #[test]
-fn company_and_threads_change_nothing() {
+fn the_batch_and_the_number_of_threads_change_nothing() {
     for precision in [Precision::Fast, Precision::Exact] {
         let alone = session(1, 1, precision);
         let n_vocab = alone.model().n_vocab() as u32;
@@ -59,12 +59,12 @@ fn what_the_cache_holds_is_not_read_again_and_changes_nothing() {
     let n_vocab = session.model().n_vocab() as u32;
     let engine = Engine::start(session, true, None).unwrap();
     let ids: Vec<u32> = (1..50).collect();
-    let first: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
-    let second: Vec<Step> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
-    assert_eq!(first[0], Step::Cached(0));
-    assert_eq!(second[0], Step::Cached(48));
-    let only_tokens = |steps: &[Step]| -> Vec<Step> {
-        steps.iter().filter(|s| matches!(s, Step::Token { .. })).cloned().collect()
+    let first: Vec<EngineEvent> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
+    let second: Vec<EngineEvent> = generate(&engine, &ids, 4, n_vocab).into_iter().collect();
+    assert_eq!(first[0], EngineEvent::Cached(0));
+    assert_eq!(second[0], EngineEvent::Cached(48));
+    let only_tokens = |events: &[EngineEvent]| -> Vec<EngineEvent> {
+        events.iter().filter(|s| matches!(s, EngineEvent::Token { .. })).cloned().collect()
     };
     assert_eq!(only_tokens(&first), only_tokens(&second));
 }
@@ -74,11 +74,12 @@ fn the_context_ends_an_answer_and_a_long_prompt_is_refused() {
     let session = session(1, 1, Precision::Fast);
     let n_vocab = session.model().n_vocab() as u32;
     let engine = Engine::start(session, true, None).unwrap();
-    let steps: Vec<Step> = generate(&engine, &[1; 120], 1000, n_vocab).into_iter().collect();
-    assert_eq!(steps.last(), Some(&Step::End));
-    assert_eq!(steps.iter().filter(|s| matches!(s, Step::Token { .. })).count(), 9);
-    let steps: Vec<Step> = generate(&engine, &[1; 129], 10, n_vocab).into_iter().collect();
-    let [Step::Failed(error)] = &steps[..] else { panic!("{steps:?}") };
+    let events: Vec<EngineEvent> =
+        generate(&engine, &[1; 120], 1000, n_vocab).into_iter().collect();
+    assert_eq!(events.last(), Some(&EngineEvent::End(End::Context)));
+    assert_eq!(events.iter().filter(|s| matches!(s, EngineEvent::Token { .. })).count(), 9);
+    let events: Vec<EngineEvent> = generate(&engine, &[1; 129], 10, n_vocab).into_iter().collect();
+    let [EngineEvent::Failed(error)] = &events[..] else { panic!("{events:?}") };
     assert_eq!(error.kind, ErrorKind::ContextOverflow);
 }
 
@@ -89,18 +90,20 @@ fn scores_are_the_log_probabilities_that_generation_reports() {
     let engine = Engine::start(session, true, None).unwrap();
     let mut ids = vec![1, 5, 9, 2];
     let mut logprobs = Vec::new();
-    for step in tokens(generate(&engine, &ids, 12, n_vocab)) {
-        let Step::Token { id, logprobs: Some(l) } = step else { panic!("logprobs were asked for") };
+    for event in tokens(generate(&engine, &ids, 12, n_vocab)) {
+        let EngineEvent::Token { id, logprobs: Some(l) } = event else {
+            panic!("logprobs were asked for")
+        };
         ids.push(id);
         logprobs.push(l.logprob);
     }
     let (sender, receiver) = mpsc::channel();
-    let goal = Goal::Score { from: 4 };
-    engine.submit(Job { ids, goal, steps: sender, cancelled: Arc::default() }).unwrap();
+    let task = Task::Score { from: 4 };
+    engine.submit(EngineRequest { ids, task, events: sender, cancelled: Arc::default() }).unwrap();
     let scored: Vec<f32> = receiver
         .into_iter()
-        .filter_map(|step| match step {
-            Step::Scored { logprob, .. } => Some(logprob),
+        .filter_map(|event| match event {
+            EngineEvent::Scored { logprob, .. } => Some(logprob),
             _ => None,
         })
         .collect();
@@ -116,10 +119,12 @@ fn a_cancelled_job_frees_its_slot() {
     assert_eq!(tokens(generate(&engine, &[1, 2, 3], 5, n_vocab)).len(), 5);
 }
 
-/// Submits and returns where the steps arrive.
-fn submit(engine: &Engine, ids: &[u32], goal: Goal) -> Receiver<Step> {
-    let (steps, receiver) = mpsc::channel();
-    engine.submit(Job { ids: ids.to_vec(), goal, steps, cancelled: Arc::default() }).unwrap();
+/// Submits and returns where the events arrive.
+fn submit(engine: &Engine, ids: &[u32], task: Task) -> Receiver<EngineEvent> {
+    let (events, receiver) = mpsc::channel();
+    engine
+        .submit(EngineRequest { ids: ids.to_vec(), task, events, cancelled: Arc::default() })
+        .unwrap();
     receiver
 }
 
@@ -131,7 +136,7 @@ fn one_bad_request_does_not_harm_those_beside_it() {
     let good = generate(&engine, &[1, 5, 9], 20, n_vocab);
     let bad = generate(&engine, &[2, n_vocab], 20, n_vocab);
     let also_good = generate(&engine, &[1, 5, 9], 20, n_vocab);
-    assert!(matches!(bad.into_iter().last(), Some(Step::Failed(_))));
+    assert!(matches!(bad.into_iter().last(), Some(EngineEvent::Failed(_))));
     let good = tokens(good);
     assert_eq!(good.len(), 20);
     assert_eq!(tokens(also_good), good);
@@ -143,22 +148,24 @@ fn a_panic_reaches_every_caller_and_none_waits_for_ever() {
     let n_vocab = session.model().n_vocab() as u32;
     let engine = Engine::start(session, true, None).unwrap();
     let running = generate(&engine, &[1, 2], 120, n_vocab);
-    let fatal = submit(&engine, &[3], Goal::Panic);
+    let fatal = submit(&engine, &[3], Task::Panic);
     let waiting: Vec<_> = (0..4)
         .filter_map(|_| {
-            let (steps, receiver) = mpsc::channel();
-            let goal = Goal::Score { from: 1 };
-            let job = Job { ids: vec![1, 2], goal, steps, cancelled: Arc::default() };
-            engine.submit(job).ok().map(|()| receiver)
+            let (events, receiver) = mpsc::channel();
+            let task = Task::Score { from: 1 };
+            let request =
+                EngineRequest { ids: vec![1, 2], task, events, cancelled: Arc::default() };
+            engine.submit(request).ok().map(|()| receiver)
         })
         .collect();
     // Each channel closes: iterating over it ends.
     running.into_iter().for_each(drop);
-    assert_eq!(fatal.into_iter().collect::<Vec<_>>(), [Step::Cached(0)]);
+    assert_eq!(fatal.into_iter().collect::<Vec<_>>(), [EngineEvent::Cached(0)]);
     waiting.into_iter().flatten().for_each(drop);
-    let (steps, receiver) = mpsc::channel();
-    let job = Job { ids: vec![1], goal: Goal::Panic, steps, cancelled: Arc::default() };
-    assert!(engine.submit(job).is_err() || receiver.recv().is_err());
+    let (events, receiver) = mpsc::channel();
+    let request =
+        EngineRequest { ids: vec![1], task: Task::Panic, events, cancelled: Arc::default() };
+    assert!(engine.submit(request).is_err() || receiver.recv().is_err());
 }
 
 #[test]
@@ -169,14 +176,14 @@ fn a_conversation_stays_when_another_begins_alike() {
     let a: Vec<u32> = (1..50).collect();
     let b: Vec<u32> = (1..30).chain(1..20).collect();
     let cached = |ids: &[u32]| generate(&engine, ids, 1, n_vocab).into_iter().next();
-    assert_eq!(cached(&a), Some(Step::Cached(0)));
-    assert_eq!(cached(&b), Some(Step::Cached(29)));
-    assert_eq!(cached(&a), Some(Step::Cached(48)));
-    assert_eq!(cached(&b), Some(Step::Cached(47)));
+    assert_eq!(cached(&a), Some(EngineEvent::Cached(0)));
+    assert_eq!(cached(&b), Some(EngineEvent::Cached(29)));
+    assert_eq!(cached(&a), Some(EngineEvent::Cached(48)));
+    assert_eq!(cached(&b), Some(EngineEvent::Cached(47)));
 }
 
 #[test]
-fn drafts_change_the_number_of_passes_and_nothing_else() {
+fn speculative_decoding_changes_the_number_of_passes_and_nothing_else() {
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     let mut penalised = Sampling { temperature: 0.3, seed: 3, ..Sampling::default() };
     penalised.presence_penalty = 0.1;
@@ -190,31 +197,69 @@ fn drafts_change_the_number_of_passes_and_nothing_else() {
     let mut n_rejected = 0;
     for precision in [Precision::Fast, Precision::Exact] {
         for sampling in [&greedy, &penalised, &warm, &stuck] {
-            let run = |drafts: bool| -> Vec<Step> {
+            let run = |speculative: bool| -> Vec<EngineEvent> {
                 let session = session(1, 1, precision);
                 let n_vocab = session.model().n_vocab() as u32;
-                let engine = Engine::start(session, drafts, None).unwrap();
+                let engine = Engine::start(session, speculative, None).unwrap();
                 let sampler = Box::new(Sampler::new(sampling.clone(), n_vocab));
-                let goal = Goal::Generate { sampler, max_tokens: 500, top: Some(2) };
-                submit(&engine, &prompt, goal).into_iter().collect()
+                let task =
+                    Task::Generate { sampler, max_tokens: 500, top: Some(2), stop_loops: false };
+                submit(&engine, &prompt, task).into_iter().collect()
             };
             let (with, without) = (run(true), run(false));
-            for step in &with {
-                if let Step::Drafted { proposed, accepted } = step {
+            for event in &with {
+                if let EngineEvent::Speculated { proposed, accepted } = event {
                     n_accepted += accepted;
                     n_rejected += proposed - accepted;
                 }
             }
-            let said = |steps: Vec<Step>| -> Vec<Step> {
-                steps.into_iter().filter(|step| !matches!(step, Step::Drafted { .. })).collect()
+            let said = |events: Vec<EngineEvent>| -> Vec<EngineEvent> {
+                events
+                    .into_iter()
+                    .filter(|event| !matches!(event, EngineEvent::Speculated { .. }))
+                    .collect()
             };
             let (with, without) = (said(with), said(without));
             // All that the context of 128 has room for.
-            assert_eq!(with.iter().filter(|s| matches!(s, Step::Token { .. })).count(), 89);
+            assert_eq!(with.iter().filter(|s| matches!(s, EngineEvent::Token { .. })).count(), 89);
             assert_eq!(with, without);
         }
     }
     assert!(n_accepted > 20 && n_rejected > 0, "{n_accepted} accepted, {n_rejected} rejected");
+}
+
+#[test]
+fn a_loop_ends_at_the_same_token_with_speculative_decoding_without_and_in_a_batch() {
+    let options = SessionOptions { threads: 1, n_ctx: 1024, n_seq: 3, ..Default::default() };
+    let model = Arc::clone(session(1, 1, Precision::Fast).model());
+    // Can hardly say anything but one token, with a slip now and then.
+    let mut stuck = Sampling { temperature: 1.0, seed: 2, ..Sampling::default() };
+    stuck.logit_bias.push((7, 14.0));
+    let run = |speculative: bool, n_others: u32, stop_loops: bool| -> Vec<EngineEvent> {
+        let session = Session::new(Arc::clone(&model), options.clone()).unwrap();
+        let n_vocab = session.model().n_vocab() as u32;
+        let engine = Engine::start(session, speculative, None).unwrap();
+        let others: Vec<_> =
+            (0..n_others).map(|i| generate(&engine, &[1, 9 + i], 600, n_vocab)).collect();
+        let sampler = Box::new(Sampler::new(stuck.clone(), n_vocab));
+        let task = Task::Generate { sampler, max_tokens: 700, top: None, stop_loops };
+        let events = submit(&engine, &[1, 5, 9], task).into_iter().collect();
+        others.into_iter().for_each(drop);
+        events
+    };
+    let said = |events: &[EngineEvent]| -> Vec<EngineEvent> {
+        let is_said =
+            |e: &&EngineEvent| matches!(e, EngineEvent::Token { .. } | EngineEvent::End(_));
+        events.iter().filter(is_said).cloned().collect()
+    };
+    let alone = said(&run(false, 0, true));
+    assert_eq!(alone.last(), Some(&EngineEvent::End(End::Loop)));
+    assert!((280..500).contains(&alone.len()), "{}", alone.len());
+    assert_eq!(said(&run(true, 0, true)), alone);
+    assert_eq!(said(&run(true, 2, true)), alone);
+    let unlimited = said(&run(true, 0, false));
+    assert_eq!(unlimited.last(), Some(&EngineEvent::End(End::MaxTokens)));
+    assert_eq!(unlimited.len(), 701);
 }
 
 /// A store in memory, which counts what it was asked for.
@@ -242,11 +287,11 @@ fn a_prompt_read_by_another_engine_is_not_read_again_and_changes_nothing() {
     let n_vocab = session().model().n_vocab() as u32;
     let shelf = Arc::new(Shelf::default());
     let prefixes = |model| Some(Prefixes { store: shelf.clone(), model: [model; 32] });
-    let ask = |ids: &[u32], model: u8| -> (usize, Vec<Step>) {
+    let ask = |ids: &[u32], model: u8| -> (usize, Vec<EngineEvent>) {
         let engine = Engine::start(session(), true, prefixes(model)).unwrap();
-        let steps: Vec<Step> = generate(&engine, ids, 20, n_vocab).into_iter().collect();
-        let Some(Step::Cached(n)) = steps.first() else { panic!("no first step") };
-        (*n, steps.into_iter().filter(|s| matches!(s, Step::Token { .. })).collect())
+        let events: Vec<EngineEvent> = generate(&engine, ids, 20, n_vocab).into_iter().collect();
+        let Some(EngineEvent::Cached(n)) = events.first() else { panic!("no first event") };
+        (*n, events.into_iter().filter(|s| matches!(s, EngineEvent::Token { .. })).collect())
     };
     let a: Vec<u32> = (0..330).map(|i| (i * 7 + i / 9) % n_vocab).collect();
     let mut b = a.clone();

@@ -4,49 +4,45 @@
 //! `tool` message for each result. Every text that comes from outside goes through a writer, which
 //! guards it; roles and the names of fields are the program's own.
 
-use super::calls::Spelling;
+use super::guard::Writer;
+use super::past_calls;
 use crate::Error;
+use crate::families::{CallHistory, REASONING_FIELDS};
 use serde_json::{Map, Value, json};
 use wright_chat::{Content, Message, Role, Tool, ToolCall};
 
 /// The names and kinds of fields that a template looks for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct MessageFormat {
     /// Content is a list of parts.
     pub typed: bool,
     /// The field that holds an assistant's reasoning.
     pub reasoning: &'static str,
-    pub calls: Calls,
+    pub calls: PastCalls,
 }
 
 /// How a template is given the calls of past turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Calls {
+pub(super) enum PastCalls {
     /// As `tool_calls` whose arguments are objects.
     Objects,
     /// The same with arguments that are JSON text.
-    Written,
-    /// Within the content, since it passes over `tool_calls`.
-    Spelt(&'static Spelling),
+    JsonText,
+    /// Within the content, since the template ignores `tool_calls`.
+    InContent(&'static CallHistory),
 }
 
-impl Form {
+impl MessageFormat {
     /// What `transformers` gives: most templates read it.
     pub fn usual(source: &str) -> Self {
         let reads = |name: &&&str| {
             let quoted = |quote| source.contains(&format!("{quote}{name}{quote}"));
             source.contains(&format!(".{name}")) || quoted('\'') || quoted('"')
         };
-        let reasoning = REASONING.iter().find(reads).unwrap_or(&REASONING[0]);
-        Form { typed: false, reasoning, calls: Calls::Objects }
+        let reasoning = REASONING_FIELDS.iter().find(reads).unwrap_or(&REASONING_FIELDS[0]);
+        MessageFormat { typed: false, reasoning, calls: PastCalls::Objects }
     }
 }
-
-/// Names of the field that holds reasoning, the usual one first.
-const REASONING: &[&str] = &["reasoning_content", "thinking", "reasoning", "thought"];
-
-/// Writes a text of the message at an index (`None`: of a tool's definition).
-pub(super) type Writer<'a> = dyn Fn(&str, Option<usize>) -> String + 'a;
 
 /// Words of JSON schema itself, which templates look up and which are never broken.
 const SCHEMA_KEYS: &[&str] = &[
@@ -83,12 +79,12 @@ const SCHEMA_TYPES: &[&str] =
 /// The `messages` of a template.
 pub(super) fn messages(
     messages: &[Message],
-    form: Form,
+    format: MessageFormat,
     write: &Writer,
 ) -> Result<Vec<Value>, Error> {
     let mut out = Vec::new();
     for (index, message) in messages.iter().enumerate() {
-        push_message(&mut out, message, index, form, write)?;
+        push_message(&mut out, message, index, format, write)?;
     }
     Ok(out)
 }
@@ -97,7 +93,7 @@ fn push_message(
     out: &mut Vec<Value>,
     message: &Message,
     index: usize,
-    form: Form,
+    format: MessageFormat,
     write: &Writer,
 ) -> Result<(), Error> {
     let mut text = String::new();
@@ -113,7 +109,7 @@ fn push_message(
             Content::Opaque => {}
             Content::ToolResult(result) => out.push(json!({
                 "role": "tool",
-                "content": content(write(&result.content.text, Some(index)), form),
+                "content": content(write(&result.content.text, Some(index)), format),
                 "tool_call_id": write(&result.id, Some(index)),
                 "name": write(&result.name, Some(index)),
             })),
@@ -125,18 +121,18 @@ fn push_message(
     let mut fields = Map::new();
     fields.insert("role".to_owned(), json!(message.role.as_str()));
     let mut text = write(&text, Some(index));
-    if let Calls::Spelt(spelling) = form.calls
+    if let PastCalls::InContent(history) = format.calls
         && !calls.is_empty()
     {
-        text += &spelling.spell(&calls, index, write);
+        text += &past_calls::text(history, &calls, index, write);
         calls.clear();
     }
-    fields.insert("content".to_owned(), content(text, form));
+    fields.insert("content".to_owned(), content(text, format));
     if !reasoning.is_empty() {
-        fields.insert(form.reasoning.to_owned(), json!(write(&reasoning, Some(index))));
+        fields.insert(format.reasoning.to_owned(), json!(write(&reasoning, Some(index))));
     }
     if !calls.is_empty() && message.role == Role::Assistant {
-        let calls = calls.into_iter().map(|call| tool_call(call, index, form, write));
+        let calls = calls.into_iter().map(|call| tool_call(call, index, format, write));
         fields.insert("tool_calls".to_owned(), calls.collect());
     }
     out.push(Value::Object(fields));
@@ -144,13 +140,13 @@ fn push_message(
 }
 
 /// A text that has been written, as the template reads it.
-fn content(text: String, form: Form) -> Value {
-    if form.typed { json!([{ "type": "text", "text": text }]) } else { json!(text) }
+fn content(text: String, format: MessageFormat) -> Value {
+    if format.typed { json!([{ "type": "text", "text": text }]) } else { json!(text) }
 }
 
-fn tool_call(call: &ToolCall, index: usize, form: Form, write: &Writer) -> Value {
+fn tool_call(call: &ToolCall, index: usize, format: MessageFormat, write: &Writer) -> Value {
     let arguments = match serde_json::from_str::<Value>(&call.arguments) {
-        Ok(value @ Value::Object(_)) if form.calls == Calls::Objects => {
+        Ok(value @ Value::Object(_)) if format.calls == PastCalls::Objects => {
             data(&value, &|text| write(text, Some(index)))
         }
         _ => json!(write(&call.arguments, Some(index))),

@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Noncharacters (Unicode 23.7): never assigned, never in interchanged text.
 const NONCHARACTERS: std::ops::RangeInclusive<char> = '\u{fdd0}'..='\u{fdef}';
 
+/// Writes a text of the message at an index (`None`: of a tool's definition).
+pub(super) type Writer<'a> = dyn Fn(&str, Option<usize>) -> String + 'a;
+
 /// What names there are to be forged.
 #[derive(Debug)]
 pub(super) struct Names {

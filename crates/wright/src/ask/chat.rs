@@ -36,7 +36,8 @@ pub struct Args {
 }
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let options = args.sampler.options()?;
+    let mut options = args.sampler.options()?;
+    options.stop_loops = args.model.engine.stop_loops();
     let model = load::model(&args.model, context)?;
     if model.is_base {
         terminal::note(&format!("{} was not made to talk: expect odd answers", model.id));

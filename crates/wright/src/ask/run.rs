@@ -62,6 +62,7 @@ pub fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit
     let prompt = prompt(args, piped)?;
     let mut request = Request::new(prompt);
     request.options = with_seed(args.sampler.options()?);
+    request.options.stop_loops = args.model.engine.stop_loops();
     let model = load::model(&args.model, context)?;
     if model.is_base && !args.raw && !args.fim {
         terminal::note(&format!("{} was not made to answer: --raw goes on from text", model.id));

@@ -5,7 +5,7 @@ use crate::cli::suggest;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
-use wright_chat::ErrorKind;
+use wright_chat::{ErrorKind, Remedy};
 
 /// How to have something written elsewhere.
 const ELSEWHERE: &str = "-o where a command has it, WRIGHT_HOME for what Wright keeps itself";
@@ -181,7 +181,17 @@ impl From<wright_chat::Error> for Failure {
             ErrorKind::Internal => Exit::Defect,
         };
         let options = || "`wright help run` lists the options and what they take".to_owned();
-        let hint = error.hint.or_else(|| (exit == Exit::Usage).then(options));
+        let way = error.remedy.map(|remedy| match remedy {
+            Remedy::LongerContext => "--ctx N",
+            Remedy::RawPrompt => "--raw",
+            Remedy::Embed => "`wright embed`",
+            Remedy::Rank => "`wright rerank`",
+        });
+        let hint = match (error.hint, way) {
+            (Some(hint), Some(way)) => Some(format!("{hint} ({way})")),
+            (hint, way) => hint.or_else(|| way.map(str::to_owned)),
+        };
+        let hint = hint.or_else(|| (exit == Exit::Usage).then(options));
         Failure { exit, what: error.message, hint }
     }
 }
@@ -265,5 +275,8 @@ mod tests {
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::ContextOverflow);
         assert_eq!(failure.hint.as_deref(), Some("shorter"));
+        let error = wright_chat::Error::new(ErrorKind::ContextOverflow, "long").hint("shorten it");
+        let failure = Failure::from(error.remedy(Remedy::LongerContext));
+        assert_eq!(failure.hint.as_deref(), Some("shorten it (--ctx N)"));
     }
 }

@@ -28,9 +28,19 @@ pub struct EngineFlags {
     /// Neither look for prompts that were read before nor keep what is read
     #[arg(long)]
     pub no_prefix_cache: bool,
+    /// Do not stop an answer that repeats itself without end
+    #[arg(long)]
+    pub no_loop_stop: bool,
     /// Run a family of models that no other implementation was there to test
     #[arg(long)]
     pub unverified: bool,
+}
+
+impl EngineFlags {
+    /// Whether loops end answers; `None` leaves it to the kind of prompt.
+    pub fn stop_loops(&self) -> Option<bool> {
+        self.no_loop_stop.then_some(false)
+    }
 }
 
 /// Reads `--minutes`.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use wright_host::{Mapped, machine};
 use wright_model::{Bytes, Model, Precision, SessionOptions};
-use wright_run::{LoadOptions, Local, Prefixes};
+use wright_run::{LoadOptions, LocalModel, Prefixes};
 use wright_text::{Now, Tokenizer};
 
 /// A context this long fits small machines; more must be asked for.
@@ -140,11 +140,11 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         clock: Some(Arc::new(move || started.elapsed().as_secs_f64())),
         now: now(),
         unverified: flags.engine.unverified,
-        drafts: !flags.engine.no_drafts,
+        speculative: !flags.engine.no_drafts,
         prefixes: prefixes(&flags.engine, &mapped, context),
         ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
     };
-    let local = Local::new(Arc::new(model), options)?;
+    let local = LocalModel::new(Arc::new(model), options)?;
     mapped.check_unchanged()?;
     let is_base = located.entry.is_some_and(|entry| !entry.chat);
     Ok(Loaded { id: located.id, is_base, chat: Box::new(local), mapped })

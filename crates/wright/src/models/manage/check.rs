@@ -11,10 +11,12 @@ use crate::terminal;
 use serde_json::json;
 use std::fmt::Write;
 use std::time::Instant;
+use wright_chat::Capabilities;
 use wright_host::{machine, units};
 use wright_model::config::{Kind, Pooling};
 use wright_model::probe::Speed;
 use wright_model::{KvType, Model};
+use wright_text::Tokenizer;
 
 /// Tokens of the prompt that is forecast, and of the text that is decoded behind.
 const PROMPT: u32 = 512;
@@ -41,7 +43,8 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
         (_, false, _) => "with --unverified: nothing has tested this family".to_owned(),
         (_, true, true) => "yes".to_owned(),
     };
-    let features = features(&model);
+    let able = capabilities(&model, tokenizer.as_ref().ok())?;
+    let features = features(&model, &able);
     if as_json {
         let object = json!({
             "model": located.id,
@@ -55,7 +58,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
             "memory_needed_bytes": needed,
             "memory_bytes": has,
             "prompt_tokens_per_s": prompt,
-            "decode_tokens_per_s": writes(&model).then_some(decode),
+            "decode_tokens_per_s": able.score.then_some(decode),
         });
         terminal::print(&format!("{object}\n"))?;
         return Ok(Exit::Done);
@@ -74,7 +77,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
     row("memory", format!("{} at --ctx {n_ctx}, of {machine} here", units::bytes(needed)));
     let of =
         format!("{} threads, weights at {}/s", threads, units::bytes(speed.bytes_per_s as u64));
-    let rates = match writes(&model) {
+    let rates = match able.score {
         true => format!("about {decode:.1} tokens/s, prompts {prompt:.0}"),
         false => format!("reads about {prompt:.0} tokens/s"),
     };
@@ -85,7 +88,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
 }
 
 /// What a person may want to know before choosing the model.
-fn features(model: &Model) -> Vec<String> {
+fn features(model: &Model, able: &Capabilities) -> Vec<String> {
     let config = model.config();
     let heads = config.layers.iter().map(|layer| &layer.heads);
     let mut all = vec![format!("{} tokens of context", config.n_ctx_train)];
@@ -94,17 +97,14 @@ fn features(model: &Model) -> Vec<String> {
             all.push(what.to_owned());
         }
     };
-    let metadata = model.metadata();
-    let template = metadata.str("tokenizer.chat_template").unwrap_or_default();
-    let writes = writes(model);
-    says(!template.is_empty() && writes, "chat");
-    says(template.contains("tool_call") || template.contains("tools"), "tools");
-    says(template.contains("<think>") || template.contains("thinking"), "reasoning");
-    says(metadata.u32("tokenizer.ggml.fim_pre_token_id").is_some(), "fills gaps in code");
+    says(able.chat, "chat");
+    says(able.tools, "tools");
+    says(able.reasoning, "reasoning");
+    says(able.fill, "fills gaps in code");
     let pooling = model.pooling();
     let embeds = config.family.kind == Kind::Encoder || config.pooling != Pooling::None;
     says(embeds && pooling != Pooling::Rank, &format!("embeddings ({})", pooled(pooling)));
-    says(wright_run::ranks(model), "reranking");
+    says(able.rank, "reranking");
     if let Some(routing) = config.routing {
         let what = format!("{} of {} experts a token", routing.n_used, routing.n_expert);
         says(true, &what);
@@ -117,9 +117,11 @@ fn features(model: &Model) -> Vec<String> {
     all
 }
 
-/// Whether what comes out is text, and not vectors or judgements.
-fn writes(model: &Model) -> bool {
-    model.config().family.kind == Kind::Decoder && model.pooling() != Pooling::Rank
+/// What the file declares that the model can do; nothing where its tokenizer cannot be used.
+fn capabilities(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<Capabilities, Failure> {
+    let Some(tokenizer) = tokenizer else { return Ok(Capabilities::default()) };
+    let template = wright_run::template(model, tokenizer, None)?;
+    Ok(wright_run::capabilities::of(model, tokenizer, template.as_ref()))
 }
 
 /// Which of a text's vectors stands for it.

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use wright_chat::{Cancel, Event, FinishReason, Model, Origin, Prompt, Request, Text};
-use wright_run::{LoadOptions, Local};
+use wright_run::{LoadOptions, LocalModel};
 use wright_train::{Shard, Vocabulary};
 
 /// Held-out documents whose beginnings are gone on from.
@@ -41,10 +41,10 @@ pub fn write(path: &Path, plan: &Plan, stop: &dyn Fn() -> bool) -> Result<Vec<Sa
     let source = Arc::clone(&mapped);
     let options = LoadOptions {
         release: Some(Arc::new(move |range| source.forget(range))),
-        drafts: false,
+        speculative: false,
         ..LoadOptions::new(plan.name(), plan.shape.n_ctx, plan.threads)
     };
-    let local = Local::new(Arc::new(model), options)?;
+    let local = LocalModel::new(Arc::new(model), options)?;
     let train = &plan.config.train;
     let mut all = Vec::new();
     for (prompt, number) in prompts(plan, &local).into_iter().zip(0..) {
@@ -74,7 +74,7 @@ pub fn possible(plan: &Plan) -> bool {
 
 /// The configuration's prompts, or the beginnings of documents that are not learnt from, if there
 /// are such.
-fn prompts(plan: &Plan, local: &Local) -> Vec<String> {
+fn prompts(plan: &Plan, local: &LocalModel) -> Vec<String> {
     let given = &plan.config.train.sample_prompts;
     if !given.is_empty() {
         return given.clone();

@@ -1,73 +1,32 @@
-//! How the body of a call is written, and how it is read.
+//! Parses the body of a call in a family's [`CallSyntax`].
 //!
-//! Most forms are patterns: a call as the model writes it, with holes for what differs. So
-//! `<function={name}>{arguments}</function>` is such a call, and one of its arguments
-//! `<parameter={key}>{lines}</parameter>`. Blanks around what stands in a hole, and around a
-//! pattern's own words, are passed over, but for those of a value; `{ }` stands for blanks between
-//! two words.
-//!
-//! A body that does not fit as a whole is no call: then the caller keeps it as text.
+//! In a pattern, white space around what fills a placeholder and around the pattern's own words is
+//! skipped, except for that of a value. A body that does not match as a whole is no call: then the
+//! caller keeps it as text.
 
-use super::literal::Reader;
-use super::typed::{self, Typed};
+use super::argument_types::{self, Argument};
+use super::call::Call;
+use super::nested_elements;
+use super::python_literal::Reader;
 use serde_json::{Map, Value};
 use wright_chat::Tool;
+use wright_text::CallSyntax;
 
-/// A way to write calls.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
-    /// An object with a name and arguments, several, or a list of such.
-    Json,
-    /// The same list, with its `[` left to the mark.
-    Items,
-    /// `[{"name": {arguments}}]`.
-    Keyed,
-    /// `[name(key=value), …]`.
-    Python,
-    /// Pattern of a call, and those of its arguments.
-    Tags(&'static str, &'static [&'static str]),
-    /// MiniMax M3's: elements named as the arguments, each tag after this mark.
-    Nested(&'static str),
+/// The calls that `body` consists of. `None` if it is anything else, or empty.
+pub(super) fn parse(syntax: &CallSyntax, body: &str, tools: &[Tool]) -> Option<Vec<Call>> {
+    let calls = match syntax {
+        CallSyntax::Json => json(body),
+        CallSyntax::JsonItems => json(&format!("[{body}")),
+        CallSyntax::JsonKeyed => keyed(body),
+        CallSyntax::Python => python(body),
+        CallSyntax::Pattern(call, arguments) => pattern(call, arguments, body, tools),
+        CallSyntax::Elements(mark) => nested_elements::parse(mark, body, tools),
+    }?;
+    let named = |call: &Call| is_name(&call.name);
+    (!calls.is_empty() && calls.iter().all(named)).then_some(calls)
 }
 
-/// A call that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// The model's own name for the call, in families that give one.
-    pub id: Option<String>,
-    pub name: String,
-    /// JSON text, where it can be as the model wrote it.
-    pub arguments: String,
-}
-
-impl Shape {
-    /// Whether a control token of this text can stand in such a call.
-    pub fn has(&self, token: &str) -> bool {
-        match self {
-            Shape::Tags(call, arguments) => {
-                call.contains(token) || arguments.iter().any(|pattern| pattern.contains(token))
-            }
-            Shape::Nested(mark) => mark.contains(token),
-            _ => false,
-        }
-    }
-
-    /// The calls that `body` consists of. `None` if it is anything else, or nothing.
-    pub fn read(&self, body: &str, tools: &[Tool]) -> Option<Vec<Call>> {
-        let calls = match self {
-            Shape::Json => json(body),
-            Shape::Items => json(&format!("[{body}")),
-            Shape::Keyed => keyed(body),
-            Shape::Python => python(body),
-            Shape::Tags(call, arguments) => tags(call, arguments, body, tools),
-            Shape::Nested(mark) => super::nested::read(mark, body, tools),
-        }?;
-        let named = |call: &Call| is_name(&call.name);
-        (!calls.is_empty() && calls.iter().all(named)).then_some(calls)
-    }
-}
-
-/// Names have no blanks and no brackets: what has is no call.
+/// Names have no white space and no brackets.
 fn is_name(name: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "<>{}[]()\"'`,".contains(c);
     !name.is_empty() && !name.contains(is_odd)
@@ -88,7 +47,7 @@ fn json(body: &str) -> Option<Vec<Call>> {
     Some(calls)
 }
 
-/// Arguments that the model wrote as a string of JSON are taken out of the string.
+/// Arguments that the model wrote as a string of JSON are taken out of that string.
 fn object(call: &Value) -> Option<Call> {
     let inner = call.get("function").filter(|inner| inner.is_object()).unwrap_or(call);
     let field = |names: &[&str]| names.iter().find_map(|name| inner.get(*name));
@@ -145,20 +104,20 @@ fn python(body: &str) -> Option<Vec<Call>> {
 }
 
 /// Calls one after the other, each as `pattern` says.
-fn tags(pattern: &str, arguments: &[&str], body: &str, tools: &[Tool]) -> Option<Vec<Call>> {
+fn pattern(pattern: &str, arguments: &[&str], body: &str, tools: &[Tool]) -> Option<Vec<Call>> {
     let mut calls = Vec::new();
     let mut rest = body.trim();
     while !rest.is_empty() {
-        let mut fit = Fit { tools, arguments, ..Fit::new(rest) };
-        fit.pattern(pattern)?;
-        rest = fit.rest.trim_start();
-        calls.push(fit.call()?);
+        let mut matcher = Matcher { tools, arguments, ..Matcher::new(rest) };
+        matcher.pattern(pattern)?;
+        rest = matcher.rest.trim_start();
+        calls.push(matcher.call()?);
     }
     Some(calls)
 }
 
-/// A pattern being fitted to the front of a text.
-struct Fit<'t> {
+/// A pattern being matched against the start of a text.
+struct Matcher<'t> {
     rest: &'t str,
     tools: &'t [Tool],
     /// Patterns of an argument.
@@ -174,9 +133,9 @@ struct Fit<'t> {
     is_string: Option<bool>,
 }
 
-impl<'t> Fit<'t> {
+impl<'t> Matcher<'t> {
     fn new(rest: &'t str) -> Self {
-        Fit {
+        Matcher {
             rest,
             tools: &[],
             arguments: &[],
@@ -190,17 +149,17 @@ impl<'t> Fit<'t> {
         }
     }
 
-    /// Fits `pattern`, hole by hole.
+    /// Matches `pattern`, placeholder by placeholder.
     fn pattern(&mut self, pattern: &'t str) -> Option<()> {
         let mut pattern = pattern;
         while let Some((words, rest)) = pattern.split_once('{') {
             self.words(words)?;
-            let (hole, rest) = rest.split_once('}')?;
+            let (placeholder, rest) = rest.split_once('}')?;
             let next = match rest.strip_prefix("{object}") {
                 Some(_) => "{",
                 None => &rest[..rest.find('{').unwrap_or(rest.len())],
             };
-            self.hole(hole, next)?;
+            self.placeholder(placeholder, next)?;
             pattern = rest;
         }
         self.words(pattern)
@@ -214,9 +173,9 @@ impl<'t> Fit<'t> {
         Some(())
     }
 
-    /// Fills a hole that `next` follows (nothing: the end of the pattern or another hole).
-    fn hole(&mut self, hole: &str, next: &str) -> Option<()> {
-        match hole {
+    /// Fills a placeholder that `next` follows (empty: the end of the pattern or another one).
+    fn placeholder(&mut self, placeholder: &str, next: &str) -> Option<()> {
+        match placeholder {
             "json" => return self.json(),
             "object" => return self.object(),
             "arguments" => return self.all_arguments(),
@@ -229,14 +188,14 @@ impl<'t> Fit<'t> {
         let end = self.end(next)?;
         let (text, rest) = self.rest.split_at(end);
         self.rest = rest;
-        match hole {
+        match placeholder {
             "name" => self.name = text.trim(),
             "id" => self.id = Some(text.trim()),
             "path" => (self.id, self.name) = (Some(text.trim()), path_name(text.trim())),
             "key" => self.key = text.trim(),
             "type" => self.is_string = Some(matches!(text, "true" | "string")),
             "value" => self.value = text,
-            // A line of its own: the breaks on both sides are no part of the value.
+            // Lines of its own: the line breaks on both sides are not part of the value.
             "lines" => {
                 let inner = text.strip_prefix('\n').and_then(|text| text.strip_suffix('\n'));
                 self.value = inner.unwrap_or(text);
@@ -246,7 +205,7 @@ impl<'t> Fit<'t> {
         Some(())
     }
 
-    /// Where a hole ends: where `next` begins, or the first argument, or the text's end.
+    /// Where a placeholder ends: where `next` begins, or the first argument, or the text's end.
     fn end(&self, next: &str) -> Option<usize> {
         if !next.is_empty() {
             return self.rest.find(next);
@@ -281,11 +240,12 @@ impl<'t> Fit<'t> {
         let (name, tools) = (self.name, self.tools);
         'next: loop {
             for pattern in self.arguments {
-                let mut fit = Fit { name, tools, ..Fit::new(self.rest) };
-                if fit.pattern(pattern).is_some() {
-                    let typed = Typed { tools, call: name, key: fit.key, is_string: fit.is_string };
-                    self.fields.insert(fit.key.to_owned(), typed::value(&typed, fit.value));
-                    self.rest = fit.rest;
+                let mut argument = Matcher { name, tools, ..Matcher::new(self.rest) };
+                if argument.pattern(pattern).is_some() {
+                    let Matcher { key, value, is_string, .. } = argument;
+                    let typed = Argument { tools, call: name, key, is_string };
+                    self.fields.insert(key.to_owned(), argument_types::value(&typed, value));
+                    self.rest = argument.rest;
                     continue 'next;
                 }
             }
@@ -294,7 +254,7 @@ impl<'t> Fit<'t> {
     }
 
     fn call(self) -> Option<Call> {
-        // A word alone is a call only of a tool that there is.
+        // A name alone is a call only if a tool of that name is on offer.
         let is_known = || self.tools.iter().any(|tool| tool.name == self.name);
         if self.json.is_none() && self.fields.is_empty() && !is_known() {
             return None;

@@ -9,15 +9,15 @@ use wright_text::{Pair, RankPrompt, Tokenizer};
 
 /// How a model reads a query and a document, and what its labels say about them.
 #[derive(Debug)]
-pub(crate) struct Ranker {
+pub(crate) struct Reranker {
     /// Of models that are asked in words.
     prompt: Option<RankPrompt>,
-    verdict: Verdict,
+    verdict: Labels,
 }
 
 /// From labels to a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Labels {
     /// There is one, and it is the score.
     One,
     /// The probability of this one of two.
@@ -25,17 +25,17 @@ enum Verdict {
 }
 
 /// Whether a model can tell how well documents answer a query.
-pub fn ranks(model: &Model) -> bool {
-    Verdict::of_model(model).is_some()
+pub(crate) fn ranks(model: &Model) -> bool {
+    Labels::of_model(model).is_some()
 }
 
-impl Ranker {
+impl Reranker {
     /// `None` if the model has no classifier, or one whose labels are no verdict.
-    pub fn find(model: &Model, tokenizer: &Tokenizer) -> Option<Ranker> {
-        let verdict = Verdict::of_model(model)?;
+    pub fn find(model: &Model, tokenizer: &Tokenizer) -> Option<Reranker> {
+        let verdict = Labels::of_model(model)?;
         let source = vocabulary::rank_prompt(model.metadata());
         let prompt = source.and_then(|source| RankPrompt::parse(source, tokenizer));
-        Some(Ranker { prompt, verdict })
+        Some(Reranker { prompt, verdict })
     }
 
     /// Both texts as the model reads them.
@@ -59,8 +59,8 @@ impl Ranker {
 
     pub fn score(&self, labels: &[f32]) -> f32 {
         match self.verdict {
-            Verdict::One => labels[0],
-            Verdict::Yes(yes) => {
+            Labels::One => labels[0],
+            Labels::Yes(yes) => {
                 let (yes, no) = (f64::from(labels[yes]), f64::from(labels[1 - yes]));
                 (1.0 / (1.0 + exp_f64((no - yes).min(700.0)))) as f32
             }
@@ -68,25 +68,25 @@ impl Ranker {
     }
 }
 
-impl Verdict {
+impl Labels {
     /// `None` if there is no classifier, or its labels are no verdict.
-    fn of_model(model: &Model) -> Option<Verdict> {
+    fn of_model(model: &Model) -> Option<Labels> {
         let n_labels = model.network().classifier.as_ref()?.out.n_out;
         let is_encoder = model.config().family.kind == Kind::Encoder;
-        Verdict::of(n_labels, &model.config().labels, is_encoder)
+        Labels::of(n_labels, &model.config().labels, is_encoder)
     }
 
     /// Of two labels one must be called yes and the other no. A decoder's two that have no names
     /// are in that order, as converters write them.
-    fn of(n_labels: usize, names: &[String], is_encoder: bool) -> Option<Verdict> {
+    fn of(n_labels: usize, names: &[String], is_encoder: bool) -> Option<Labels> {
         let is = |index: usize, name: &str| {
             names.get(index).is_some_and(|label| label.eq_ignore_ascii_case(name))
         };
         match n_labels {
-            1 => Some(Verdict::One),
-            2 if is(0, "yes") && is(1, "no") => Some(Verdict::Yes(0)),
-            2 if is(0, "no") && is(1, "yes") => Some(Verdict::Yes(1)),
-            2 if names.is_empty() && !is_encoder => Some(Verdict::Yes(0)),
+            1 => Some(Labels::One),
+            2 if is(0, "yes") && is(1, "no") => Some(Labels::Yes(0)),
+            2 if is(0, "no") && is(1, "yes") => Some(Labels::Yes(1)),
+            2 if names.is_empty() && !is_encoder => Some(Labels::Yes(0)),
             _ => None,
         }
     }
@@ -100,12 +100,12 @@ mod tests {
     fn labels_are_a_verdict_if_there_is_one_or_they_say_yes_and_no() {
         let of = |n, names: &[&str], is_encoder| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            Verdict::of(n, &names, is_encoder)
+            Labels::of(n, &names, is_encoder)
         };
-        assert_eq!(of(1, &["LABEL_0"], true), Some(Verdict::One));
-        assert_eq!(of(2, &["yes", "no"], false), Some(Verdict::Yes(0)));
-        assert_eq!(of(2, &["no", "Yes"], true), Some(Verdict::Yes(1)));
-        assert_eq!(of(2, &[], false), Some(Verdict::Yes(0)));
+        assert_eq!(of(1, &["LABEL_0"], true), Some(Labels::One));
+        assert_eq!(of(2, &["yes", "no"], false), Some(Labels::Yes(0)));
+        assert_eq!(of(2, &["no", "Yes"], true), Some(Labels::Yes(1)));
+        assert_eq!(of(2, &[], false), Some(Labels::Yes(0)));
         assert_eq!(of(2, &[], true), None);
         assert_eq!(of(2, &["POSITIVE", "NEGATIVE"], true), None);
         assert_eq!(of(3, &["entailment", "neutral", "contradiction"], true), None);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn yes_and_no_share_one_certainty() {
-        let ranker = Ranker { prompt: None, verdict: Verdict::Yes(1) };
+        let ranker = Reranker { prompt: None, verdict: Labels::Yes(1) };
         assert_eq!(ranker.score(&[2.0, 2.0]), 0.5);
         assert_eq!(ranker.score(&[-900.0, 900.0]), 1.0);
         assert_eq!(ranker.score(&[900.0, -900.0]), 0.0);

@@ -1,17 +1,17 @@
-//! Values as Python writes them, and its kin: what stands in `[f(a='x', b=[1, None])]` (LFM 2,
-//! Llama 4) and in Gemma 4's `call:f{a:<|"|>x<|"|>,b:[1,null]}`.
+//! Values written as Python literals and in similar notations: those in `[f(a='x', b=[1, None])]`
+//! (LFM 2, Llama 4) and in Gemma 4's `call:f{a:<|"|>x<|"|>,b:[1,null]}`.
 //!
-//! One reader takes them all: JSON's words and Python's, three kinds of quotes, keys with quotes
-//! or without. Nesting is bounded, so that no answer can overrun the stack.
+//! One reader accepts them all: the keywords of JSON and Python, three kinds of quotes, keys with
+//! quotes or without. Nesting is bounded, so that no answer can overflow the stack.
 
 use serde_json::{Map, Number, Value};
 use std::str::Chars;
 
 const DEPTH_MAX: usize = 64;
-/// Gemma 4's quote, a control token: nothing within is escaped.
+/// Gemma 4's quote, a control token: nothing between two of them is escaped.
 const QUOTE: &str = "<|\"|>";
 
-/// Reads values off the front of a text.
+/// Reads values from the start of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'t> {
     rest: &'t str,
@@ -22,12 +22,12 @@ impl<'t> Reader<'t> {
         Reader { rest: text }
     }
 
-    /// What has not been read, without blanks before it.
+    /// What has not been read, without leading white space.
     pub fn rest(&self) -> &'t str {
         self.rest.trim_start()
     }
 
-    /// Takes `sign` if it comes next, blanks aside.
+    /// Takes `sign` if it comes next, after any white space.
     pub fn take(&mut self, sign: &str) -> bool {
         match self.rest().strip_prefix(sign) {
             Some(rest) => {
@@ -99,7 +99,7 @@ impl<'t> Reader<'t> {
         Some(fields)
     }
 
-    /// A word that stands for a value, or a number.
+    /// A keyword that is a value, or a number.
     fn word(&mut self) -> Option<Value> {
         let rest = self.rest();
         let is_part = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -127,7 +127,7 @@ impl<'t> Reader<'t> {
         Some(self.quoted(quote))
     }
 
-    /// The rest of a string that began with `quote`, its escapes undone.
+    /// The rest of a string that began with `quote`, unescaped.
     fn quoted(&mut self, quote: char) -> Option<String> {
         let mut text = String::new();
         let mut chars = self.rest.chars();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_value_is_none() {
+    fn anything_else_is_rejected() {
         let deep = "[".repeat(100_000);
         for text in ["", "f", "[1 2]", "{a}", "'a", "\"\\ud83e\"", "1.2.3", &deep, "<|\"|>a"] {
             assert_eq!(Reader::new(text).value(), None, "{}", &text[..text.len().min(20)]);

@@ -1,16 +1,16 @@
-//! What an argument that stands as plain text means: its type is the tool's to say.
+//! The type of an argument that is written as plain text: the tool's schema decides.
 //!
-//! In forms with tags `<parameter=zip>01234</parameter>` may be a number or a string. The tool's
-//! JSON schema tells; where it says nothing, a text that is JSON but no string is that value, and
+//! Between tags, `<parameter=zip>01234</parameter>` may be a number or a string. The tool's JSON
+//! schema decides; where it is silent, text that is JSON other than a string is that value, and
 //! any other text is a string.
 
-use super::literal::Reader;
+use super::python_literal::Reader;
 use serde_json::Value;
 use wright_chat::Tool;
 
-/// What is known of an argument's type.
+/// What is known about an argument's type.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Typed<'a> {
+pub(super) struct Argument<'a> {
     pub tools: &'a [Tool],
     /// The tool that is called.
     pub call: &'a str,
@@ -20,10 +20,10 @@ pub(super) struct Typed<'a> {
 }
 
 /// The value that `text` writes.
-pub(super) fn value(typed: &Typed, text: &str) -> Value {
-    let schema = typed.tools.iter().find(|tool| tool.name == typed.call);
-    let schema = schema.and_then(|tool| tool.parameters.get("properties")?.get(typed.key));
-    of_schema(schema, typed.is_string, text)
+pub(super) fn value(argument: &Argument, text: &str) -> Value {
+    let schema = argument.tools.iter().find(|tool| tool.name == argument.call);
+    let schema = schema.and_then(|tool| tool.parameters.get("properties")?.get(argument.key));
+    of_schema(schema, argument.is_string, text)
 }
 
 /// The value that `text` writes where `schema` describes it.

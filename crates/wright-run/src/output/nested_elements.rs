@@ -1,15 +1,15 @@
 //! MiniMax M3's calls: arguments are elements of their own name, each tag after a mark, and an
 //! element holds text, or further elements; those called `item` make a list.
 
-use super::shape::Call;
-use super::typed;
+use super::argument_types;
+use super::call::Call;
 use serde_json::{Map, Value};
 use wright_chat::Tool;
 
 const DEPTH_MAX: usize = 64;
 
 /// The calls of a section, `MARK<invoke name="…">…MARK</invoke>`.
-pub(super) fn read(mark: &str, body: &str, tools: &[Tool]) -> Option<Vec<Call>> {
+pub(super) fn parse(mark: &str, body: &str, tools: &[Tool]) -> Option<Vec<Call>> {
     let mut calls = Vec::new();
     let mut rest = body.trim();
     while !rest.is_empty() {
@@ -79,6 +79,6 @@ impl<'t> Elements<'t> {
         let (text, _) = self.rest.split_once(self.mark)?;
         self.rest = &self.rest[text.len()..];
         let empty = text.is_empty() && schema.and_then(|schema| schema.get("type")).is_none();
-        Some(if empty { Value::Null } else { typed::of_schema(schema, None, text) })
+        Some(if empty { Value::Null } else { argument_types::of_schema(schema, None, text) })
     }
 }

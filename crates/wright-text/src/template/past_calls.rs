@@ -1,68 +1,32 @@
-//! Calls of tools in past turns, for templates that pass over `tool_calls`.
+//! Calls of tools in past turns, for templates that ignore `tool_calls`.
 //!
 //! Their families expect whoever keeps the history to put calls into the message's content, as the
 //! model wrote them.
 
-use super::conversation::Writer;
+use super::guard::Writer;
+use crate::families::{CallHistory, CallNotation};
 use serde_json::Value;
 use wright_chat::ToolCall;
 
-/// How a family writes calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Spelling {
-    /// What a family's template holds.
-    told_by: &'static str,
-    open: &'static str,
-    close: &'static str,
-    call: Notation,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Notation {
-    /// `f(a="x", b=[1, None])`
-    Python,
-    /// `{"name": "f", "arguments": {"a": "x"}}`
-    Json,
-}
-
-const SPELLINGS: &[Spelling] = &[
-    // LFM 2.
-    Spelling {
-        told_by: "List of tools: ",
-        open: "<|tool_call_start|>[",
-        close: "]<|tool_call_end|>",
-        call: Notation::Python,
-    },
-    // Granite 3.
-    Spelling {
-        told_by: "respond only with <|tool_call|> followed by a JSON list of tools used",
-        open: "<|tool_call|>[",
-        close: "]",
-        call: Notation::Json,
-    },
-];
-
-impl Spelling {
-    /// That of the family whose template this is.
-    pub fn of(source: &str) -> Option<&'static Spelling> {
-        SPELLINGS.iter().find(|spelling| source.contains(spelling.told_by))
-    }
-
-    /// The calls of the message at `index`.
-    pub fn spell(&self, calls: &[&ToolCall], index: usize, write: &Writer) -> String {
-        let call = |call: &&ToolCall| {
-            let text = match self.call {
-                Notation::Python => python_call(call),
-                Notation::Json => json_call(call),
-            };
-            write(&text, Some(index))
+/// The calls of the message at `index`, as text of its content.
+pub(super) fn text(
+    history: &CallHistory,
+    calls: &[&ToolCall],
+    index: usize,
+    write: &Writer,
+) -> String {
+    let call = |call: &&ToolCall| {
+        let text = match history.notation {
+            CallNotation::Python => python_call(call),
+            CallNotation::Json => json_call(call),
         };
-        let calls: Vec<String> = calls.iter().map(call).collect();
-        format!("{}{}{}", self.open, calls.join(", "), self.close)
-    }
+        write(&text, Some(index))
+    };
+    let calls: Vec<String> = calls.iter().map(call).collect();
+    format!("{}{}{}", history.open, calls.join(", "), history.close)
 }
 
-/// Arguments that are no object are written as they are, as the model must have done.
+/// Arguments that are not an object are kept as they are, as the model must have written them.
 fn python_call(call: &ToolCall) -> String {
     let arguments = match serde_json::from_str(&call.arguments) {
         Ok(Value::Object(fields)) => {
@@ -82,11 +46,11 @@ fn json_call(call: &ToolCall) -> String {
     format!("{{\"name\": {}, \"arguments\": {arguments}}}", Value::from(call.name.as_str()))
 }
 
-/// How a language writes what is there in all: nothing, true and false.
+/// The words for null, true and false.
 const PYTHON: [&str; 3] = ["None", "True", "False"];
 const JSON: [&str; 3] = ["null", "true", "false"];
 
-/// A JSON value with the blanks that Python puts between its parts. Strings and numbers are the
+/// A JSON value with the spaces that Python puts between its parts. Strings and numbers are the
 /// same in both languages.
 fn spaced(value: &Value, words: &[&str; 3]) -> String {
     match value {
@@ -116,23 +80,22 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_spelt_as_their_families_do() {
+    fn calls_are_written_as_their_families_write_them() {
         let plain = |text: &str, _| text.to_owned();
-        let spell = |source: &str, calls: &[&ToolCall]| {
-            Spelling::of(source).unwrap().spell(calls, 0, &plain)
+        let written = |source: &str, calls: &[&ToolCall]| {
+            text(CallHistory::of_template(source).unwrap(), calls, 0, &plain)
         };
         let deep = call(r#"{"a": "x\"\n", "b": [1, null, true], "c": {"d": false}}"#);
         let none = call("{}");
         assert_eq!(
-            spell("List of tools: [", &[&deep, &none]),
+            written("List of tools: [", &[&deep, &none]),
             "<|tool_call_start|>[f(a=\"x\\\"\\n\", b=[1, None, True], c={\"d\": False}), f()]\
              <|tool_call_end|>"
         );
         let granite = "respond only with <|tool_call|> followed by a JSON list of tools used.";
         assert_eq!(
-            spell(granite, &[&call(r#"{"a":1,"b":[null]}"#)]),
+            written(granite, &[&call(r#"{"a":1,"b":[null]}"#)]),
             r#"<|tool_call|>[{"name": "f", "arguments": {"a": 1, "b": [null]}}]"#
         );
-        assert_eq!(Spelling::of("{{ messages }}"), None);
     }
 }

@@ -8,35 +8,35 @@ use wright_chat::{Collect, Tool};
 /// An answer cut into pieces of `cut(i)` bytes.
 fn run(
     bytes: &[u8],
-    sections: &Sections,
+    format: &OutputFormat,
     stop: &[&str],
     mut cut: impl FnMut() -> usize,
-) -> (Vec<Event>, Vec<Part>, State) {
+) -> (Vec<Event>, Vec<Part>, OutputState) {
     let stop: Vec<String> = stop.iter().map(|s| s.to_string()).collect();
-    let mut answer = Answer::new(sections.clone(), &stop, "call".into());
+    let mut output = OutputStream::new(format.clone(), &stop, "call".into());
     let mut sink = Collect::default();
     let mut rest = bytes;
     while !rest.is_empty() {
         let (piece, tail) = rest.split_at(cut().min(rest.len()));
         rest = tail;
-        if answer.push(piece, &mut sink) != State::Going {
+        if output.push(piece, &mut sink) != OutputState::Open {
             break;
         }
     }
-    let state = answer.finish(&mut sink);
-    (sink.events, answer.into_message().0.parts, state)
+    let state = output.finish(&mut sink);
+    (sink.events, output.into_message().0.parts, state)
 }
 
 /// Runs `bytes` whole, byte by byte and in random pieces; all must give the same parts.
-fn parts(bytes: &[u8], sections: &Sections, stop: &[&str]) -> (Vec<Part>, State) {
-    let (_, whole, state) = run(bytes, sections, stop, || bytes.len());
+fn parts(bytes: &[u8], format: &OutputFormat, stop: &[&str]) -> (Vec<Part>, OutputState) {
+    let (_, whole, state) = run(bytes, format, stop, || bytes.len());
     for seed in 0..30 {
         let mut n = 0;
         let cut = || {
             n += 1;
             1 + (uniform(seed, n) * seed as f64) as usize
         };
-        let (events, pieces, piece_state) = run(bytes, sections, stop, cut);
+        let (events, pieces, piece_state) = run(bytes, format, stop, cut);
         assert_eq!(pieces, whole);
         assert_eq!(piece_state, state);
         let said: String = events
@@ -48,8 +48,8 @@ fn parts(bytes: &[u8], sections: &Sections, stop: &[&str]) -> (Vec<Part>, State)
     (whole, state)
 }
 
-fn said(bytes: &[u8], stop: &[&str]) -> (String, State) {
-    let (parts, state) = parts(bytes, &Sections::default(), stop);
+fn said(bytes: &[u8], stop: &[&str]) -> (String, OutputState) {
+    let (parts, state) = parts(bytes, &OutputFormat::default(), stop);
     (Message::new(Role::Assistant, parts).plain_text(), state)
 }
 
@@ -75,28 +75,31 @@ fn characters_come_whole_and_broken_ones_are_replaced_as_the_standard_says() {
         cases.push((0..24).map(pick).collect());
     }
     for bytes in cases {
-        assert_eq!(said(&bytes, &[]), (String::from_utf8_lossy(&bytes).into_owned(), State::Going));
+        assert_eq!(
+            said(&bytes, &[]),
+            (String::from_utf8_lossy(&bytes).into_owned(), OutputState::Open)
+        );
     }
 }
 
 #[test]
 fn no_event_ever_holds_half_a_character() {
-    let (events, ..) = run("né 世".as_bytes(), &Sections::default(), &[], || 1);
+    let (events, ..) = run("né 世".as_bytes(), &OutputFormat::default(), &[], || 1);
     let pieces: Vec<_> = events.iter().map(|e| format!("{e:?}")).collect();
     assert_eq!(events.len(), 4, "{pieces:?}");
 }
 
 #[test]
 fn nothing_of_a_stop_string_is_shown() {
-    assert_eq!(said(b"one END two", &["END"]), ("one ".into(), State::Stopped));
-    assert_eq!(said(b"one EN", &["END"]), ("one EN".into(), State::Going));
-    assert_eq!(said(b"ENEND", &["END"]), ("EN".into(), State::Stopped));
-    assert_eq!(said(b"aabaabaaac", &["aabaaac"]), ("aab".into(), State::Stopped));
-    assert_eq!(said(b"x THE END", &["END", "THE END"]), ("x ".into(), State::Stopped));
-    assert_eq!(said(b"abcd", &["abcd", "bc"]), ("a".into(), State::Stopped));
-    assert_eq!(said(b"abcx", &["abcd", "cx"]), ("ab".into(), State::Stopped));
-    assert_eq!(said("中文。更多".as_bytes(), &["。"]), ("中文".into(), State::Stopped));
-    assert_eq!(said("中文".as_bytes(), &["文中"]), ("中文".into(), State::Going));
+    assert_eq!(said(b"one END two", &["END"]), ("one ".into(), OutputState::Stopped));
+    assert_eq!(said(b"one EN", &["END"]), ("one EN".into(), OutputState::Open));
+    assert_eq!(said(b"ENEND", &["END"]), ("EN".into(), OutputState::Stopped));
+    assert_eq!(said(b"aabaabaaac", &["aabaaac"]), ("aab".into(), OutputState::Stopped));
+    assert_eq!(said(b"x THE END", &["END", "THE END"]), ("x ".into(), OutputState::Stopped));
+    assert_eq!(said(b"abcd", &["abcd", "bc"]), ("a".into(), OutputState::Stopped));
+    assert_eq!(said(b"abcx", &["abcd", "cx"]), ("ab".into(), OutputState::Stopped));
+    assert_eq!(said("中文。更多".as_bytes(), &["。"]), ("中文".into(), OutputState::Stopped));
+    assert_eq!(said("中文".as_bytes(), &["文中"]), ("中文".into(), OutputState::Open));
 }
 
 #[test]
@@ -111,10 +114,10 @@ fn stop_strings_agree_with_a_plain_search() {
         // The match that ends first, and of those that end together the longest.
         let ends = (1..=text.len()).find(|&e| stops.iter().any(|s| text[..e].ends_with(s)));
         let want = match ends {
-            None => (text.clone(), State::Going),
+            None => (text.clone(), OutputState::Open),
             Some(e) => {
                 let longest = stops.iter().filter(|s| text[..e].ends_with(**s)).map(|s| s.len());
-                (text[..e - longest.max().unwrap()].to_owned(), State::Stopped)
+                (text[..e - longest.max().unwrap()].to_owned(), OutputState::Stopped)
             }
         };
         assert_eq!(said(text.as_bytes(), &stops), want, "{text} {stops:?}");
@@ -123,14 +126,14 @@ fn stop_strings_agree_with_a_plain_search() {
 
 #[test]
 fn text_that_cannot_become_a_stop_string_is_not_held_back() {
-    let (events, ..) = run(b"one two", &Sections::default(), &["oxen"], || 1);
+    let (events, ..) = run(b"one two", &OutputFormat::default(), &["oxen"], || 1);
     assert_eq!(events[0], Event::Text { text: "on".into() });
     assert_eq!(events.len(), 6); // on, e, a blank, t, w, and at the end the o
 }
 
-/// The sections of a family whose template is, or says, `words`.
-fn sections(words: &str) -> Sections {
-    Sections::new(words, "", &[tool("f", json!({})), tool("g", json!({}))])
+/// The format of a family whose template is, or contains, `words`.
+fn format_of(words: &str) -> OutputFormat {
+    OutputFormat::new(words, "", &[tool("f", json!({})), tool("g", json!({}))])
 }
 
 fn tool(name: &str, properties: Value) -> Tool {
@@ -140,27 +143,27 @@ fn tool(name: &str, properties: Value) -> Tool {
 
 #[test]
 fn reasoning_is_told_apart_where_the_family_uses_it() {
-    let on = || Sections::new("<think></think>", "", &[]);
+    let on = || OutputFormat::new("<think></think>", "", &[]);
     let bytes = b"\n<think>\nhm, 1 < 2 </th\n</think>\n\nYes: <think> is a tag.";
     let want = vec![thought("hm, 1 < 2 </th"), text("Yes: <think> is a tag.")];
-    assert_eq!(parts(bytes, &on(), &[]), (want, State::Going));
+    assert_eq!(parts(bytes, &on(), &[]), (want, OutputState::Open));
     let plain = b"<think>x</think>";
-    let (off, _) = parts(plain, &Sections::default(), &[]);
+    let (off, _) = parts(plain, &OutputFormat::default(), &[]);
     assert_eq!(off, vec![text("<think>x</think>")]);
     assert_eq!(parts(b" <thin", &on(), &[]).0, vec![text(" <thin")]);
     assert_eq!(
         parts(b"<think>unfinished </thi\n", &on(), &[]).0,
         vec![thought("unfinished </thi\n")]
     );
-    let open = Sections::new("<think></think>", "user: hi\nbot: <think>\n", &[]);
+    let open = OutputFormat::new("<think></think>", "user: hi\nbot: <think>\n", &[]);
     assert_eq!(parts(b"so</think>A", &open, &[]).0, vec![thought("so"), text("A")]);
 }
 
 #[test]
 fn stop_strings_do_not_end_reasoning() {
-    let on = Sections::new("<think></think>", "", &[]);
+    let on = OutputFormat::new("<think></think>", "", &[]);
     let got = parts(b"<think>a\nb</think>c\nd", &on, &["\n"]);
-    assert_eq!(got, (vec![thought("a\nb"), text("c")], State::Stopped));
+    assert_eq!(got, (vec![thought("a\nb"), text("c")], OutputState::Stopped));
 }
 
 fn call(index: u32, name: &str, arguments: &str) -> Part {
@@ -170,14 +173,14 @@ fn call(index: u32, name: &str, arguments: &str) -> Part {
 
 #[test]
 fn tool_calls_are_read_and_what_is_none_stays_text() {
-    let on = sections("<tool_call>");
+    let on = format_of("<tool_call>");
     let bytes = br#"Let me see. <tool_call>
 {"name": "time", "arguments": {"zone": "UTC", "b": 1}}
 </tool_call>
 <tool_call>{"name": "now"}</tool_call>"#;
     let want =
         vec![text("Let me see."), call(0, "time", r#"{"zone":"UTC","b":1}"#), call(1, "now", "{}")];
-    assert_eq!(parts(bytes, &on, &["zone"]), (want.clone(), State::Going));
+    assert_eq!(parts(bytes, &on, &["zone"]), (want.clone(), OutputState::Open));
     let unclosed = &bytes[..bytes.len() - "</tool_call>".len()];
     assert_eq!(parts(unclosed, &on, &[]).0, want);
     for broken in [
@@ -196,17 +199,17 @@ fn tool_calls_are_read_and_what_is_none_stays_text() {
 
 #[test]
 fn a_sink_that_has_enough_hears_no_more() {
-    let mut answer = Answer::new(Sections::default(), &["X".into()], String::new());
+    let mut output = OutputStream::new(OutputFormat::default(), &["X".into()], String::new());
     let mut heard = 0;
     let mut sink = |_: Event| {
         heard += 1;
         ControlFlow::Break(())
     };
-    assert_eq!(answer.push(b"abc", &mut sink), State::Cancelled);
-    assert_eq!(answer.push(b"defX", &mut sink), State::Cancelled);
-    assert_eq!(answer.finish(&mut sink), State::Cancelled);
+    assert_eq!(output.push(b"abc", &mut sink), OutputState::Cancelled);
+    assert_eq!(output.push(b"defX", &mut sink), OutputState::Cancelled);
+    assert_eq!(output.finish(&mut sink), OutputState::Cancelled);
     assert_eq!(heard, 1);
-    assert_eq!(answer.into_message().0.plain_text(), "abc");
+    assert_eq!(output.into_message().0.plain_text(), "abc");
 }
 
 /// The value that a call's arguments write.

@@ -1,11 +1,11 @@
-//! Fill-in-the-middle: the tokens that stand around a gap, and their order.
+//! FillInMiddle-in-the-middle: the tokens that stand around a gap, and their order.
 
 use wright_model::Metadata;
 use wright_text::Tokenizer;
 
 /// Tokens around a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fill {
+pub(crate) struct FillInMiddle {
     prefix: u32,
     suffix: u32,
     middle: Option<u32>,
@@ -24,9 +24,9 @@ const NAMES: &[[&str; 3]] = &[
     ["[PREFIX]", "[SUFFIX]", ""],
 ];
 
-impl Fill {
+impl FillInMiddle {
     /// What the metadata say, or else the names that are known.
-    pub fn find(metadata: &Metadata, tokenizer: &Tokenizer) -> Option<Fill> {
+    pub fn find(metadata: &Metadata, tokenizer: &Tokenizer) -> Option<FillInMiddle> {
         let id = |names: [&str; 2]| {
             let found = names
                 .iter()
@@ -36,7 +36,7 @@ impl Fill {
         let prefix = id(["fim_pre", "prefix"]);
         let suffix = id(["fim_suf", "suffix"]);
         if let (Some(prefix), Some(suffix)) = (prefix, suffix) {
-            return Some(Fill { prefix, suffix, middle: id(["fim_mid", "middle"]) });
+            return Some(FillInMiddle { prefix, suffix, middle: id(["fim_mid", "middle"]) });
         }
         NAMES.iter().find_map(|[prefix, suffix, middle]| {
             let find = |name: &str| tokenizer.find(name);
@@ -44,7 +44,7 @@ impl Fill {
                 "" => None,
                 name => Some(find(name)?),
             };
-            Some(Fill { prefix: find(prefix)?, suffix: find(suffix)?, middle })
+            Some(FillInMiddle { prefix: find(prefix)?, suffix: find(suffix)?, middle })
         })
     }
 
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn the_gap_comes_last() {
-        let fill = Fill { prefix: 1, suffix: 2, middle: Some(3) };
+        let fill = FillInMiddle { prefix: 1, suffix: 2, middle: Some(3) };
         assert_eq!(fill.ids(vec![10, 11], vec![20]), [1, 10, 11, 2, 20, 3]);
-        let fill = Fill { middle: None, ..fill };
+        let fill = FillInMiddle { middle: None, ..fill };
         assert_eq!(fill.ids(vec![10, 11], vec![20]), [2, 20, 1, 10, 11]);
     }
 }

@@ -5,21 +5,21 @@
 //! into control tokens (see `guard.rs` for how).
 
 pub(crate) mod builtin;
-mod calls;
 mod clock;
 mod conversation;
 mod engine;
 mod guard;
 mod namespaces;
+mod past_calls;
 mod python;
 mod rank;
 
 pub use clock::Now;
 pub use rank::RankPrompt;
 
+use crate::families::{self, CallHistory};
 use crate::{Error, Tokenizer};
-use calls::Spelling;
-use conversation::{Calls, Form};
+use conversation::{MessageFormat, PastCalls};
 use engine::Engine;
 use guard::{Marks, Mode, Names};
 use minijinja::value::Value;
@@ -28,6 +28,21 @@ use std::sync::OnceLock;
 use wright_chat::{Message, Part, Role, Tool, ToolCall};
 
 /// A chat template, parsed for one tokenizer.
+///
+/// ```
+/// use wright_chat::Message;
+/// use wright_text::{Algorithm, RenderOptions, Spec, Template, Tokenizer};
+///
+/// let mut spec = Spec::new(Algorithm::ByteBpe);
+/// spec.pre = "gpt-2";
+/// spec.tokens = vec![b"h", b"i"];
+/// let tokenizer = Tokenizer::new(&spec)?;
+/// let template = Template::built_in("chatml", &tokenizer)?;
+/// let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
+/// let rendered = template.render(&[Message::user("hi")], &[], &options)?;
+/// assert_eq!(rendered.text(), "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+/// # Ok::<(), wright_text::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Template {
     engine: Engine,
@@ -35,9 +50,9 @@ pub struct Template {
     /// What the template may print as `bos_token` and so on.
     special: serde_json::Map<String, serde_json::Value>,
     /// What it looks for in a message.
-    form: Form,
+    format: MessageFormat,
     /// How it wants calls of tools.
-    calls: OnceLock<Calls>,
+    calls: OnceLock<PastCalls>,
     /// `None` if the template fails on the trial conversation.
     takes_system: OnceLock<Option<bool>>,
     takes_tools: OnceLock<Option<bool>>,
@@ -113,12 +128,12 @@ impl Template {
             engine: Engine::new(source)?,
             names: names(tokenizer),
             special,
-            form: Form::usual(source),
+            format: MessageFormat::usual(source),
             calls: OnceLock::new(),
             takes_system: OnceLock::new(),
             takes_tools: OnceLock::new(),
         };
-        template.form.typed = template.wants_typed_content();
+        template.format.typed = template.wants_typed_content();
         Ok(template)
     }
 
@@ -131,6 +146,15 @@ impl Template {
         let source =
             builtin::source(name).ok_or_else(|| Error::UnknownTemplate(name.to_owned()))?;
         Self::parse(source, tokenizer)
+    }
+
+    /// The built-in template of the family that a tokenizer's control tokens identify, for models
+    /// whose files carry no template; `None` if they identify none, as in most base models.
+    pub fn built_in_for(tokenizer: &Tokenizer) -> Option<Self> {
+        let is_control =
+            |text: &str| tokenizer.find(text).is_some_and(|id| tokenizer.is_control(id));
+        // A test compiles each built-in template.
+        Self::built_in(families::built_in_template(is_control)?, tokenizer).ok()
     }
 
     /// The names that [`Template::built_in`] knows.
@@ -151,7 +175,7 @@ impl Template {
     fn shows_system(&self) -> Option<bool> {
         *self.takes_system.get_or_init(|| {
             let conversation = [Message::system("wright-system"), Message::user("wright-user")];
-            self.shows(&conversation, &[], self.form, "wright-system")
+            self.shows(&conversation, &[], self.format, "wright-system")
         })
     }
 
@@ -167,7 +191,7 @@ impl Template {
                 description: "A tool.".to_owned(),
                 parameters: json!({ "type": "object", "properties": {}, "required": [] }),
             };
-            self.shows(&[Message::user("wright-user")], &[tool], self.form, "wright-tool")
+            self.shows(&[Message::user("wright-user")], &[tool], self.format, "wright-tool")
         })
     }
 
@@ -175,8 +199,8 @@ impl Template {
     fn wants_typed_content(&self) -> bool {
         let conversation = [Message::user("wright-user")];
         let shows = |typed, text| {
-            let form = Form { typed, ..self.form };
-            self.shows(&conversation, &[], form, text) == Some(true)
+            let format = MessageFormat { typed, ..self.format };
+            self.shows(&conversation, &[], format, text) == Some(true)
         };
         // A template that prints the list as it is shows the names of its fields.
         !shows(false, "wright-user") && shows(true, "wright-user") && !shows(true, "'type'")
@@ -184,41 +208,47 @@ impl Template {
 
     /// Some templates take the arguments of calls only as text: those that fail on an object.
     /// Some pass over calls, and show them only as a part of the content.
-    fn wanted_calls(&self) -> Calls {
+    fn wanted_calls(&self) -> PastCalls {
         *self.calls.get_or_init(|| {
             let arguments = r#"{"wright-key": "wright-value"}"#;
             let call = ToolCall::new("abcdefghi", "wright-tool", arguments);
             let said = Message::new(Role::Assistant, vec![Part::from(call)]);
             let conversation = [Message::user("wright-user"), said];
-            let shows = |calls: &Calls| {
-                let form = Form { calls: *calls, ..self.form };
-                self.shows(&conversation, &[], form, "wright-value") == Some(true)
+            let shows = |calls: &PastCalls| {
+                let format = MessageFormat { calls: *calls, ..self.format };
+                self.shows(&conversation, &[], format, "wright-value") == Some(true)
             };
-            let spelt = Spelling::of(self.source()).map(Calls::Spelt);
-            let known = [Calls::Objects, Calls::Written].into_iter().chain(spelt);
+            let in_content = CallHistory::of_template(self.source()).map(PastCalls::InContent);
+            let known = [PastCalls::Objects, PastCalls::JsonText].into_iter().chain(in_content);
             let mut known = known.filter(shows);
-            known.next().unwrap_or(Calls::Objects)
+            known.next().unwrap_or(PastCalls::Objects)
         })
     }
 
     /// What `messages` are written in.
-    fn form_for(&self, messages: &[Message]) -> Form {
+    fn format_for(&self, messages: &[Message]) -> MessageFormat {
         let calls = messages.iter().any(|message| message.tool_calls().next().is_some());
         match calls {
-            true => Form { calls: self.wanted_calls(), ..self.form },
-            false => self.form,
+            true => MessageFormat { calls: self.wanted_calls(), ..self.format },
+            false => self.format,
         }
     }
 
     /// Whether `text` shows in a trial; `None` if the template fails on it.
-    fn shows(&self, messages: &[Message], tools: &[Tool], form: Form, text: &str) -> Option<bool> {
+    fn shows(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        format: MessageFormat,
+        text: &str,
+    ) -> Option<bool> {
         let options = RenderOptions {
             add_generation_prompt: true,
             now: Some(Now { unix_s: 0, utc_offset_s: 0 }),
             ..RenderOptions::default()
         };
         let plain = |text: &str, _| text.to_owned();
-        let rendered = self.run(messages, tools, &options, form, &plain).ok()?;
+        let rendered = self.run(messages, tools, &options, format, &plain).ok()?;
         Some(rendered.contains(text))
     }
 
@@ -237,13 +267,13 @@ impl Template {
         options: &RenderOptions,
     ) -> Result<Rendered, Error> {
         let plain = |text: &str, _| text.to_owned();
-        let form = self.form_for(messages);
-        let plain_text = self.context(messages, tools, options, form, &plain)?.to_string();
+        let format = self.format_for(messages);
+        let plain_text = self.context(messages, tools, options, format, &plain)?.to_string();
         let free = guard::free_noncharacters(&[&plain_text, &self.engine.source]);
         let (&marker, free) = free.split_first().ok_or(Error::NoMarker)?;
         let write = |mode| move |text: &str, _: Option<usize>| self.names.write(text, mode, marker);
-        let guarded = self.run(messages, tools, options, form, &write(Mode::Guarded))?;
-        let severed = self.run(messages, tools, options, form, &write(Mode::Severed))?;
+        let guarded = self.run(messages, tools, options, format, &write(Mode::Guarded))?;
+        let severed = self.run(messages, tools, options, format, &write(Mode::Severed))?;
         let is_system = |message: &Message| message.role == Role::System;
         if messages.iter().any(is_system) && self.shows_system() == Some(false) {
             return Err(Error::NoSystemRole);
@@ -275,7 +305,7 @@ impl Template {
             Some(index) => marks.write(text, index),
             None => text.to_owned(),
         };
-        let marked = self.run(messages, tools, options, self.form_for(messages), &write)?;
+        let marked = self.run(messages, tools, options, self.format_for(messages), &write)?;
         match marks.read(&marked) {
             Some((text, spans)) if text == rendered.text() => Ok(spans),
             _ => Err(Error::NoSpans),
@@ -287,8 +317,8 @@ impl Template {
         messages: &[Message],
         tools: &[Tool],
         options: &RenderOptions,
-        form: Form,
-        write: &conversation::Writer,
+        format: MessageFormat,
+        write: &guard::Writer,
     ) -> Result<serde_json::Value, Error> {
         let mut context = self.special.clone();
         let tools = if tools.is_empty() {
@@ -297,7 +327,7 @@ impl Template {
             conversation::tools(tools, write)
         };
         context
-            .insert("messages".to_owned(), conversation::messages(messages, form, write)?.into());
+            .insert("messages".to_owned(), conversation::messages(messages, format, write)?.into());
         context.insert("tools".to_owned(), tools);
         context.insert("documents".to_owned(), serde_json::Value::Null);
         context.insert("add_generation_prompt".to_owned(), json!(options.add_generation_prompt));
@@ -310,10 +340,10 @@ impl Template {
         messages: &[Message],
         tools: &[Tool],
         options: &RenderOptions,
-        form: Form,
-        write: &conversation::Writer,
+        format: MessageFormat,
+        write: &guard::Writer,
     ) -> Result<String, Error> {
-        let context = self.context(messages, tools, options, form, write)?;
+        let context = self.context(messages, tools, options, format, write)?;
         let n_bytes = size(&context);
         self.engine.run(value(&context), options.now, n_bytes, messages.len())
     }

@@ -257,17 +257,17 @@ const ROWS: &[Row] = &[
 #[test]
 fn each_family_s_form_is_read_wherever_tokens_end() {
     for (words, prompt, answer, want) in ROWS {
-        let sections = Sections::new(words, prompt, &tools());
-        let (got, state) = parts(answer.as_bytes(), &sections, &[]);
-        assert_eq!((line(&got).as_str(), state), (*want, State::Going), "{words}: {answer}");
+        let format = OutputFormat::new(words, prompt, &tools());
+        let (got, state) = parts(answer.as_bytes(), &format, &[]);
+        assert_eq!((line(&got).as_str(), state), (*want, OutputState::Open), "{words}: {answer}");
     }
 }
 
 #[test]
 fn no_piece_shows_a_part_of_a_mark_that_comes_true() {
     for (words, prompt, answer, want) in ROWS.iter().filter(|row| !row.3.contains("say(")) {
-        let sections = Sections::new(words, prompt, &tools());
-        let (events, ..) = run(answer.as_bytes(), &sections, &[], || 1);
+        let format = OutputFormat::new(words, prompt, &tools());
+        let (events, ..) = run(answer.as_bytes(), &format, &[], || 1);
         let is_text = |event: &Event| matches!(event, Event::Text { .. });
         assert!(!events.iter().any(is_text), "{words}: {want}");
     }
@@ -275,12 +275,12 @@ fn no_piece_shows_a_part_of_a_mark_that_comes_true() {
 
 #[test]
 fn a_call_is_told_before_its_section_ends() {
-    let sections = Sections::new(KIMI, "", &tools());
-    let mut answer = Answer::new(sections, &[], "call".into());
+    let format = OutputFormat::new(KIMI, "", &tools());
+    let mut output = OutputStream::new(format, &[], "call".into());
     let mut sink = Collect::default();
     let first = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0\
         <|tool_call_argument_begin|>{}<|tool_call_end|>";
-    answer.push(first.as_bytes(), &mut sink);
+    output.push(first.as_bytes(), &mut sink);
     assert_eq!(sink.events.len(), 1);
 }
 
@@ -298,16 +298,16 @@ fn any_mixture_of_pieces_gives_the_same_parts_however_it_is_cut() {
     for (row, (words, prompt, answer, _)) in ROWS.iter().enumerate() {
         let mut pieces = cut(answer);
         pieces.extend([answer.to_string(), "\n".into(), " ".into(), "é".into(), "f".into()]);
-        let sections = Sections::new(words, prompt, &tools());
+        let format = OutputFormat::new(words, prompt, &tools());
         for seed in 0..12 {
             let pick = |n| {
                 let at = uniform(seed * 100 + row as u64, n) * pieces.len() as f64;
                 pieces[at as usize].as_str()
             };
             let text: String = (0..16).map(pick).collect();
-            parts(text.as_bytes(), &sections, &[]);
+            parts(text.as_bytes(), &format, &[]);
         }
-        let (plain, _) = parts("plain é text, 1 < 2 \n".as_bytes(), &sections, &[]);
+        let (plain, _) = parts("plain é text, 1 < 2 \n".as_bytes(), &format, &[]);
         if prompt.is_empty() {
             assert_eq!(line(&plain), "say(plain é text, 1 < 2 \n)", "{words}");
         }
