@@ -259,8 +259,8 @@ pub(super) unsafe fn tile<F: Format, V: Dot, const R: usize, const C: usize>(
             weights[r] = first.add(groups[r] * layout.group_bytes);
         }
         let mut activations = [task.activations.as_ptr(); C];
-        for c in 0..C {
-            activations[c] = activations[c].add((row + c) * blocks);
+        for (c, row_of) in activations.iter_mut().enumerate() {
+            *row_of = row_of.add((row + c) * blocks);
         }
         let mut acc = [[V::splat(0.0); C]; R];
         if panel.start > 0 {
