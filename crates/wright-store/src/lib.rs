@@ -25,6 +25,7 @@
 
 mod chat;
 mod clock;
+mod delete;
 mod error;
 mod export_llm;
 mod hash;
@@ -37,12 +38,14 @@ mod query;
 mod record;
 mod replay;
 mod schema;
+mod sql_runner;
 mod store;
 mod time;
 mod tree;
 mod turn;
 mod words;
 
+pub use delete::{DeleteReport, Doomed};
 pub use error::Error;
 pub use export_llm::{ExportReport, Scope};
 pub use hash::{message_hash, schema_id, sha256_hex};
@@ -53,6 +56,7 @@ pub use open::SqliteStore;
 pub use query::{Filter, Turn, UsedFragment};
 pub use replay::{Change, FileStamp, FileUse, LoggedFile, Replay, Setup};
 pub use schema::SCHEMA_VERSION;
+pub use sql_runner::{Cell, SqlError, SqlLimits, SqlRunner, Table};
 pub use store::Store;
 pub use time::{format_day, format_time};
 pub use turn::{FragmentKind, FragmentUse, Logged, NewTurn, Place};

@@ -12,6 +12,9 @@ const APPLICATION_ID: i64 = 0x5772_5374;
 /// A step that was released is never changed: a new one follows it.
 const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
 
+/// How the full-text index splits text, as in the newest step.
+pub(crate) const TOKENIZER: &str = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'";
+
 /// The version that this program writes.
 pub const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
@@ -121,6 +124,11 @@ mod tests {
             prepare_with(&mut fresh, path, &steps).unwrap();
             assert_eq!(tables(&db), tables(&fresh));
         }
+    }
+
+    #[test]
+    fn the_tokenizer_is_that_of_the_index() {
+        assert!(STEPS.iter().any(|step| step.contains(&format!("tokenize = \"{TOKENIZER}\""))));
     }
 
     #[test]
