@@ -27,6 +27,7 @@ mod chat;
 mod clock;
 mod delete;
 mod error;
+mod export;
 mod export_llm;
 mod hash;
 mod import_llm;
@@ -47,6 +48,7 @@ mod words;
 
 pub use delete::{DeleteReport, Doomed};
 pub use error::Error;
+pub use export::{ExportError, Format, turn_json};
 pub use export_llm::{ExportReport, Scope};
 pub use hash::{message_hash, schema_id, sha256_hex};
 pub use import_llm::ImportReport;

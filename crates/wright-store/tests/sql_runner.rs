@@ -479,7 +479,7 @@ const HONEST: &[&str] = &[
     "SELECT cast('12' AS INTEGER) + 1, x'00ff', 0x10, 1e3, 7 / 2, 7 % 2, 5 & 3, 1 << 4",
     "SELECT max(name, 'b') FROM t",
     "SELECT nullif(1, 1), ifnull(NULL, 2), coalesce(NULL, 3)",
-    "SELECT * FROM (VALUES (1), (2)) AS x(a) WHERE a > 1",
+    "WITH x(a) AS (VALUES (1), (2)) SELECT * FROM x WHERE a > 1",
     "SELECT rowid, * FROM t NOT INDEXED",
     "SELECT t.name, count(u.id) FROM t LEFT JOIN u ON u.t = t.id GROUP BY t.id ORDER BY 2 DESC",
     "EXPLAIN SELECT * FROM t",
