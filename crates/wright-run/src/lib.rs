@@ -26,6 +26,7 @@ pub use engine::LoopDetector;
 pub use load::{Clock, LoadError, LoadOptions, Release};
 pub use local_model::LocalModel;
 pub use options::{OptionError, Sampling};
+pub use output::{OutputFormat, OutputState, OutputStream};
 pub use prefix::{BlockKey, BlockStore, Prefixes};
 pub use sampler::{SampleError, Sampler};
 pub use softmax::LogSoftmax;

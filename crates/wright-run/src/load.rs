@@ -7,10 +7,10 @@ use thiserror::Error;
 use wright_model::{KvType, Precision, SessionOptions};
 use wright_text::Now;
 
-/// Seconds since any fixed moment: the caller's clock, since this room has none.
+/// Seconds since any fixed moment: the caller's clock, since this crate reads none.
 pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// Is told ranges of the model's file that need not stay in memory.
+/// Called with byte ranges of the model's file that need not stay in memory.
 pub type Release = Arc<dyn Fn(Range<usize>) + Send + Sync>;
 
 /// How a model runs.
@@ -22,23 +22,23 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Tokens of prompt and answer together, for each conversation.
     pub n_ctx: usize,
-    /// Requests answered at the same time; more wait.
+    /// Requests that are answered at the same time; others wait.
     pub n_seq: usize,
     pub kv: KvType,
     /// Speculative decoding by prompt lookup: faster where an answer repeats earlier text, and
     /// always the same tokens.
     pub speculative: bool,
-    /// Beginnings of prompts that were read before, by this process or another.
+    /// Where to find and keep prefixes of prompts that were read before, by any process.
     pub prefixes: Option<Prefixes>,
     /// For the times in `Usage`, which are 0 without it.
     pub clock: Option<Clock>,
-    /// Told what was repacked, while the model is loaded.
+    /// Called with what was repacked, while the model is loaded.
     pub release: Option<Release>,
     /// For templates that print the date.
     pub now: Option<Now>,
     /// A built-in template's name or Jinja source, in place of the model's own template.
     pub chat_template: Option<String>,
-    /// Whether a family that nothing has tested may run.
+    /// Whether a family that is not verified against a reference implementation may run.
     pub unverified: bool,
 }
 
@@ -75,7 +75,7 @@ impl LoadOptions {
     }
 }
 
-/// Why a model cannot be made to answer.
+/// Why a model cannot be loaded.
 #[derive(Debug, Error)]
 pub enum LoadError {
     #[error("the file has no `{0}`")]
@@ -97,7 +97,7 @@ impl LoadError {
     pub fn hint(&self) -> Option<String> {
         match self {
             LoadError::Missing(_) | LoadError::TokenKind { .. } | LoadError::Vocabulary { .. } => {
-                Some("convert the model anew, with its tokenizer beside it".into())
+                Some("convert the model again, with its tokenizer in the same folder".into())
             }
             LoadError::Text(error) => error.hint(),
             LoadError::Model(error) => Some(error.hint()),

@@ -1,4 +1,4 @@
-//! What a request's options mean here: defaults, ranges, and errors that name the option.
+//! The options of a request: defaults, valid ranges, and errors that name the option.
 
 use thiserror::Error;
 use wright_chat::Options;

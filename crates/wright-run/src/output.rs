@@ -18,7 +18,7 @@ mod stop_strings;
 mod tags;
 mod utf8;
 
-pub(crate) use splitter::OutputFormat;
+pub use splitter::OutputFormat;
 
 use call::Call;
 use splitter::{Section, Splitter};
@@ -29,7 +29,7 @@ use wright_chat::{Content, Event, Message, Origin, Part, Role, Sink, ToolCall};
 
 /// Whether an answer goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OutputState {
+pub enum OutputState {
     Open,
     /// A stop string has appeared; nothing more is emitted.
     Stopped,
@@ -37,9 +37,23 @@ pub(crate) enum OutputState {
     Cancelled,
 }
 
-/// An answer as it grows.
+/// An answer as it grows: bytes in, events and a message out.
+///
+/// ```
+/// use wright_chat::Collect;
+/// use wright_run::{OutputFormat, OutputState, OutputStream};
+///
+/// // The words of a chat template tell how the family writes its reasoning.
+/// let format = OutputFormat::new("{{ '<think>' }} {{ '</think>' }}", "", &[]);
+/// let mut output = OutputStream::new(format, &["END".to_owned()], "call".to_owned());
+/// let mut sink = Collect::default();
+/// assert_eq!(output.push(b"<think>hm</think>Yes. E", &mut sink), OutputState::Open);
+/// assert_eq!(output.push(b"ND of the answer", &mut sink), OutputState::Stopped);
+/// let (message, has_calls) = output.into_message();
+/// assert_eq!((message.plain_text().as_str(), has_calls), ("Yes. ", false));
+/// ```
 #[derive(Debug)]
-pub(crate) struct OutputStream {
+pub struct OutputStream {
     utf8: Utf8,
     splitter: Splitter,
     stops: StopStrings,

@@ -1,5 +1,5 @@
-//! How well documents answer a query, by models that were made to judge it: encoders that read both
-//! as a pair, and decoders that are asked and answer yes or no.
+//! Rerankers: models that score how well documents answer a query. Encoders read both as a pair;
+//! decoders are asked in words and answer yes or no.
 
 use crate::vocabulary;
 use wright_kernels::math::exp_f64;
@@ -7,12 +7,12 @@ use wright_model::Model;
 use wright_model::config::Kind;
 use wright_text::{Pair, RankPrompt, Tokenizer};
 
-/// How a model reads a query and a document, and what its labels say about them.
+/// How a model reads a query and a document, and how its labels become a score.
 #[derive(Debug)]
 pub(crate) struct Reranker {
     /// Of models that are asked in words.
     prompt: Option<RankPrompt>,
-    verdict: Labels,
+    labels: Labels,
 }
 
 /// From labels to a score.
@@ -24,18 +24,18 @@ enum Labels {
     Yes(usize),
 }
 
-/// Whether a model can tell how well documents answer a query.
+/// Whether a model can score how well documents answer a query.
 pub(crate) fn ranks(model: &Model) -> bool {
     Labels::of_model(model).is_some()
 }
 
 impl Reranker {
-    /// `None` if the model has no classifier, or one whose labels are no verdict.
+    /// `None` if the model has no classifier, or one whose labels are no score.
     pub fn find(model: &Model, tokenizer: &Tokenizer) -> Option<Reranker> {
-        let verdict = Labels::of_model(model)?;
+        let labels = Labels::of_model(model)?;
         let source = vocabulary::rank_prompt(model.metadata());
         let prompt = source.and_then(|source| RankPrompt::parse(source, tokenizer));
-        Some(Reranker { prompt, verdict })
+        Some(Reranker { prompt, labels })
     }
 
     /// Both texts as the model reads them.
@@ -58,7 +58,7 @@ impl Reranker {
     }
 
     pub fn score(&self, labels: &[f32]) -> f32 {
-        match self.verdict {
+        match self.labels {
             Labels::One => labels[0],
             Labels::Yes(yes) => {
                 let (yes, no) = (f64::from(labels[yes]), f64::from(labels[1 - yes]));
@@ -69,7 +69,7 @@ impl Reranker {
 }
 
 impl Labels {
-    /// `None` if there is no classifier, or its labels are no verdict.
+    /// `None` if there is no classifier, or its labels are no score.
     fn of_model(model: &Model) -> Option<Labels> {
         let n_labels = model.network().classifier.as_ref()?.out.n_out;
         let is_encoder = model.config().family.kind == Kind::Encoder;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_a_verdict_if_there_is_one_or_they_say_yes_and_no() {
+    fn one_label_is_a_score_and_two_must_be_yes_and_no() {
         let of = |n, names: &[&str], is_encoder| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             Labels::of(n, &names, is_encoder)
@@ -112,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn yes_and_no_share_one_certainty() {
-        let ranker = Reranker { prompt: None, verdict: Labels::Yes(1) };
+    fn the_probabilities_of_yes_and_no_add_up_to_one() {
+        let ranker = Reranker { prompt: None, labels: Labels::Yes(1) };
         assert_eq!(ranker.score(&[2.0, 2.0]), 0.5);
         assert_eq!(ranker.score(&[-900.0, 900.0]), 1.0);
         assert_eq!(ranker.score(&[900.0, -900.0]), 0.0);

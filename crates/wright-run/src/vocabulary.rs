@@ -1,6 +1,6 @@
 //! From a model file's metadata to its tokenizer, its chat template and its sampler defaults.
 //!
-//! `wright-text` knows no GGUF and `wright-model` no text, so the keys `tokenizer.*` and
+//! `wright-text` knows no GGUF and `wright-model` knows no text, so the keys `tokenizer.*` and
 //! `general.sampling.*` are read here. What they mean is the business of the two.
 
 use crate::{LoadError, Sampling};
@@ -21,10 +21,10 @@ pub fn tokenizer(model: &Model) -> Result<Tokenizer, LoadError> {
     Ok(tokenizer)
 }
 
-/// The tokenizer that a file's metadata tell of, whether there are weights beside it or not.
+/// The tokenizer that a file's metadata describe, with or without weights in the file.
 ///
 /// # Errors
-/// If they tell of none, or of one that is damaged or not known.
+/// If they describe none, or one that is damaged or not supported.
 pub fn tokenizer_of(metadata: &Metadata) -> Result<Tokenizer, LoadError> {
     Ok(Tokenizer::new(&spec(metadata)?)?)
 }
@@ -132,8 +132,8 @@ pub(crate) fn rank_prompt(metadata: &Metadata) -> Option<&str> {
     metadata.str("tokenizer.chat_template.rerank")
 }
 
-/// The sampler options that the model's authors advise, over this crate's own. A value that is no
-/// number or out of range is passed over: advice is not worth an error.
+/// The sampler options that the model's authors recommend, over this crate's defaults. A value that
+/// is not a number or out of range is ignored: a recommendation is not worth an error.
 pub fn sampling(metadata: &Metadata) -> Sampling {
     let float = |name: &str, low: f32, high: f32, default: f32| {
         let value = metadata.f32(&format!("general.sampling.{name}"));

@@ -256,6 +256,7 @@ impl Tokenizer {
             .or_else(|| self.vocabulary.find(text.as_bytes()))
     }
 
+    /// The number of tokens.
     pub fn n_vocab(&self) -> usize {
         self.kinds.len()
     }
@@ -275,10 +276,12 @@ impl Tokenizer {
         self.ids.eot
     }
 
+    /// The token that stands for what the vocabulary cannot represent.
     pub fn unk(&self) -> Option<u32> {
         self.ids.unk
     }
 
+    /// The token that fills up a batch.
     pub fn pad(&self) -> Option<u32> {
         self.ids.pad
     }

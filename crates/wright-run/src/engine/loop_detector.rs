@@ -16,14 +16,14 @@
 /// The longest period that is found, in tokens.
 const PERIOD_MAX: usize = 2048;
 /// Repeated tokens, after the third occurrence of a period, that make a loop.
-const MARGIN: u32 = 280;
+const MARGIN: u32 = 256;
 /// What a token that breaks the repetition takes from the score of a period.
 const MISMATCH: u32 = 16;
 
 /// Watches the tokens of one answer for loops.
 ///
 /// A text loops with period p where its tokens equal those p places before. It counts as a loop
-/// 280 tokens after the same p tokens stand there for the third time, for any p up to 2048; a token
+/// 256 tokens after the same p tokens stand there for the third time, for any p up to 2048; a token
 /// that differs now and then delays that, and one in 17 prevents it.
 ///
 /// ```

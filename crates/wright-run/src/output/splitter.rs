@@ -16,7 +16,7 @@ use wright_text::{CallFormat, ReasoningFormat};
 
 /// Which sections an answer may have, and how they are written.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OutputFormat {
+pub struct OutputFormat {
     pub reasoning: Option<&'static ReasoningFormat>,
     pub calls: Option<&'static CallFormat>,
     /// The tools on offer: their schemas give the types of arguments.
