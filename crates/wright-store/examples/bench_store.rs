@@ -1,8 +1,8 @@
 //! How fast the memory is when it is large.
 //!
-//! `bench_store generate MEMORY N` writes N turns, `bench_store log MEMORY` logs a thousand more and
-//! tells what one takes, `bench_store search MEMORY` runs each of 140 searches in a process of its
-//! own, and `bench_store find MEMORY WORDS` is such a process.
+//! `bench_store generate MEMORY N` writes N turns, `bench_store log MEMORY` logs a thousand more
+//! and tells what one takes, `bench_store search MEMORY` runs each of 140 searches in a process of
+//! its own, and `bench_store find MEMORY WORDS` is such a process.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -13,7 +13,7 @@ pub enum Format {
     /// One JSON object on each line, with the version of its form under `v`.
     Jsonl,
     Markdown,
-    /// One page that needs nothing from elsewhere, and in which nothing of a conversation is markup.
+    /// One page that needs nothing from elsewhere; nothing of a conversation in it is markup.
     Html,
 }
 

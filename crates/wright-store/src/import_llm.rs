@@ -6,6 +6,7 @@
 //! The source is a file from outside: every column may hold anything. What cannot be understood is
 //! skipped and reported.
 
+pub mod fuzzing;
 mod legacy;
 mod messages;
 mod source;
@@ -95,15 +96,23 @@ impl SqliteStore {
         path: &Path,
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<ImportReport, Error> {
-        let source = Source::open(path)?;
+        self.import_source(&Source::open(path)?, on_progress)
+    }
+
+    /// As [`SqliteStore::import_llm`], from a database that is open.
+    fn import_source(
+        &mut self,
+        source: &Source,
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<ImportReport, Error> {
         let mut report = ImportReport::default();
         let mut maps = Maps::default();
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        messages::import_fragments(&source, &transaction, &mut maps)?;
-        turns::import_schemas(&source, &transaction)?;
-        turns::import_tools(&source, &transaction, &mut maps)?;
+        messages::import_fragments(source, &transaction, &mut maps)?;
+        turns::import_schemas(source, &transaction)?;
+        turns::import_tools(source, &transaction, &mut maps)?;
         transaction.commit()?;
-        let (new_ids, old_ids) = (turns::ids(&source)?, legacy::ids(&source)?);
+        let (new_ids, old_ids) = (turns::ids(source)?, legacy::ids(source)?);
         let n_all = new_ids.len() + old_ids.len();
         let mut n_done = 0;
         for (ids, is_legacy) in [(old_ids, true), (new_ids, false)] {
@@ -112,7 +121,7 @@ impl SqliteStore {
                     self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 for id in batch {
                     let import = if is_legacy { legacy::import } else { turns::import };
-                    import(&source, &transaction, &mut maps, &mut report, id)?;
+                    import(source, &transaction, &mut maps, &mut report, id)?;
                 }
                 transaction.commit()?;
                 n_done += batch.len();
@@ -120,7 +129,7 @@ impl SqliteStore {
             }
         }
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        turns::import_threads(&source, &transaction, &mut maps, &mut report)?;
+        turns::import_threads(source, &transaction, &mut maps, &mut report)?;
         transaction.commit()?;
         Ok(report)
     }

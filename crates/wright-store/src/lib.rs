@@ -52,6 +52,8 @@ pub use export::{ExportError, Format, turn_json};
 pub use export_llm::{ExportReport, Scope};
 pub use hash::{message_hash, schema_id, sha256_hex};
 pub use import_llm::ImportReport;
+#[doc(hidden)]
+pub use import_llm::fuzzing;
 pub use json::{Json, JsonError, Object};
 pub use library::{Continuation, Conversation, DayStats, Fragment, Schema};
 pub use open::SqliteStore;

@@ -52,6 +52,18 @@ impl SqliteStore {
         Ok(SqliteStore { db, path })
     }
 
+    /// A memory that ends with the program, for tests.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn in_memory() -> Result<Self, Error> {
+        let path = PathBuf::from(":memory:");
+        let mut db = Connection::open_in_memory()?;
+        db.set_prepared_statement_cache_capacity(64);
+        schema::prepare(&mut db, &path)?;
+        Ok(SqliteStore { db, path })
+    }
+
     /// Opens the memory at `path` if it is there, and creates nothing.
     ///
     /// # Errors

@@ -43,6 +43,7 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Opens the file at `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |reason: String| Error::Open { path: path.to_owned(), reason };
         let absolute = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
@@ -50,6 +51,14 @@ impl Source {
         let db = Connection::open_with_flags(&absolute, flags)
             .map_err(|error| failed(error.to_string()))?;
         db.busy_timeout(std::time::Duration::from_secs(10))?;
+        match Self::of(db)? {
+            Some(source) => Ok(source),
+            None => Err(Error::Foreign { path: path.to_owned() }),
+        }
+    }
+
+    /// A log in a database that is open; `None` if it is no log of `llm`.
+    pub fn of(db: Connection) -> Result<Option<Self>, Error> {
         db.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
         db.set_limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
         db.set_prepared_statement_cache_capacity(64);
@@ -63,10 +72,7 @@ impl Source {
             columns.insert(*table, names.collect::<Result<HashSet<_>, _>>()?);
         }
         let source = Source { db, columns };
-        match source.has("turns") || source.has("responses") {
-            true => Ok(source),
-            false => Err(Error::Foreign { path: path.to_owned() }),
-        }
+        Ok((source.has("turns") || source.has("responses")).then_some(source))
     }
 
     /// Whether the table is there.
@@ -102,6 +108,13 @@ impl Source {
             each(row)?;
         }
         Ok(())
+    }
+}
+
+impl Source {
+    /// Takes the database back.
+    pub fn into_database(self) -> Connection {
+        self.db
     }
 }
 
