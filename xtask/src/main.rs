@@ -14,6 +14,7 @@ mod fuzz;
 mod neon;
 mod parity;
 mod peers;
+mod schema_suite;
 mod tidy;
 mod wright;
 
@@ -42,6 +43,8 @@ usage: cargo xtask CHORE
   bench-story   train on the same text for the same time as PyTorch, and compare held-out loss
                 (--minutes N, --text FILE, --threads N, --fresh, --write)
   neon          run the kernels' tests for AArch64 under emulation (arguments go to the tests)
+  schema-suite  check the validator of JSON schemas against the official test suite (or only:
+                draft2020-12, draft2019-09, draft7, draft6, draft4)
   peers         set up the programs and models to compare with (--torch: PyTorch too)";
 
 /// The root of the workspace that this program was built in.
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         "bench-tokenizer" => bench_tokenizer::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "neon" => neon::run(rest),
+        "schema-suite" => schema_suite::run(rest),
         "peers" => peers::run(&workspace_root(), rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -3,9 +3,11 @@
 //! A conversation ([`Message`], [`Part`], [`Text`]), what is asked of a model ([`Request`]), what
 //! comes back while it answers ([`Event`]) and when it is done ([`Response`]), the one interface to
 //! every model, local or hosted ([`Model`]) and to what finds one by name ([`ModelSource`]), and
-//! tools ([`ToolRunner`]) with the loop that lets a model use them ([`ToolLoop`]).
+//! tools ([`ToolRunner`]) with the loop that lets a model use them ([`ToolLoop`]). What arguments
+//! and answers must look like is said in JSON schemas ([`schema`]).
 //!
-//! This crate opens no file, talks to no network, runs no model and depends on no other crate of Wright.
+//! This crate opens no file, talks to no network, runs no model and depends on no other crate of
+//! Wright.
 #![forbid(unsafe_code)]
 
 mod cancel;
@@ -17,6 +19,7 @@ mod message;
 mod model;
 mod origin;
 mod request;
+pub mod schema;
 mod sink;
 mod tool;
 mod tool_loop;

@@ -5,6 +5,7 @@
 //! model with every tool that it is handed; agents that must withstand hostile text plan first and
 //! do not use it.
 
+use crate::schema::{Schema, Violation, check_duplicate_keys};
 use crate::{
     Cancel, Error, ErrorKind, Event, FinishReason, Message, Model, Prompt, Request, Response, Sink,
     Tool, ToolCall, ToolResult, ToolRunner,
@@ -189,20 +190,31 @@ impl ToolLoop<'_> {
 }
 
 /// Whether the call can be run at all; if not, what to tell the model.
+///
+/// A tool whose schema cannot be read is left to check its arguments itself.
 fn check(call: &ToolCall, tools: &[Tool]) -> Result<(), String> {
-    if !tools.iter().any(|tool| tool.name == call.name) {
+    let Some(tool) = tools.iter().find(|tool| tool.name == call.name) else {
         let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
         return Err(format!(
             "no tool is called {:?}; the tools are {}",
             call.name,
             names.join(", ")
         ));
-    }
-    match serde_json::from_str(&call.arguments) {
-        Ok(Value::Object(_)) => Ok(()),
-        Ok(_) => Err("the arguments have to be a JSON object".into()),
-        Err(error) => Err(format!("the arguments are not valid JSON: {error}")),
-    }
+    };
+    let arguments = match serde_json::from_str(&call.arguments) {
+        Ok(arguments @ Value::Object(_)) => arguments,
+        Ok(_) => return Err("the arguments have to be a JSON object".into()),
+        Err(error) => return Err(format!("the arguments are not valid JSON: {error}")),
+    };
+    check_duplicate_keys(&call.arguments)
+        .map_err(|error| format!("the arguments are not usable: {error}"))?;
+    let Ok(schema) = Schema::compile(&tool.parameters) else { return Ok(()) };
+    schema.validate(&arguments).map_err(|violations| {
+        const SHOWN_MAX: usize = 10;
+        let shown: Vec<String> =
+            violations.iter().take(SHOWN_MAX).map(Violation::to_string).collect();
+        format!("the arguments do not satisfy the schema of {:?}: {}", call.name, shown.join("; "))
+    })
 }
 
 fn append(request: &mut Request, added: impl IntoIterator<Item = Message>) -> Result<(), Error> {
@@ -276,9 +288,11 @@ mod tests {
             call("double", r#"{"n": 4}"#),
             call("triple", "{}"),
             call("double", "{n: 4"),
+            call("double", r#"{"n": "four"}"#),
+            call("double", r#"{"n": 4, "n": 5}"#),
             FakeReply::say("8"),
         ];
-        let (outcome, model) = run(replies, Some(5), &mut Collect::default());
+        let (outcome, model) = run(replies, Some(7), &mut Collect::default());
         assert_eq!(outcome.end, ToolLoopEnd::Answered);
         assert_eq!(outcome.last().unwrap().message.plain_text(), "8");
         let results: Vec<(&str, bool)> = outcome
@@ -290,9 +304,15 @@ mod tests {
         assert_eq!(results[0], ("8", false));
         assert!(results[1].1 && results[1].0.contains("double"), "{results:?}");
         assert!(results[2].1 && results[2].0.contains("JSON"), "{results:?}");
-        let Prompt::Chat(messages) = &model.requests()[3].prompt else { panic!() };
-        assert_eq!(messages.len(), 7);
-        assert_eq!(messages[1..], outcome.messages()[..6]);
+        assert_eq!(
+            results[3].0,
+            "the arguments do not satisfy the schema of \"double\": \
+             /n: expected number, but this is the string \"four\""
+        );
+        assert!(results[4].1 && results[4].0.contains("/n stands twice"), "{results:?}");
+        let Prompt::Chat(messages) = &model.requests()[5].prompt else { panic!() };
+        assert_eq!(messages.len(), 11);
+        assert_eq!(messages[1..], outcome.messages()[..10]);
     }
 
     #[test]
