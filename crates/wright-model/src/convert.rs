@@ -4,27 +4,27 @@
 //! queries and keys are interleaved (pairs that turn together become neighbours), gemma's norms are
 //! stored plus one, experts are stacked, fused projections parted. Families are rows of a table.
 //! A tensor that has no place in the family is an error: a model without it would be another one.
-//! What the vocabulary is, the caller adds to the plan.
+//! The caller adds the vocabulary to the header.
 
 mod changes;
 mod families;
+mod metadata;
 mod names;
 mod numbers;
 mod scaling;
 
 use crate::Error;
-use crate::gguf_writer::{Field, Plan, Planned};
-use crate::requantize::RewriteError;
+use crate::gguf_writer::{Field, GgufHeader, TensorHeader, WriteError};
 use crate::safetensors::{Safetensors, Tensor};
-use changes::{Change, Map, Rows};
-use families::{FAMILIES, Family};
+use changes::Map;
+use families::{Change, FAMILIES, Family, Rows};
 use names::{Place, place};
 use numbers::Numbers;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Range;
-use wright_kernels::{DType, Isa, quantize};
+use wright_kernels::DType;
 
 /// Values that are converted at a time, but for a matrix that is transposed, which goes whole.
 const PIECE_VALUES: usize = 1 << 20;
@@ -47,11 +47,11 @@ struct Move {
 /// What converting a model does.
 #[derive(Debug, Clone)]
 pub struct Conversion {
-    pub plan: Plan,
+    pub header: GgufHeader,
     /// Rows of the embedding: the vocabulary's size.
     pub n_vocab: usize,
     moves: Vec<Move>,
-    /// Factors of RoPE's frequencies, where a scaling needs them; the last tensors of the plan.
+    /// Factors of RoPE's frequencies, where a scaling needs them; the last tensors of the file.
     rope_factors: Vec<Vec<f32>>,
 }
 
@@ -76,27 +76,53 @@ pub fn plan(
         .ok_or_else(|| Error::MissingTensor { name: "model.embed_tokens.weight".to_owned() })?;
     let n_vocab = embedding.map.out_rows;
     let float = float.or(embedding.from[0].1.dtype).unwrap_or(DType::F16);
-    let mut plan = Plan::new();
-    numbers.write(&mut plan, name, n_vocab)?;
-    labels(config, family.arch, &mut plan);
-    plan.set("general.file_type", &Field::U32(file_type(float)));
+    let mut header = described(&numbers, name, n_vocab, float)?;
     for (gguf, dims, _) in &moves {
         let dtype = stored_as(gguf, dims, float);
-        plan.tensors.push(Planned { name: gguf.clone(), dims: dims.clone(), dtype });
+        header.tensors.push(TensorHeader { name: gguf.clone(), dims: dims.clone(), dtype });
     }
     let mut rope_factors = Vec::new();
     for (name, factors) in scaling::tensors(&numbers)? {
         let dims = vec![factors.len()];
-        plan.tensors.push(Planned { name: name.to_owned(), dims, dtype: DType::F32 });
+        header.tensors.push(TensorHeader { name: name.to_owned(), dims, dtype: DType::F32 });
         rope_factors.push(factors);
     }
-    plan.data_bytes()?;
+    header.data_bytes()?;
     let moves = moves.into_iter().map(|(_, _, from)| from).collect();
-    Ok(Conversion { plan, n_vocab, moves, rope_factors })
+    Ok(Conversion { header, n_vocab, moves, rope_factors })
+}
+
+/// The metadata of the file that [`plan`] makes of a model, and no tensors: what a program that
+/// trains a model writes without a detour over files. `config` is config.json.
+///
+/// # Errors
+/// If the family is not known here, or config.json lacks a number or names a feature that is not
+/// converted.
+pub fn metadata(
+    config: &Value,
+    name: &str,
+    n_vocab: usize,
+    float: DType,
+) -> Result<GgufHeader, Error> {
+    let family = family(config)?;
+    described(&Numbers { config, family }, name, n_vocab, float)
+}
+
+fn described(
+    numbers: &Numbers<'_>,
+    name: &str,
+    n_vocab: usize,
+    float: DType,
+) -> Result<GgufHeader, Error> {
+    let mut header = GgufHeader::new();
+    metadata::write(numbers, &mut header, name, n_vocab)?;
+    labels(numbers.config, numbers.family.arch, &mut header);
+    header.set("general.file_type", &Field::U32(file_type(float)));
+    Ok(header)
 }
 
 /// What a classifier's numbers stand for.
-fn labels(config: &Value, arch: &str, plan: &mut Plan) {
+fn labels(config: &Value, arch: &str, header: &mut GgufHeader) {
     let classifies = config["architectures"][0]
         .as_str()
         .is_some_and(|name| name.ends_with("ForSequenceClassification"));
@@ -109,7 +135,7 @@ fn labels(config: &Value, arch: &str, plan: &mut Plan) {
     labels.sort_unstable();
     if !labels.is_empty() {
         let labels = labels.into_iter().map(|(_, name)| name).collect();
-        plan.set(&format!("{arch}.classifier.output_labels"), &Field::Strs(labels));
+        header.set(&format!("{arch}.classifier.output_labels"), &Field::Strs(labels));
     }
 }
 
@@ -262,43 +288,32 @@ pub fn write(
     files: &[&[u8]],
     out: &mut dyn Write,
     watch: &mut dyn FnMut(u64) -> bool,
-) -> Result<(), RewriteError> {
-    let plan = &conversion.plan;
-    out.write_all(&plan.head()?)?;
+) -> Result<(), WriteError> {
+    let header = &conversion.header;
+    out.write_all(&header.encode()?)?;
     let mut done = 0;
-    for (from, to) in conversion.moves.iter().zip(&plan.tensors) {
+    for (from, to) in conversion.moves.iter().zip(&header.tensors) {
         let mut written = 0;
         for (source, tensor) in &from.from {
             for rows in from.map.pieces() {
                 let values = from.map.values(tensor, files[*source], rows)?;
-                let bytes = encoded(&values, to)?;
+                let bytes = to.encode_values(&values)?;
                 out.write_all(&bytes)?;
                 written += bytes.len();
                 done += values.len() as u64;
                 if !watch(done) {
-                    return Err(RewriteError::Stopped);
+                    return Err(WriteError::Stopped);
                 }
             }
         }
-        out.write_all(&vec![0; plan.padding(written)])?;
+        out.write_all(&vec![0; header.padding(written)])?;
     }
     for factors in &conversion.rope_factors {
         let bytes: Vec<u8> = factors.iter().flat_map(|x| x.to_le_bytes()).collect();
         out.write_all(&bytes)?;
-        out.write_all(&vec![0; plan.padding(bytes.len())])?;
+        out.write_all(&vec![0; header.padding(bytes.len())])?;
     }
     Ok(())
-}
-
-/// Values in a tensor's type. Those of vectors may come in pieces, which only F32 allows.
-fn encoded(values: &[f32], to: &Planned) -> Result<Vec<u8>, Error> {
-    let failure = |why: String| Error::malformed(format!("tensor {}", to.name), why);
-    let k = if to.dtype == DType::F32 { values.len() } else { to.dims[0] };
-    let n_bytes = to.dtype.row_bytes(k).ok_or_else(|| failure("has no whole blocks".into()))?;
-    let mut out = vec![0; values.len() / k.max(1) * n_bytes];
-    quantize(Isa::detect(), to.dtype, k, values, None, &mut out)
-        .map_err(|error| failure(error.to_string()))?;
-    Ok(out)
 }
 
 impl Map {

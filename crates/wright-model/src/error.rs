@@ -1,30 +1,34 @@
-//! What can go wrong between a file's bytes and logits, in words that help.
+//! What can go wrong between a file's bytes and logits.
 //!
-//! Every variant says what is wrong and why; [`Error::hint`] says how to mend it, and
-//! [`Error::kind`] is stable, so that a binary can give each kind an exit code of its own.
+//! Every variant says what is wrong and why; [`Error::hint`] says how to fix it, and
+//! [`Error::kind`] is stable, so that a caller can act on a kind: an exit code, the name of an
+//! option of its own that helps. No hint names an option of a program.
 
 use thiserror::Error;
 
 /// What sort of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The bytes are no GGUF, are cut short, or contradict themselves.
+    /// The bytes are not a GGUF file, are cut short, or contradict themselves.
     BadFile,
-    /// A GGUF in order, with something in it that this version cannot run.
+    /// A sound GGUF file, with something in it that this version cannot run.
     Unsupported,
-    /// A readable GGUF whose tensors or metadata do not make the model that it claims to be.
+    /// An architecture that is not verified against a reference implementation. It runs where
+    /// [`crate::SessionOptions::unverified`] allows it.
+    Unverified,
+    /// A readable GGUF file whose tensors or metadata do not make the model that it claims to be.
     BadModel,
-    /// The caller asked for something that cannot be: wrong position, unknown sequence or token.
+    /// An invalid request: a wrong position, an unknown sequence or token.
     BadBatch,
     /// The context has no room left.
     ContextFull,
-    /// The system does not give the memory that was asked for.
+    /// The system did not provide the memory that was asked for.
     Memory,
     /// The model gave NaN or infinity.
     NotFinite,
 }
 
-/// A failure of this room.
+/// Why a file cannot be read, or a model cannot be run.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum Error {
     #[error("this is not a GGUF file: it begins with {begins}")]
@@ -43,7 +47,7 @@ pub enum Error {
     Architecture { arch: String, known: String, closest: Option<&'static str> },
     #[error("{what} and writes no text")]
     NotGenerative { what: String },
-    #[error("{family} is an architecture that no other implementation was there to test")]
+    #[error("architecture {family} is not verified against a reference implementation")]
     Unverified { family: &'static str },
     #[error("{what}, which this version does not compute")]
     Feature { what: String },
@@ -66,6 +70,7 @@ pub enum Error {
 }
 
 impl Error {
+    /// The sort of failure; stable from version to version.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::NotGguf { .. } | Error::Truncated { .. } | Error::Malformed { .. } => {
@@ -76,8 +81,8 @@ impl Error {
             | Error::TensorType { .. }
             | Error::Architecture { .. }
             | Error::NotGenerative { .. }
-            | Error::Unverified { .. }
             | Error::Feature { .. } => ErrorKind::Unsupported,
+            Error::Unverified { .. } => ErrorKind::Unverified,
             Error::Metadata { .. }
             | Error::MissingTensor { .. }
             | Error::Shape { .. }
@@ -97,12 +102,12 @@ impl Error {
                 "the download is probably incomplete: compare its size and fetch it again".into()
             }
             Error::Malformed { .. } => "the file is damaged or was made by a faulty tool: \
-                fetch it again, or convert the model anew"
+                fetch it again, or convert the model again"
                 .into(),
             Error::Version { why, .. } if why.contains("big-endian") => {
-                "get the little-endian file, or convert the model anew without --bigendian".into()
+                "get the little-endian file, or convert the model again as little-endian".into()
             }
-            Error::Version { .. } => "convert the model anew with a current converter".into(),
+            Error::Version { .. } => "convert the model again with a current converter".into(),
             Error::Split { .. } => {
                 "name the first part, with the others beside it under their own names \
                  (NAME-00001-of-00003.gguf), or merge them into one file"
@@ -119,18 +124,18 @@ impl Error {
                 "use it for embeddings, or take a model that writes text".into()
             }
             Error::Unverified { .. } => {
-                "its answers may be wrong; --unverified runs it all the same".into()
+                "its answers may be wrong; it runs where that is allowed".into()
             }
             Error::Feature { .. } => "use another model, or a newer version".into(),
             Error::Metadata { .. } | Error::MissingTensor { .. } | Error::Shape { .. } => {
                 "the file was not made for this architecture, or its converter is at fault: \
-                 get it from another source or convert it anew"
+                 get it from another source or convert it again"
                     .into()
             }
             Error::SpareTensors { .. } => "running it without them would give wrong answers; \
                 a newer version may know this variant"
                 .into(),
-            Error::Batch { .. } => "this is a mistake of the program, not of the model".into(),
+            Error::Batch { .. } => "this is a defect of the program, not of the model".into(),
             Error::ContextFull { .. } => "ask for a longer context, or shorten the input".into(),
             Error::Memory { .. } => "ask for a shorter context or fewer sequences".into(),
             Error::NotFinite { .. } => "the weights are damaged, or too large for f16 in the KV \

@@ -4,8 +4,8 @@
 //! against the length of the file before anything is allocated or looked at, so that bytes from
 //! anywhere give an error and never a panic. What the tensors mean is not known here.
 
-use crate::apart;
 use crate::metadata::{Entry, Metadata, ValueType};
+use crate::overlap;
 use crate::{Bytes, Error};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -56,6 +56,27 @@ pub(crate) fn shape(dims: &[usize]) -> String {
 }
 
 /// A parsed file.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
+/// use wright_model::{Bytes, DType, Gguf};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut header = GgufHeader::new();
+/// header.set("general.architecture", &Field::Str("llama".into()));
+/// let (name, dims) = ("output.weight".into(), vec![4, 2]);
+/// header.tensors.push(TensorHeader { name, dims, dtype: DType::F16 });
+/// let mut file = Vec::new();
+/// header.write(&mut file, &|_| vec![0.5; 8])?;
+///
+/// let bytes: Arc<dyn Bytes> = Arc::new(file);
+/// let gguf = Gguf::parse(&bytes)?;
+/// assert_eq!(gguf.metadata.str("general.architecture"), Some("llama"));
+/// assert_eq!(gguf.tensors[0].shape(), "4 x 2");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Gguf {
     pub version: u32,
@@ -120,7 +141,7 @@ impl Gguf {
             }
             place(tensor, start, offset, reader.bytes.len())?;
         }
-        apart::check(tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.at)))?;
+        overlap::check(tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.at)))?;
         Ok(Gguf { version, alignment, metadata, tensors })
     }
 }

@@ -1,15 +1,29 @@
-//! Writes the head of a GGUF v3 file: metadata, the table of tensors, padding.
+//! Writes the header of a GGUF v3 file: metadata, the table of tensors, padding.
 //!
 //! The data that follow are the caller's to write, tensor by tensor in the order of the table,
-//! each padded to the alignment: [`Plan::padding`] says by how much. Nothing is kept but the head,
-//! so a file of any size is written in the memory of one tensor's piece.
+//! each padded to the alignment: [`GgufHeader::padding`] says by how much. Nothing is kept but the
+//! header, so a file of any size is written in the memory of one tensor's piece.
+//! [`GgufHeader::write`] does it for tensors that are at hand as floats.
 
 use crate::Error;
 use crate::metadata::Metadata;
-use wright_kernels::DType;
+use std::io::{self, Write};
+use wright_kernels::{DType, Isa, quantize};
 
 /// Where tensors begin, unless the metadata say otherwise.
 const ALIGNMENT_DEFAULT: usize = 32;
+
+/// Why a file was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Model(#[from] Error),
+    #[error("{0}")]
+    Write(#[from] io::Error),
+    /// The caller asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
 
 /// A value to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,41 +84,57 @@ fn push_str(out: &mut Vec<u8>, text: &[u8]) {
     out.extend(text);
 }
 
-/// A tensor of the file to be.
+/// A tensor of the file, as its table lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
+pub struct TensorHeader {
     pub name: String,
     /// Fastest-varying first.
     pub dims: Vec<usize>,
     pub dtype: DType,
 }
 
-impl Planned {
+impl TensorHeader {
     /// Bytes of its data, without padding. None if rows are no whole blocks, or it is too large.
     pub fn n_bytes(&self) -> Option<usize> {
         let row = self.dtype.row_bytes(*self.dims.first()?)?;
         self.dims[1..].iter().try_fold(row, |n, &d| n.checked_mul(d))
     }
+
+    /// Values as they are stored in its type. Part of the values may be given, in whole rows; of
+    /// F32, any part.
+    ///
+    /// # Errors
+    /// If rows are not whole blocks of the type, or a value is not finite.
+    pub(crate) fn encode_values(&self, values: &[f32]) -> Result<Vec<u8>, Error> {
+        let failure = |why: String| Error::malformed(format!("tensor {}", self.name), why);
+        let k = if self.dtype == DType::F32 { values.len() } else { self.dims[0] };
+        let row_bytes = self.dtype.row_bytes(k);
+        let row_bytes = row_bytes.ok_or_else(|| failure("has no whole blocks".into()))?;
+        let mut out = vec![0; values.len() / k.max(1) * row_bytes];
+        quantize(Isa::detect(), self.dtype, k, values, None, &mut out)
+            .map_err(|error| failure(error.to_string()))?;
+        Ok(out)
+    }
 }
 
-/// A file to be: its metadata and its tensors.
+/// Header of a file: its metadata and its table of tensors.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
+pub struct GgufHeader {
     /// (key, type and value as they stand in a file)
     entries: Vec<(String, Vec<u8>)>,
     alignment: usize,
-    pub tensors: Vec<Planned>,
+    pub tensors: Vec<TensorHeader>,
 }
 
-impl Plan {
+impl GgufHeader {
     /// Nothing but what will be added.
-    pub fn new() -> Plan {
-        Plan { entries: Vec::new(), alignment: ALIGNMENT_DEFAULT, tensors: Vec::new() }
+    pub fn new() -> GgufHeader {
+        GgufHeader { entries: Vec::new(), alignment: ALIGNMENT_DEFAULT, tensors: Vec::new() }
     }
 
     /// The metadata of a file, to be changed; no tensors.
-    pub fn like(metadata: &Metadata, alignment: usize) -> Plan {
-        Plan { entries: metadata.encoded().collect(), alignment, tensors: Vec::new() }
+    pub fn like(metadata: &Metadata, alignment: usize) -> GgufHeader {
+        GgufHeader { entries: metadata.encoded().collect(), alignment, tensors: Vec::new() }
     }
 
     /// Sets a value, in place of one of this name if there is one.
@@ -125,11 +155,11 @@ impl Plan {
         len.next_multiple_of(self.alignment) - len
     }
 
-    /// The head of the file, padded: data may follow at once.
+    /// The header as it stands in the file, padded: data may follow at once.
     ///
     /// # Errors
     /// For a tensor whose rows are no whole blocks of its type.
-    pub fn head(&self) -> Result<Vec<u8>, Error> {
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut out = b"GGUF".to_vec();
         out.extend(3u32.to_le_bytes());
         out.extend((self.tensors.len() as u64).to_le_bytes());
@@ -155,13 +185,33 @@ impl Plan {
     /// Bytes of all data with their padding.
     ///
     /// # Errors
-    /// As [`Plan::head`].
+    /// As [`GgufHeader::encode`].
     pub fn data_bytes(&self) -> Result<u64, Error> {
         let sizes = self.tensors.iter().map(|t| self.size(t));
         sizes.map(|size| size.map(|n| (n + self.padding(n)) as u64)).sum()
     }
 
-    fn size(&self, tensor: &Planned) -> Result<usize, Error> {
+    /// Writes the whole file. `values` gives each tensor's values, by its index; they are stored
+    /// in the tensor's type.
+    ///
+    /// # Errors
+    /// As [`GgufHeader::encode`], if a value cannot be stored in its tensor's type, or if writing
+    /// fails.
+    pub fn write(
+        &self,
+        out: &mut dyn Write,
+        values: &dyn Fn(usize) -> Vec<f32>,
+    ) -> Result<(), WriteError> {
+        out.write_all(&self.encode()?)?;
+        for (index, tensor) in self.tensors.iter().enumerate() {
+            let bytes = tensor.encode_values(&values(index))?;
+            out.write_all(&bytes)?;
+            out.write_all(&vec![0; self.padding(bytes.len())])?;
+        }
+        Ok(())
+    }
+
+    fn size(&self, tensor: &TensorHeader) -> Result<usize, Error> {
         tensor.n_bytes().ok_or_else(|| {
             let why = format!("rows of {:?} values cannot be {}", tensor.dims, tensor.dtype);
             Error::malformed(format!("tensor {}", tensor.name), why)
@@ -177,21 +227,21 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let mut plan = Plan::new();
-        plan.set("general.architecture", &Field::Str("x".into()));
-        plan.set("a", &Field::U32(1));
-        plan.set("a", &Field::U32s(vec![3, 4]));
-        plan.set("gone", &Field::Bool(true));
-        plan.set("s", &Field::Strs(vec!["é".into(), String::new()]));
-        plan.set("f", &Field::F32s(vec![0.5]));
-        plan.remove("gone");
+        let mut header = GgufHeader::new();
+        header.set("general.architecture", &Field::Str("x".into()));
+        header.set("a", &Field::U32(1));
+        header.set("a", &Field::U32s(vec![3, 4]));
+        header.set("gone", &Field::Bool(true));
+        header.set("s", &Field::Strs(vec!["é".into(), String::new()]));
+        header.set("f", &Field::F32s(vec![0.5]));
+        header.remove("gone");
         for (name, dims) in [("w", vec![32, 3]), ("v", vec![5])] {
             let dtype = if dims.len() > 1 { DType::Q8_0 } else { DType::F32 };
-            plan.tensors.push(Planned { name: name.into(), dims, dtype });
+            header.tensors.push(TensorHeader { name: name.into(), dims, dtype });
         }
-        let mut file = plan.head().unwrap();
+        let mut file = header.encode().unwrap();
         let start = file.len();
-        let data_bytes = plan.data_bytes().unwrap() as usize;
+        let data_bytes = header.data_bytes().unwrap() as usize;
         file.resize(start + data_bytes, 7);
         let bytes: Arc<dyn Bytes> = Arc::new(file);
         let gguf = Gguf::parse(&bytes).unwrap();
@@ -202,17 +252,17 @@ mod tests {
         assert_eq!(gguf.tensors[0].at, start..start + 102);
         assert_eq!(gguf.tensors[1].at, start + 128..start + 148);
         // A second generation is the same file.
-        let mut again = Plan::like(&gguf.metadata, gguf.alignment);
-        again.tensors = plan.tensors.clone();
-        assert_eq!(again.head().unwrap(), plan.head().unwrap());
+        let mut again = GgufHeader::like(&gguf.metadata, gguf.alignment);
+        again.tensors = header.tensors.clone();
+        assert_eq!(again.encode().unwrap(), header.encode().unwrap());
         assert!(matches!(gguf.metadata.get("general.architecture"), Some(Value::Str("x"))));
     }
 
     #[test]
     fn rows_that_are_no_blocks_are_refused() {
-        let mut plan = Plan::new();
+        let mut header = GgufHeader::new();
         let dims = vec![33, 2];
-        plan.tensors.push(Planned { name: "w".into(), dims, dtype: DType::Q8_0 });
-        assert!(plan.head().is_err() && plan.data_bytes().is_err());
+        header.tensors.push(TensorHeader { name: "w".into(), dims, dtype: DType::Q8_0 });
+        assert!(header.encode().is_err() && header.data_bytes().is_err());
     }
 }

@@ -12,7 +12,7 @@ use crate::exec::cpu::Cpu;
 use crate::exec::cpu::buffers::Buf;
 use crate::exec::{Exec, Qkv};
 use crate::gguf::{Gguf, TensorInfo};
-use crate::gguf_writer::{Field, Plan, Planned};
+use crate::gguf_writer::{Field, GgufHeader, TensorHeader};
 use crate::model::Model;
 use crate::network::{Bank, Experts, Linear, Norm, WeightId};
 use std::collections::{BTreeMap, HashMap};
@@ -136,20 +136,20 @@ impl Collected {
     ) -> io::Result<()> {
         let named = |(&id, sums)| (model.tensors()[WeightId::index(id)].name.as_str(), sums);
         let by_name: BTreeMap<&str, &(Vec<f64>, u64)> = self.sums.iter().map(named).collect();
-        let mut plan = Plan::new();
-        plan.set("general.type", &Field::Str("imatrix".into()));
-        plan.set("imatrix.datasets", &Field::Strs(vec![dataset.into()]));
-        plan.set("imatrix.chunk_count", &Field::U32(n_chunks));
-        plan.set("imatrix.chunk_size", &Field::U32(chunk_size));
+        let mut header = GgufHeader::new();
+        header.set("general.type", &Field::Str("imatrix".into()));
+        header.set("imatrix.datasets", &Field::Strs(vec![dataset.into()]));
+        header.set("imatrix.chunk_count", &Field::U32(n_chunks));
+        header.set("imatrix.chunk_size", &Field::U32(chunk_size));
         for (name, (sums, _)) in &by_name {
-            let tensor = |what: &str, k: usize| Planned {
+            let tensor = |what: &str, k: usize| TensorHeader {
                 name: format!("{name}.{what}"),
                 dims: vec![k, 1],
                 dtype: DType::F32,
             };
-            plan.tensors.extend([tensor("in_sum2", sums.len()), tensor("counts", 1)]);
+            header.tensors.extend([tensor("in_sum2", sums.len()), tensor("counts", 1)]);
         }
-        out.write_all(&plan.head().map_err(io::Error::other)?)?;
+        out.write_all(&header.encode().map_err(io::Error::other)?)?;
         for (name, (sums, count)) in &by_name {
             if sums.iter().any(|sum| !(*sum as f32).is_finite()) {
                 return Err(io::Error::other(format!("activations before {name} are not finite")));
@@ -157,7 +157,7 @@ impl Collected {
             for values in [sums.as_slice(), &[*count as f64]] {
                 let mut bytes: Vec<u8> =
                     values.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect();
-                bytes.resize(bytes.len() + plan.padding(bytes.len()), 0);
+                bytes.resize(bytes.len() + header.padding(bytes.len()), 0);
                 out.write_all(&bytes)?;
             }
         }
@@ -217,8 +217,8 @@ impl<'p> Exec for Collecting<'_, 'p> {
         self.inner.scale_rows(x, by)
     }
 
-    fn warm(&mut self, x: Buf<'p>, by: Temperature) -> Buf<'p> {
-        self.inner.warm(x, by)
+    fn scale_by_position(&mut self, x: Buf<'p>, by: Temperature) -> Buf<'p> {
+        self.inner.scale_by_position(x, by)
     }
 
     fn head_columns(&mut self, x: &Buf<'p>, head_dim: usize, start: usize, len: usize) -> Buf<'p> {

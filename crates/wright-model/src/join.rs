@@ -4,7 +4,7 @@
 //! each. Joining copies bytes; nothing is decoded.
 
 use crate::gguf::Gguf;
-use crate::gguf_writer::{Plan, Planned};
+use crate::gguf_writer::{GgufHeader, TensorHeader};
 use crate::{Bytes, Error};
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -35,8 +35,8 @@ pub fn join(parts: &[Arc<dyn Bytes>], out: &mut dyn Write) -> Result<(), JoinErr
             return Err(Error::malformed(what, why).into());
         }
     }
-    let mut plan = Plan::like(&first.metadata, first.alignment);
-    ["split.no", "split.count", "split.tensors.count"].iter().for_each(|key| plan.remove(key));
+    let mut header = GgufHeader::like(&first.metadata, first.alignment);
+    ["split.no", "split.count", "split.tensors.count"].iter().for_each(|key| header.remove(key));
     let mut names = HashSet::new();
     for tensor in parsed.iter().flat_map(|part| &part.tensors) {
         if !names.insert(&tensor.name) {
@@ -44,7 +44,7 @@ pub fn join(parts: &[Arc<dyn Bytes>], out: &mut dyn Write) -> Result<(), JoinErr
             return Err(Error::malformed(what, "is in two parts").into());
         }
         let (name, dims) = (tensor.name.clone(), tensor.dims.clone());
-        plan.tensors.push(Planned { name, dims, dtype: tensor.dtype });
+        header.tensors.push(TensorHeader { name, dims, dtype: tensor.dtype });
     }
     if let Some(n) =
         first.metadata.u32("split.tensors.count").filter(|&n| n as usize != names.len())
@@ -52,12 +52,12 @@ pub fn join(parts: &[Arc<dyn Bytes>], out: &mut dyn Write) -> Result<(), JoinErr
         let why = format!("has {} tensors, and should have {n}", names.len());
         return Err(Error::malformed("the split model", why).into());
     }
-    out.write_all(&plan.head()?)?;
+    out.write_all(&header.encode()?)?;
     for (part, bytes) in parsed.iter().zip(parts) {
         let file: &[u8] = (**bytes).as_ref();
         for tensor in &part.tensors {
             out.write_all(&file[tensor.at.clone()])?;
-            out.write_all(&vec![0; plan.padding(tensor.at.len())])?;
+            out.write_all(&vec![0; header.padding(tensor.at.len())])?;
         }
     }
     Ok(())
@@ -70,17 +70,21 @@ mod tests {
     use wright_kernels::DType;
 
     fn part(no: u16, count: u16, tensors: &[&str]) -> Arc<dyn Bytes> {
-        let mut plan = Plan::new();
+        let mut header = GgufHeader::new();
         if no == 0 {
-            plan.set("general.architecture", &Field::Str("llama".into()));
+            header.set("general.architecture", &Field::Str("llama".into()));
         }
-        plan.set("split.no", &Field::U16(no));
-        plan.set("split.count", &Field::U16(count));
-        plan.set("split.tensors.count", &Field::U32(3));
+        header.set("split.no", &Field::U16(no));
+        header.set("split.count", &Field::U16(count));
+        header.set("split.tensors.count", &Field::U32(3));
         for name in tensors {
-            plan.tensors.push(Planned { name: (*name).into(), dims: vec![5], dtype: DType::F32 });
+            header.tensors.push(TensorHeader {
+                name: (*name).into(),
+                dims: vec![5],
+                dtype: DType::F32,
+            });
         }
-        let mut file = plan.head().unwrap();
+        let mut file = header.encode().unwrap();
         for name in tensors {
             file.extend([name.as_bytes()[0]; 20]);
             file.extend([0; 12]);

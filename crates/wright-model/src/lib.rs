@@ -1,13 +1,39 @@
 //! From a file's bytes to logits.
 //!
 //! [`Gguf`] reads the container, [`Config`] the numbers of the model in it, [`Network`] finds each
-//! part's weights, and the one [`forward`] pass runs over any [`Exec`]utor. [`Session`] is what
-//! most callers want: a model with a KV cache, to which batches of tokens are given.
+//! part's weights, and the one [`forward`] pass runs over any [`Exec`]utor: its file is where to
+//! read what a transformer is here. [`Session`] is what most callers want: a model with a KV cache,
+//! to which batches of tokens are given.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use wright_model::{Batch, Model, Segment, SeqId, Session, SessionOptions, Want};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let bytes = std::fs::read("tests/golden/qwen3.gguf")?;
+//! let model = Arc::new(Model::from_gguf(Arc::new(bytes))?);
+//! let options = SessionOptions { n_ctx: 64, ..SessionOptions::default() };
+//! let mut session = Session::new(Arc::clone(&model), options)?;
+//!
+//! // A prompt of three tokens; only the last one's logits are wanted.
+//! let seq = SeqId(0);
+//! let prompt = Segment { seq, pos: 0, ids: &[3, 1, 4], want: Want::Last };
+//! let logits = session.forward(&Batch { segments: &[prompt] })?; // (1, n_vocab)
+//! assert_eq!((logits.n_rows(), logits.n_vocab()), (1, model.n_vocab()));
+//!
+//! // The next token sees the three before it, which the session keeps.
+//! let row = logits.row(0);
+//! let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+//! let next = Segment { seq, pos: 3, ids: &[best as u32], want: Want::Last };
+//! session.forward(&Batch { segments: &[next] })?;
+//! assert_eq!(session.len(seq), 4);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! This crate opens no file, reads no clock and no environment, prints nothing and knows no text.
 #![forbid(unsafe_code)]
 
-mod apart;
 pub mod batch;
 pub mod config;
 pub mod convert;
@@ -20,15 +46,16 @@ mod imatrix;
 pub mod join;
 pub mod kv;
 pub mod metadata;
-pub mod mixture;
 mod model;
 pub mod network;
+mod overlap;
 pub mod probe;
 pub mod requantize;
 pub mod rope;
 pub mod safetensors;
 mod session;
 mod summary;
+pub mod type_mix;
 
 pub use batch::{Batch, Rows, Segment, SeqId, Span, Want};
 pub use config::Config;

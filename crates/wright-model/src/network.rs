@@ -113,7 +113,7 @@ pub struct Attention {
 
 /// One layer's feed-forward part: an MLP, experts, or both together.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Feed {
+pub struct FeedForward {
     /// None where a parallel layer shares attention's norm.
     pub norm: Option<Norm>,
     /// For all tokens. Beside experts it is the one that they share.
@@ -165,7 +165,7 @@ pub struct Experts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
     pub attention: Attention,
-    pub feed: Feed,
+    pub feed_forward: FeedForward,
     /// x + attention(x) + mlp(x) instead of one after the other.
     pub parallel: bool,
     /// What each part adds is multiplied with it.

@@ -6,9 +6,9 @@
 
 use crate::Error;
 use crate::gguf::{Gguf, TensorInfo};
-use crate::gguf_writer::{Field, Plan, Planned};
+use crate::gguf_writer::{Field, GgufHeader, TensorHeader, WriteError};
 use crate::imatrix::Importance;
-use crate::mixture::{FileType, Wishes, tensor_types};
+use crate::type_mix::{FileType, MixOptions, tensor_types};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -18,18 +18,6 @@ use wright_kernels::{DType, Pool, QuantizeError, decoded, quantize};
 const TASK_VALUES: usize = 64 << 10;
 /// Values whose result is held before it is written.
 const PIECE_VALUES: usize = 2 << 20;
-
-/// Why a file was not written.
-#[derive(Debug, thiserror::Error)]
-pub enum RewriteError {
-    #[error(transparent)]
-    Model(#[from] Error),
-    #[error("{0}")]
-    Write(#[from] io::Error),
-    /// The caller's watch said so.
-    #[error("stopped")]
-    Stopped,
-}
 
 /// What has happened, for a progress bar; and what the caller says to it.
 pub struct Step<'a> {
@@ -47,26 +35,26 @@ pub struct Step<'a> {
 ///
 /// # Errors
 /// If the type needs an importance matrix and there is none, or a tensor cannot be stored.
-pub fn plan(gguf: &Gguf, file_type: FileType, wishes: &Wishes) -> Result<Plan, Error> {
-    if file_type.name == "Q2_K_S" && !wishes.has_importance {
+pub fn plan(gguf: &Gguf, file_type: FileType, options: &MixOptions) -> Result<GgufHeader, Error> {
+    if file_type.name == "Q2_K_S" && !options.has_importance {
         return Err(Error::Feature { what: "Q2_K_S without an importance matrix".into() });
     }
-    let mut plan = Plan::like(&gguf.metadata, gguf.alignment);
-    plan.set("general.quantization_version", &Field::U32(2));
-    plan.set("general.file_type", &Field::U32(file_type.id));
-    let types = tensor_types(gguf, file_type, wishes);
-    let planned = |(t, dtype): (&TensorInfo, DType)| Planned {
+    let mut header = GgufHeader::like(&gguf.metadata, gguf.alignment);
+    header.set("general.quantization_version", &Field::U32(2));
+    header.set("general.file_type", &Field::U32(file_type.id));
+    let types = tensor_types(gguf, file_type, options);
+    let planned = |(t, dtype): (&TensorInfo, DType)| TensorHeader {
         name: t.name.clone(),
         dims: t.dims.clone(),
         dtype,
     };
-    plan.tensors = gguf.tensors.iter().zip(types).map(planned).collect();
-    plan.data_bytes()?;
-    Ok(plan)
+    header.tensors = gguf.tensors.iter().zip(types).map(planned).collect();
+    header.data_bytes()?;
+    Ok(header)
 }
 
-/// Writes `plan`, whose tensors are those of `gguf` in its order, with the values of `file`. One
-/// piece is written while the next is made.
+/// Writes the file of `header`, whose tensors are those of `gguf` in its order, with the values of
+/// `file`. One piece is written while the next is computed.
 ///
 /// # Errors
 /// If a value is not finite, importance does not fit, writing fails, or `watch` returns false.
@@ -74,12 +62,12 @@ pub fn rewrite(
     pool: &Pool,
     gguf: &Gguf,
     file: &[u8],
-    plan: &Plan,
+    header: &GgufHeader,
     importance: Option<&Importance>,
     out: &mut (dyn Write + Send),
     watch: &mut dyn FnMut(Step<'_>) -> bool,
-) -> Result<(), RewriteError> {
-    out.write_all(&plan.head()?)?;
+) -> Result<(), WriteError> {
+    out.write_all(&header.encode()?)?;
     std::thread::scope(|scope| {
         let (give, take) = sync_channel::<Vec<u8>>(1);
         let (give_back, spent) = channel::<Vec<u8>>();
@@ -91,7 +79,7 @@ pub fn rewrite(
                 Ok(())
             })
         });
-        let made = make(pool, gguf, file, plan, importance, (&give, &spent), watch);
+        let made = make(pool, gguf, file, header, importance, (&give, &spent), watch);
         drop(give);
         let written = writer.join().map_err(|_| io::Error::other("the writing thread died"));
         // Where writing failed, making ended for that reason.
@@ -105,28 +93,28 @@ fn make(
     pool: &Pool,
     gguf: &Gguf,
     file: &[u8],
-    plan: &Plan,
+    header: &GgufHeader,
     importance: Option<&Importance>,
     (give, spent): (&SyncSender<Vec<u8>>, &Receiver<Vec<u8>>),
     watch: &mut dyn FnMut(Step<'_>) -> bool,
-) -> Result<(), RewriteError> {
+) -> Result<(), WriteError> {
     let (mut piece, mut done) = (Vec::new(), 0);
     let mut flush = |piece: &mut Vec<Run<'_>>| {
         let mut made = spent.try_recv().unwrap_or_default();
         make_piece(pool, piece, &mut made)?;
         if give.send(made).is_err() {
-            return Err(RewriteError::Stopped);
+            return Err(WriteError::Stopped);
         }
         for Run { job, rows, .. } in piece.drain(..) {
             done += (rows.len() * job.from.k()) as u64;
             let (tensor, from, to) = (job.from.name.as_str(), job.from.dtype, job.to);
             if !watch(Step { tensor, from, to, done, released: job.place(&rows) }) {
-                return Err(RewriteError::Stopped);
+                return Err(WriteError::Stopped);
             }
         }
         Ok(())
     };
-    for (from, to) in gguf.tensors.iter().zip(&plan.tensors) {
+    for (from, to) in gguf.tensors.iter().zip(&header.tensors) {
         let weights = importance.map_or(Ok(None), |i| i.of(from))?;
         let job = Job { from, to: to.dtype, bytes: &file[from.at.clone()], weights };
         let to_row_bytes = job.row_bytes()?;
@@ -136,7 +124,7 @@ fn make(
             let room = PIECE_VALUES.saturating_sub(held).div_ceil(from.k());
             let rows = start..from.n().min(start + room);
             start = rows.end;
-            let padding = if start == from.n() { plan.padding(start * to_row_bytes) } else { 0 };
+            let padding = if start == from.n() { header.padding(start * to_row_bytes) } else { 0 };
             let held = held + rows.len() * from.k();
             piece.push(Run { job, rows, to_row_bytes, padding });
             if held >= PIECE_VALUES {

@@ -5,7 +5,7 @@
 //! without being kept.
 
 use crate::Error;
-use crate::apart;
+use crate::overlap;
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -70,7 +70,7 @@ impl Safetensors {
         for (name, info) in header.0 {
             tensors.push(placed(name, info, start, data)?);
         }
-        apart::check(tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.at)))?;
+        overlap::check(tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.at)))?;
         Ok(Safetensors { tensors })
     }
 

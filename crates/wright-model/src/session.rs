@@ -135,7 +135,7 @@ impl Drop for Logits {
 }
 
 /// Cache and weights in the form of one executor.
-enum Engine {
+enum Executor {
     Cpu(Box<CpuState>),
     Scalar(ExactStore<f32>),
     Double(ExactStore<f64>),
@@ -147,7 +147,7 @@ pub struct Session {
     options: SessionOptions,
     pool: Pool,
     table: KvTable,
-    engine: Engine,
+    executor: Executor,
     rows: Rows,
     /// For the next passes: see [`Rows::second_at`].
     second_at: Option<u32>,
@@ -184,17 +184,17 @@ impl Session {
         }
         let n_blocks = check_memory(&model, &options)?;
         let pool = Pool::new(options.threads);
-        let engine = match options.precision {
-            Precision::Double => Engine::Double(ExactStore::new(&model, n_blocks)),
-            Precision::Scalar => Engine::Scalar(ExactStore::new(&model, n_blocks)),
+        let executor = match options.precision {
+            Precision::Double => Executor::Double(ExactStore::new(&model, n_blocks)),
+            Precision::Scalar => Executor::Scalar(ExactStore::new(&model, n_blocks)),
             Precision::Exact => {
                 let store = KvStore::new(&model, KvType::F32, n_blocks)?;
-                Engine::Cpu(Box::new(CpuState::new(CpuWeights::in_place(&model), store)))
+                Executor::Cpu(Box::new(CpuState::new(CpuWeights::in_place(&model), store)))
             }
             Precision::Fast => {
                 let store = KvStore::new(&model, options.kv, n_blocks)?;
                 let weights = CpuWeights::repack(&model, &pool, release)?;
-                Engine::Cpu(Box::new(CpuState::new(weights, store)))
+                Executor::Cpu(Box::new(CpuState::new(weights, store)))
             }
         };
         Ok(Session {
@@ -202,7 +202,7 @@ impl Session {
             model,
             options,
             pool,
-            engine,
+            executor,
             rows: Rows::default(),
             second_at: None,
             spare: Spare::default(),
@@ -277,7 +277,7 @@ impl Session {
     /// The cache of positions `16 index..16 (index + 1)` of `seq`, to be kept elsewhere. None if
     /// the sequence has not that many, or in the plain modes for tests.
     pub fn export_piece(&self, seq: SeqId, index: usize) -> Option<Vec<u8>> {
-        let Engine::Cpu(state) = &self.engine else { return None };
+        let Executor::Cpu(state) = &self.executor else { return None };
         let (start, end) = (index * PIECE, (index + 1) * PIECE);
         let block = || self.table.blocks(seq)[start / BLOCK];
         (self.len(seq) >= end).then(|| state.store.export_piece(block(), start % BLOCK))
@@ -298,7 +298,7 @@ impl Session {
         read: &(dyn Fn(usize) -> Option<Vec<u8>> + Sync),
     ) -> Result<usize, Error> {
         let held = self.table.len(seq)?;
-        let Engine::Cpu(state) = &mut self.engine else {
+        let Executor::Cpu(state) = &mut self.executor else {
             return Ok(0);
         };
         if !held.is_multiple_of(PIECE) {
@@ -479,8 +479,8 @@ impl Session {
 
     fn run(&mut self, rows: &Rows, output: Output) -> Vec<f32> {
         let (model, pool, table) = (&*self.model, &self.pool, &self.table);
-        match &mut self.engine {
-            Engine::Cpu(state) => {
+        match &mut self.executor {
+            Executor::Cpu(state) => {
                 let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
                 spare.drain(..).for_each(|buffer| state.buffers.give(buffer));
                 drop(spare);
@@ -491,17 +491,17 @@ impl Session {
                 }
                 run_pass(&mut cpu, model, output).into_data()
             }
-            Engine::Scalar(store) => run_exact(Exact { model, pool, rows, table, store }, output),
-            Engine::Double(store) => run_exact(Exact { model, pool, rows, table, store }, output),
+            Executor::Scalar(store) => run_exact(Exact { model, pool, rows, table, store }, output),
+            Executor::Double(store) => run_exact(Exact { model, pool, rows, table, store }, output),
         }
     }
 
     fn copy_block(&mut self, copy: BlockCopy) {
         let n_blocks = KvTable::n_blocks(self.options.n_seq, self.options.n_ctx);
-        match &mut self.engine {
-            Engine::Cpu(state) => state.store.copy_block(copy),
-            Engine::Scalar(store) => store.copy_block(copy, n_blocks),
-            Engine::Double(store) => store.copy_block(copy, n_blocks),
+        match &mut self.executor {
+            Executor::Cpu(state) => state.store.copy_block(copy),
+            Executor::Scalar(store) => store.copy_block(copy, n_blocks),
+            Executor::Double(store) => store.copy_block(copy, n_blocks),
         }
     }
 

@@ -41,8 +41,8 @@ impl<E: Exec> Exec for Composed<E> {
     fn scale_rows(&mut self, x: E::Tensor, by: &E::Tensor) -> E::Tensor {
         self.0.scale_rows(x, by)
     }
-    fn warm(&mut self, x: E::Tensor, by: Temperature) -> E::Tensor {
-        self.0.warm(x, by)
+    fn scale_by_position(&mut self, x: E::Tensor, by: Temperature) -> E::Tensor {
+        self.0.scale_by_position(x, by)
     }
     fn head_columns(&mut self, x: &E::Tensor, dim: usize, start: usize, len: usize) -> E::Tensor {
         self.0.head_columns(x, dim, start, len)

@@ -196,7 +196,7 @@ fn what_is_twice_or_impossible_is_named() {
     refused(none.finish(), ErrorKind::BadFile, &["none", "0 x 4"]);
     let mut overlapping = Writer::new("llama");
     overlapping.raw("below", &[8], 0, &[]).raw("above", &[8], 0, &[0; 64]);
-    refused(overlapping.finish(), ErrorKind::BadFile, &["below", "above", "lies in the bytes"]);
+    refused(overlapping.finish(), ErrorKind::BadFile, &["below", "above", "overlaps"]);
     let mut deep = Writer::new("llama");
     let nested: Vec<u8> = (0..9)
         .flat_map(|_| [9u32.to_le_bytes().as_slice(), &1u64.to_le_bytes()].concat())

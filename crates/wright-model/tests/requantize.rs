@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 use wright_kernels::{DType, Isa, quantize};
-use wright_model::gguf_writer::{Field, Plan, Planned};
-use wright_model::mixture::{FileType, Wishes};
-use wright_model::requantize::{RewriteError, plan, rewrite};
+use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader, WriteError};
+use wright_model::requantize::{plan, rewrite};
+use wright_model::type_mix::{FileType, MixOptions};
 use wright_model::{Bytes, Gguf, Pool};
 
 /// Name, rows, K. The third is larger than several pieces; before and behind it one leaves bytes of
@@ -30,14 +30,14 @@ fn values(n: usize, seed: u32) -> Vec<f32> {
 
 /// A file of F32, and its values by tensor.
 fn source() -> (Vec<u8>, Vec<Vec<f32>>) {
-    let mut head = Plan::new();
+    let mut head = GgufHeader::new();
     head.set("general.architecture", &Field::Str("llama".into()));
     for (name, n, k) in TENSORS {
         let dims = if n == 1 { vec![k] } else { vec![k, n] };
-        head.tensors.push(Planned { name: name.into(), dims, dtype: DType::F32 });
+        head.tensors.push(TensorHeader { name: name.into(), dims, dtype: DType::F32 });
     }
     let all: Vec<Vec<f32>> = (1..).zip(TENSORS).map(|(i, (_, n, k))| values(n * k, i)).collect();
-    let mut file = head.head().unwrap();
+    let mut file = head.encode().unwrap();
     for values in &all {
         let at = file.len();
         file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
@@ -56,10 +56,10 @@ fn rewritten(
     file: &[u8],
     threads: usize,
     goes_on: &mut dyn FnMut(u64) -> bool,
-) -> Result<Vec<u8>, RewriteError> {
+) -> Result<Vec<u8>, WriteError> {
     let gguf = parse(file);
-    let wishes = Wishes { pure: true, ..Wishes::default() };
-    let plan = plan(&gguf, FileType::find("Q4_0").unwrap(), &wishes)?;
+    let options = MixOptions { pure: true, ..MixOptions::default() };
+    let plan = plan(&gguf, FileType::find("Q4_0").unwrap(), &options)?;
     let mut out = Vec::new();
     let mut next = gguf.tensors[0].at.start;
     let mut watch = |step: wright_model::requantize::Step<'_>| {
@@ -122,5 +122,5 @@ fn the_first_value_that_is_no_number_is_named() {
 fn who_says_stop_is_heard() {
     let (file, _) = source();
     let stopped = rewritten(&file, 2, &mut |_| false);
-    assert!(matches!(stopped, Err(RewriteError::Stopped)));
+    assert!(matches!(stopped, Err(WriteError::Stopped)));
 }

@@ -5,7 +5,7 @@ mod tiny;
 use std::sync::Arc;
 use tiny::{Random, Tiny, run, session};
 use wright_kernels::DType;
-use wright_model::gguf_writer::{Field, Plan, Planned};
+use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
 use wright_model::{Bytes, Gguf, Model, Precision};
 
 /// The file cut into parts of so many tensors.
@@ -15,21 +15,21 @@ fn split(whole: &[u8], at_most: usize) -> Vec<Arc<dyn Bytes>> {
     let parts: Vec<_> = gguf.tensors.chunks(at_most).collect();
     let mut files: Vec<Arc<dyn Bytes>> = Vec::new();
     for (no, tensors) in parts.iter().enumerate() {
-        let mut plan = match no {
-            0 => Plan::like(&gguf.metadata, gguf.alignment),
-            _ => Plan::new(),
+        let mut header = match no {
+            0 => GgufHeader::like(&gguf.metadata, gguf.alignment),
+            _ => GgufHeader::new(),
         };
-        plan.set("split.no", &Field::U16(no as u16));
-        plan.set("split.count", &Field::U16(parts.len() as u16));
-        plan.set("split.tensors.count", &Field::U32(gguf.tensors.len() as u32));
+        header.set("split.no", &Field::U16(no as u16));
+        header.set("split.count", &Field::U16(parts.len() as u16));
+        header.set("split.tensors.count", &Field::U32(gguf.tensors.len() as u32));
         for t in *tensors {
             let (name, dims) = (t.name.clone(), t.dims.clone());
-            plan.tensors.push(Planned { name, dims, dtype: t.dtype });
+            header.tensors.push(TensorHeader { name, dims, dtype: t.dtype });
         }
-        let mut file = plan.head().unwrap();
+        let mut file = header.encode().unwrap();
         for t in *tensors {
             file.extend(&whole[t.at.clone()]);
-            file.extend(vec![0; plan.padding(t.at.len())]);
+            file.extend(vec![0; header.padding(t.at.len())]);
         }
         files.push(Arc::new(file));
     }

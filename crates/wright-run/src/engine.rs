@@ -197,7 +197,7 @@ impl Scheduler {
         let slots = (0..session.n_seq()).map(|seq| Slot::new(SeqId(seq as u32))).collect();
         let waiting = VecDeque::new();
         let mut blocks = session.model().network().blocks.iter();
-        let cost = RowCost::new(blocks.any(|block| block.feed.experts.is_some()));
+        let cost = RowCost::new(blocks.any(|block| block.feed_forward.experts.is_some()));
         let speculative = speculative.then_some(cost);
         Scheduler { session, inbox, slots, waiting, turn: 0, open: true, speculative, prefixes }
     }
@@ -463,7 +463,7 @@ pub(crate) fn model_error(error: wright_model::Error) -> Error {
     use wright_model::ErrorKind as Kind;
     let kind = match error.kind() {
         Kind::BadFile | Kind::BadModel | Kind::NotFinite => ErrorKind::BadModel,
-        Kind::Unsupported => ErrorKind::Unsupported,
+        Kind::Unsupported | Kind::Unverified => ErrorKind::Unsupported,
         Kind::ContextFull => ErrorKind::ContextOverflow,
         Kind::BadBatch | Kind::Memory => ErrorKind::Internal,
     };

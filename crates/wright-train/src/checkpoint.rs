@@ -1,12 +1,12 @@
-//! A run's whole state as bytes: what was set up, the step, weights and moments.
+//! A run's whole state as bytes: configuration, step, weights and moments.
 //!
 //! Layout: magic, version, length of a JSON description, the description, weights, first and
 //! second moments as f32 little-endian, and a checksum of everything before it. Whoever writes
 //! it to a disk should write to a new file and rename it over the old one.
 
 use crate::Error;
-use crate::run::{Detour, Run};
 use crate::shard::checksum;
+use crate::trainer::Trainer;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
@@ -26,7 +26,35 @@ pub struct Description {
     usual_norm: u32,
     usual_loss: u64,
     n_skipped: u32,
-    pub detour: Detour,
+    /// Under the name that the format has had from its beginning.
+    #[serde(rename = "detour")]
+    pub rollbacks: RollbackState,
+}
+
+/// What rollbacks changed in a run: the state that it has beside its trainer's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RollbackState {
+    /// Rows that were left out, since the run diverged on them.
+    pub rows_skipped: u64,
+    /// What learning rates are multiplied with, as bits, so that it is exact.
+    rate_scale: u32,
+    pub n_rollbacks: u32,
+}
+
+impl Default for RollbackState {
+    fn default() -> Self {
+        RollbackState::new(0, 1.0, 0)
+    }
+}
+
+impl RollbackState {
+    pub(crate) fn new(rows_skipped: u64, rate_scale: f32, n_rollbacks: u32) -> RollbackState {
+        RollbackState { rows_skipped, rate_scale: rate_scale.to_bits(), n_rollbacks }
+    }
+
+    pub fn rate_scale(&self) -> f32 {
+        f32::from_bits(self.rate_scale)
+    }
 }
 
 /// Passes bytes on and keeps their checksum, in pieces of fixed length.
@@ -45,12 +73,14 @@ impl Summed<'_> {
 /// Values that one piece of a checkpoint holds.
 const PIECE: usize = 1 << 16;
 
-/// Writes the state of `run`.
-///
-/// # Errors
-/// If the writer fails, for one because a disk is full.
-pub fn write(to: &mut dyn Write, run: &Run, config: &str, data: &[u64]) -> Result<(), Error> {
-    let trainer = &run.trainer;
+/// Writes the state of a run; see [`crate::Run::write_checkpoint`].
+pub(crate) fn write(
+    to: &mut dyn Write,
+    trainer: &Trainer,
+    rollbacks: RollbackState,
+    config: &str,
+    data: &[u64],
+) -> Result<(), Error> {
     let description = Description {
         config: config.to_owned(),
         data: data.to_vec(),
@@ -59,7 +89,7 @@ pub fn write(to: &mut dyn Write, run: &Run, config: &str, data: &[u64]) -> Resul
         usual_norm: trainer.usual_norm.to_bits(),
         usual_loss: trainer.usual_loss.to_bits(),
         n_skipped: trainer.n_skipped,
-        detour: run.detour,
+        rollbacks,
     };
     let text = serde_json::to_vec(&description).map_err(|e| Error::Checkpoint(e.to_string()))?;
     let mut to = Summed { to, sum: 0 };
@@ -126,12 +156,11 @@ impl<'a> Checkpoint<'a> {
         floats(&self.values[..self.description.n_values * 4])
     }
 
-    /// Puts the state into a run of the same model.
+    /// Puts the state into a trainer of the same model.
     ///
     /// # Errors
     /// If the model is another one, or a weight is not finite.
-    pub fn restore(&self, run: &mut Run) -> Result<(), Error> {
-        let trainer = &mut run.trainer;
+    pub(crate) fn restore(&self, trainer: &mut Trainer) -> Result<(), Error> {
         let n = self.description.n_values;
         if n != trainer.parameters.values.len() {
             let have = trainer.parameters.values.len();
@@ -150,7 +179,6 @@ impl<'a> Checkpoint<'a> {
         trainer.usual_loss = f64::from_bits(self.description.usual_loss);
         trainer.n_skipped = self.description.n_skipped;
         trainer.forget_gradients();
-        run.detour = self.description.detour;
         Ok(())
     }
 }

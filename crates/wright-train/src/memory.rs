@@ -15,7 +15,7 @@ impl Memory {
     /// For micro-batches of `n_rows` rows.
     pub fn forecast(shape: &ModelShape, n_rows: usize, recompute: bool) -> Memory {
         let tokens = (n_rows * shape.n_ctx) as u64;
-        let (kept, working) = floats_a_token(shape);
+        let (kept, working) = floats_per_token(shape);
         let layers = shape.n_layer as u64;
         let c = shape.n_embd as u64;
         // With recomputation a layer leaves its input alone, and one layer at a time has all.
@@ -36,7 +36,7 @@ impl Memory {
 const HEAD_VALUES: u64 = 5 << 20;
 
 /// Values a token that each layer keeps, and that one layer works with on the way back.
-pub(crate) fn floats_a_token(shape: &ModelShape) -> (u64, u64) {
+pub(crate) fn floats_per_token(shape: &ModelShape) -> (u64, u64) {
     let ModelShape { n_embd, n_head, n_kv_head, head_dim, n_ff, .. } = *shape;
     let (q, kv) = (n_head * head_dim, n_kv_head * head_dim);
     if shape.family == Family::Gpt2 {

@@ -5,13 +5,14 @@
 //! data alone, whatever was interrupted and resumed on the way.
 
 use crate::batches::{Batches, TokenRows};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint, RollbackState};
 use crate::held_out::HeldOut;
 use crate::parameters::Parameters;
 use crate::shape::ModelShape;
 use crate::shard::Shard;
 use crate::trainer::{Skip, Trainer};
 use crate::{Error, RunConfig, Schedule};
+use std::io::Write;
 use std::sync::Arc;
 
 /// Rows of held-out data that tell how a run is going; all of them are scored at its end.
@@ -34,7 +35,7 @@ pub struct Report {
     pub n_tokens: usize,
 }
 
-/// What the guard did.
+/// A return to an earlier state, after a run diverged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rollback {
     /// The steps that are undone: from the last to the one gone back to.
@@ -42,28 +43,6 @@ pub struct Rollback {
     pub to: u64,
     /// What rates are multiplied with from here on.
     pub rate_scale: f32,
-}
-
-/// State of a run beside the trainer's: what rollbacks changed.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Detour {
-    /// Rows that were left behind.
-    pub rows_skipped: u64,
-    /// As bits, so that it is exact.
-    rate_scale: u32,
-    pub n_rollbacks: u32,
-}
-
-impl Default for Detour {
-    fn default() -> Self {
-        Detour { rows_skipped: 0, rate_scale: 1.0f32.to_bits(), n_rollbacks: 0 }
-    }
-}
-
-impl Detour {
-    pub fn rate_scale(&self) -> f32 {
-        f32::from_bits(self.rate_scale)
-    }
 }
 
 /// A run in progress.
@@ -76,7 +55,7 @@ pub struct Run {
     schedule: Schedule,
     batch: usize,
     micro_batch: usize,
-    pub(crate) detour: Detour,
+    rollbacks: RollbackState,
 }
 
 impl Run {
@@ -107,7 +86,7 @@ impl Run {
             schedule: config.schedule(),
             batch: t.batch,
             micro_batch: if t.micro_batch == 0 { t.batch } else { t.micro_batch.min(t.batch) },
-            detour: Detour::default(),
+            rollbacks: RollbackState::default(),
         })
     }
 
@@ -115,8 +94,34 @@ impl Run {
         self.trainer.steps_done() >= self.schedule.n_steps
     }
 
-    pub fn detour(&self) -> Detour {
-        self.detour
+    /// What rollbacks have changed so far.
+    pub fn rollbacks(&self) -> RollbackState {
+        self.rollbacks
+    }
+
+    /// Writes the whole state. `config` is the run's configuration as TOML and `data` are the
+    /// checksums of its shards: both come back in [`Checkpoint::description`].
+    ///
+    /// # Errors
+    /// If the writer fails, for one because a disk is full.
+    pub fn write_checkpoint(
+        &self,
+        to: &mut dyn Write,
+        config: &str,
+        data: &[u64],
+    ) -> Result<(), Error> {
+        checkpoint::write(to, &self.trainer, self.rollbacks, config, data)
+    }
+
+    /// Continues from a checkpoint: every step from here on gives the bytes that it would have
+    /// given without the interruption.
+    ///
+    /// # Errors
+    /// If it is of another model, or a weight is not finite.
+    pub fn restore(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), Error> {
+        checkpoint.restore(&mut self.trainer)?;
+        self.rollbacks = checkpoint.description.rollbacks;
+        Ok(())
     }
 
     pub fn train(&self) -> &Batches {
@@ -151,7 +156,7 @@ impl Run {
             let n = part.targets.len();
             loss += self.trainer.accumulate(&part.rows, &part.targets, &weights[..n]);
         }
-        let rate = self.schedule.at(step) * self.detour.rate_scale();
+        let rate = self.schedule.at(step) * self.rollbacks.rate_scale();
         let outcome = self.trainer.step(rate)?;
         let (gradient_norm, skipped) = (outcome.gradient_norm, outcome.skipped);
         Ok(Some(Report { step: step + 1, loss, rate, gradient_norm, skipped, n_tokens }))
@@ -159,7 +164,7 @@ impl Run {
 
     /// The micro-batches of a step.
     fn rows_of(&self, step: u64) -> Vec<TokenRows> {
-        let first = step * self.batch as u64 + self.detour.rows_skipped;
+        let first = step * self.batch as u64 + self.rollbacks.rows_skipped;
         let starts = (0..self.batch).step_by(self.micro_batch);
         let part = |at: usize| {
             let n = self.micro_batch.min(self.batch - at);
@@ -175,8 +180,8 @@ impl Run {
     /// If that was done three times already, or the checkpoint is of another model.
     pub fn roll_back(&mut self, checkpoint: Option<&Checkpoint<'_>>) -> Result<Rollback, Error> {
         let from = self.trainer.steps_done();
-        let detour = self.detour;
-        if detour.n_rollbacks >= ROLLBACKS_MAX {
+        let before = self.rollbacks;
+        if before.n_rollbacks >= ROLLBACKS_MAX {
             let why = format!(
                 "after {ROLLBACKS_MAX} rollbacks to an earlier state, each at half the rate, the \
                  loss still runs away"
@@ -184,7 +189,7 @@ impl Run {
             return Err(Error::Diverged(why));
         }
         match checkpoint {
-            Some(checkpoint) => checkpoint.restore(self)?,
+            Some(checkpoint) => self.restore(checkpoint)?,
             None => {
                 let specs = self.shape.tensors();
                 let start = Parameters::initial(self.trainer.model(), &specs, self.seed);
@@ -192,16 +197,13 @@ impl Run {
             }
         }
         let to = self.trainer.steps_done();
-        let rate_scale = detour.rate_scale() * RATE_AFTER_ROLLBACK;
-        self.detour = Detour {
-            rows_skipped: detour.rows_skipped + (from - to) * self.batch as u64,
-            rate_scale: rate_scale.to_bits(),
-            n_rollbacks: detour.n_rollbacks + 1,
-        };
+        let rate_scale = before.rate_scale() * RATE_AFTER_ROLLBACK;
+        let rows_skipped = before.rows_skipped + (from - to) * self.batch as u64;
+        self.rollbacks = RollbackState::new(rows_skipped, rate_scale, before.n_rollbacks + 1);
         Ok(Rollback { from, to, rate_scale })
     }
 
-    /// How well the first rows of the held-out data are foretold, if there are any.
+    /// Losses on the first rows of the held-out data, if there is any.
     /// `token_bytes` says how many bytes of text each id stands for.
     pub fn validate(&mut self, token_bytes: &[u32]) -> Option<HeldOut> {
         self.score(HELD_OUT_ROWS, token_bytes, &mut |_, _| true)

@@ -1,12 +1,9 @@
 //! A model to be made: its numbers, its tensors, and presets from 0.5 to 135 million parameters.
 //!
-//! Tensors are named and laid out as in GGUF, and the model is described by GGUF metadata, so
-//! that `wright-model` reads it like any other file; there is no second description of a family.
+//! Tensors are named and laid out as in GGUF. How the model is described, `gguf.rs` and
+//! `hugging_face.rs` say.
 
 use crate::Error;
-use crate::gguf_file::{Entry, header};
-use std::sync::Arc;
-use wright_model::Model;
 
 /// Families that can be made from nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,53 +210,5 @@ impl ModelShape {
         }
         all.extend(both("output_norm".into(), &[c], None));
         all
-    }
-
-    /// What the file says about the model.
-    pub fn metadata(&self, name: &str) -> Vec<(String, Entry)> {
-        let arch = self.family.name();
-        let key = |key: &str| format!("{arch}.{key}");
-        let number = |n: usize| Entry::U32(n as u32);
-        let mut all = vec![
-            ("general.architecture".to_owned(), Entry::Str(arch.into())),
-            ("general.name".to_owned(), Entry::Str(name.into())),
-            (key("block_count"), number(self.n_layer)),
-            (key("context_length"), number(self.n_ctx)),
-            (key("embedding_length"), number(self.n_embd)),
-            (key("feed_forward_length"), number(self.n_ff)),
-            (key("attention.head_count"), number(self.n_head)),
-            (key("attention.head_count_kv"), number(self.n_kv_head)),
-            (key("vocab_size"), number(self.n_vocab)),
-        ];
-        if self.family == Family::Gpt2 {
-            all.push((key("attention.layer_norm_epsilon"), Entry::F32(self.norm_eps)));
-            return all;
-        }
-        all.extend([
-            (key("attention.key_length"), number(self.head_dim)),
-            (key("attention.value_length"), number(self.head_dim)),
-            (key("attention.layer_norm_rms_epsilon"), Entry::F32(self.norm_eps)),
-            (key("rope.freq_base"), Entry::F32(self.rope_base)),
-        ]);
-        if self.family == Family::Llama {
-            all.push((key("rope.dimension_count"), number(self.head_dim)));
-        }
-        if self.family == Family::Gemma3 {
-            all.push((key("attention.sliding_window"), number(512)));
-        }
-        all
-    }
-
-    /// The model without its weights: all zero, and never touched, so that they take no memory.
-    ///
-    /// # Errors
-    /// If the numbers do not fit each other.
-    pub fn skeleton(&self) -> Result<Model, Error> {
-        self.check()?;
-        let specs = self.tensors();
-        let (head, size) = header(&self.metadata("training"), &specs);
-        let mut bytes = vec![0u8; head.len() + size];
-        bytes[..head.len()].copy_from_slice(&head);
-        Ok(Model::from_gguf(Arc::new(bytes))?)
     }
 }

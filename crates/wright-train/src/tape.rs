@@ -16,7 +16,7 @@ use wright_kernels::head_loss::{Head, HeadGradients, Targets, head_loss};
 use wright_kernels::{Activation, Pool};
 use wright_model::config::{Heads, Temperature};
 use wright_model::exec::Qkv;
-use wright_model::network::{Bank, Experts, Gate, Linear, Mlp, Norm, Projections};
+use wright_model::network::{Bank, Experts, Linear, Norm, Projections};
 use wright_model::{Exec, Model, Rows, WeightId};
 
 mod backward;
@@ -172,14 +172,19 @@ pub(crate) fn check_trainable(model: &Model) -> Result<(), Error> {
             () if heads.alibi_max_bias.is_some() => "its attention uses ALiBi",
             () if block.attention.sinks.is_some() => "its attention has sinks",
             () if !heads.causal => "it is an encoder",
-            () if block.feed.experts.is_some() => "it has experts",
+            () if block.feed_forward.experts.is_some() => "it has experts",
             () if block.attention.clamp.is_some() => "its queries and keys are clamped",
             () if block.attention.temperature.is_some() => "its queries have a temperature",
             () if matches!(block.attention.projections, Projections::Latent(_)) => {
                 "its keys and values are compressed"
             }
             () if heads.chunked => "its attention is chunked",
-            () if block.feed.mlp.as_ref().is_none_or(|m| curve_of(m.activation).is_none()) => {
+            () if block
+                .feed_forward
+                .mlp
+                .as_ref()
+                .is_none_or(|m| curve_of(m.activation).is_none()) =>
+            {
                 "its activation has no gradient"
             }
             () => continue,
@@ -324,13 +329,6 @@ impl<'p> Tape<'p> {
         !value.needed && value.handle.strong_count() == 1
     }
 
-    fn gate(&mut self, gate: &Handle, up: &Handle, activation: Activation) -> Handle {
-        let (curve, cols) = (curve(activation), self.values[**gate].cols);
-        self.need(**gate);
-        self.need(**up);
-        self.make(Op::Gated { gate: **gate, up: **up, curve }, cols, false)
-    }
-
     /// Forgets what the layer before the one that begins with `x` kept, but for its input.
     fn forget_layer(&mut self, x: usize) {
         self.need(x);
@@ -385,7 +383,7 @@ impl Exec for Tape<'_> {
         refused()
     }
 
-    fn warm(&mut self, _x: Handle, _by: Temperature) -> Handle {
+    fn scale_by_position(&mut self, _x: Handle, _by: Temperature) -> Handle {
         refused()
     }
 
@@ -486,24 +484,11 @@ impl Exec for Tape<'_> {
         self.make(Op::Wanted { x: *x }, cols, false)
     }
 
-    fn gated_mlp(&mut self, x: &Handle, norm: Option<&Norm>, mlp: &Mlp) -> Handle {
-        let hidden = match &mlp.gate {
-            Gate::None => {
-                let [up] = self.norm_linears(x, norm, [&mlp.up]);
-                self.activate(up, mlp.activation)
-            }
-            Gate::Split(gate) => {
-                let [gate, up] = self.norm_linears(x, norm, [gate, &mlp.up]);
-                self.gate(&gate, &up, mlp.activation)
-            }
-            Gate::FusedWithUp => {
-                let [both] = self.norm_linears(x, norm, [&mlp.up]);
-                let gate = self.columns(&both, 0, mlp.down.n_in);
-                let up = self.columns(&both, mlp.down.n_in, mlp.down.n_in);
-                self.gate(&gate, &up, mlp.activation)
-            }
-        };
-        self.linear(&hidden, &mlp.down)
+    fn gated(&mut self, gate: Handle, up: &Handle, activation: Activation) -> Handle {
+        let (curve, cols) = (curve(activation), self.values[*gate].cols);
+        self.need(*gate);
+        self.need(**up);
+        self.make(Op::Gated { gate: *gate, up: **up, curve }, cols, false)
     }
 
     /// Only what goes into the head; [`Tape::finish`] does the rest.

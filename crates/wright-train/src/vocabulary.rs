@@ -6,9 +6,9 @@
 //! that a model meets at run time the ids that it was trained on.
 
 use crate::Error;
-use crate::gguf_file::{self, Entry};
 use crate::shard::checksum;
 use serde_json::{Map, Value, json};
+use wright_model::gguf_writer::{Field, GgufHeader};
 use wright_text::{Algorithm, Spec, TokenKind, Tokenizer, pretokenizer_of};
 
 /// The id that ends a document of plain bytes.
@@ -191,11 +191,12 @@ impl Vocabulary {
         NAMES.iter().find_map(id)
     }
 
-    /// Metadata of a GGUF for a model of `n_vocab` tokens.
-    pub fn entries(&self, n_vocab: usize) -> Vec<(String, Entry)> {
-        let key = |key: &str| format!("tokenizer.ggml.{key}");
+    /// Adds the vocabulary to the header of a GGUF for a model of `n_vocab` tokens.
+    pub fn write_metadata(&self, header: &mut GgufHeader, n_vocab: usize) {
+        let mut set =
+            |key: &str, field: Field| header.set(&format!("tokenizer.ggml.{key}"), &field);
         if *self == Vocabulary::None {
-            return vec![(key("model"), Entry::Str("no_vocab".into()))];
+            return set("model", Field::Str("no_vocab".into()));
         }
         let mut texts: Vec<String> = (0..n_vocab).map(|i| format!("[UNUSED{i}]")).collect();
         // ggml's token types: 1 normal, 3 control, 5 unused.
@@ -204,30 +205,25 @@ impl Vocabulary {
             texts[id as usize] = text;
             kinds[id as usize] = if control { 3 } else { 1 };
         }
-        let mut all = vec![
-            (key("model"), Entry::Str("gpt2".into())),
-            (key("pre"), Entry::Str(self.pre().into())),
-            (key("tokens"), Entry::Strs(texts)),
-            (key("token_type"), Entry::I32s(kinds)),
-            (key("merges"), Entry::Strs(self.merges())),
-            (key("add_bos_token"), Entry::Bool(false)),
-        ];
         if let Some(end) = self.end() {
-            all.push((key("bos_token_id"), Entry::U32(end)));
-            all.push((key("eos_token_id"), Entry::U32(end)));
+            set("bos_token_id", Field::U32(end));
+            set("eos_token_id", Field::U32(end));
         }
-        all
+        set("add_bos_token", Field::Bool(false));
+        set("model", Field::Str("gpt2".into()));
+        set("pre", Field::Str(self.pre().into()));
+        set("merges", Field::Strs(self.merges()));
+        set("token_type", Field::I32s(kinds));
+        set("tokens", Field::Strs(texts));
     }
 
     /// A GGUF file of the vocabulary alone, as llama.cpp keeps for its tests.
     pub fn gguf(&self) -> Vec<u8> {
-        let text = |text: &str| Entry::Str(text.to_owned());
-        let mut all = vec![
-            ("general.architecture".to_owned(), text("llama")),
-            ("general.type".to_owned(), text("vocab")),
-        ];
-        all.extend(self.entries(self.n_vocab()));
-        gguf_file::header(&all, &[]).0
+        let mut header = GgufHeader::new();
+        header.set("general.architecture", &Field::Str("llama".into()));
+        header.set("general.type", &Field::Str("vocab".into()));
+        self.write_metadata(&mut header, self.n_vocab());
+        header.encode().expect("a file without tensors")
     }
 
     /// "a b" for each merge; newer files write ["a", "b"].
@@ -298,6 +294,8 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use wright_model::{Bytes, Gguf};
     use wright_text::bpe_trainer::BpeTrainer;
 
     #[test]
@@ -315,11 +313,14 @@ mod tests {
             "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
             "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]}}"#;
         let vocabulary = Vocabulary::from_json(text, 5).unwrap();
-        let entries = vocabulary.entries(5);
-        let find = |key: &str| &entries.iter().find(|e| e.0.ends_with(key)).unwrap().1;
-        assert_eq!(find("merges"), &Entry::Strs(vec!["a b".into()]));
-        assert_eq!(find("token_type"), &Entry::I32s(vec![1, 1, 1, 3, 5]));
-        assert_eq!(find("eos_token_id"), &Entry::U32(3));
+        let mut header = GgufHeader::new();
+        vocabulary.write_metadata(&mut header, 5);
+        let file: Arc<dyn Bytes> = Arc::new(header.encode().unwrap());
+        let metadata = Gguf::parse(&file).unwrap().metadata;
+        let merges: Vec<&[u8]> = metadata.strings("tokenizer.ggml.merges").unwrap().collect();
+        assert_eq!(merges, [b"a b"]);
+        assert_eq!(metadata.u32s("tokenizer.ggml.token_type"), Some(vec![1, 1, 1, 3, 5]));
+        assert_eq!(metadata.u32("tokenizer.ggml.eos_token_id"), Some(3));
         assert_eq!(vocabulary.encoder().unwrap().document("abba"), [2, 1, 0, 3]);
         assert_eq!(Vocabulary::Bytes.encoder().unwrap().document("a"), [97, 256]);
         assert_eq!(vocabulary.token_bytes(5), [1, 1, 2, 0, 0]);

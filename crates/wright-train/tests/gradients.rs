@@ -5,8 +5,9 @@ use wright_kernels::Pool;
 use wright_model::exec::exact::{Exact, ExactStore};
 use wright_model::kv::{BLOCK, KvTable};
 use wright_model::{Model, Rows, SeqId, forward};
-use wright_train::gguf_file::{FloatType, write};
-use wright_train::{Family, ModelShape, OptimizerKind, OptimizerOptions, Parameters, Trainer};
+use wright_train::{
+    Family, ModelShape, OptimizerKind, OptimizerOptions, Parameters, Trainer, gguf,
+};
 
 fn shape(family: Family, tied: bool) -> ModelShape {
     ModelShape {
@@ -64,10 +65,8 @@ fn trainer(shape: &ModelShape, options: OptimizerOptions, threads: usize) -> Tra
 
 /// The loss in f64, from the executor that is the oracle.
 fn exact_loss(shape: &ModelShape, values: &Parameters) -> f64 {
-    let specs = shape.tensors();
     let mut bytes = Vec::new();
-    let tensor = |i: usize| values.values[values.range(i)].to_vec();
-    write(&mut bytes, &shape.metadata("test"), &specs, FloatType::F32, &tensor).unwrap();
+    gguf::write(&mut bytes, &gguf::header(shape, "test").unwrap(), values).unwrap();
     let model = Model::from_gguf(Arc::new(bytes)).unwrap();
     let (rows, targets, weights) = batch();
     let pool = Pool::new(1);

@@ -2,7 +2,7 @@
 //! guard does when they go wrong.
 
 use std::sync::Arc;
-use wright_train::checkpoint::{Checkpoint, write};
+use wright_train::checkpoint::Checkpoint;
 use wright_train::memory::Memory;
 use wright_train::shard::ShardBuilder;
 use wright_train::{Error, Run, RunConfig, Shard, Skip};
@@ -49,7 +49,7 @@ fn bits(run: &Run) -> Vec<u32> {
 
 fn saved(run: &Run) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(&mut bytes, run, "steps = 9", &[1, 2]).unwrap();
+    run.write_checkpoint(&mut bytes, "steps = 9", &[1, 2]).unwrap();
     bytes
 }
 
@@ -184,7 +184,7 @@ fn a_checkpoint_continues_to_the_same_bytes() {
         let mut resumed = run(&more, 2);
         let read = Checkpoint::read(&bytes).unwrap();
         assert_eq!((read.description.step, read.description.config.as_str()), (4, "steps = 9"));
-        read.restore(&mut resumed).unwrap();
+        resumed.restore(&read).unwrap();
         steps(&mut resumed, 5);
         assert!(bits(&straight) == bits(&resumed), "{optimizer}");
         assert!(saved(&straight) == saved(&resumed), "moments and guard too");
@@ -213,7 +213,7 @@ fn weights_that_are_not_finite_are_refused() {
     bad.trainer.parameters.values[77] = f32::NAN;
     let bytes = saved(&bad);
     let mut good = run("", 1);
-    let refused = Checkpoint::read(&bytes).unwrap().restore(&mut good);
+    let refused = good.restore(&Checkpoint::read(&bytes).unwrap());
     assert!(refused.unwrap_err().to_string().contains("weight 77 is NaN"));
     assert!(bits(&good) == bits(&run("", 1)), "nothing was taken from it");
 }
@@ -252,7 +252,7 @@ fn steps_that_are_not_finite_are_left_out_and_ten_roll_the_run_back() {
     let back = run.roll_back(Some(&checkpoint)).unwrap();
     assert_eq!((back.from, back.to, back.rate_scale), (13, 3, 0.5));
     assert!(bits(&run) == good);
-    assert_eq!(run.detour().rows_skipped, 60, "the rows since are left behind");
+    assert_eq!(run.rollbacks().rows_skipped, 60, "the rows since are left behind");
     let report = run.step(&|| false).unwrap().unwrap();
     assert_eq!((report.step, report.skipped), (4, None));
     assert_eq!(report.rate, config("").schedule().at(3) * 0.5);
@@ -269,8 +269,8 @@ fn a_rollback_is_part_of_what_is_resumed_and_three_are_enough() {
     let bytes = saved(&run);
     steps(&mut run, 3);
     let mut resumed = self::run("", 1);
-    Checkpoint::read(&bytes).unwrap().restore(&mut resumed).unwrap();
-    assert_eq!(resumed.detour(), run.detour());
+    resumed.restore(&Checkpoint::read(&bytes).unwrap()).unwrap();
+    assert_eq!(resumed.rollbacks(), run.rollbacks());
     steps(&mut resumed, 3);
     assert!(bits(&run) == bits(&resumed));
     run.roll_back(None).unwrap();

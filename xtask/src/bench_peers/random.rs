@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use wright_model::DType;
-use wright_model::gguf_writer::{Field, Plan, Planned};
+use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
 
 /// The numbers of a llama.
 struct Shape {
@@ -73,7 +73,7 @@ pub fn of_type(peers: &Peers, dtype: DType) -> Result<PathBuf, Failure> {
     made(peers, &format!("random-110M-{}.gguf", dtype.name()), &plan)
 }
 
-fn made(peers: &Peers, name: &str, plan: &Plan) -> Result<PathBuf, Failure> {
+fn made(peers: &Peers, name: &str, plan: &GgufHeader) -> Result<PathBuf, Failure> {
     let path = peers.path("models").join(name);
     if path.is_file() {
         return Ok(path);
@@ -81,7 +81,7 @@ fn made(peers: &Peers, name: &str, plan: &Plan) -> Result<PathBuf, Failure> {
     eprintln!("bench-peers: making {} …", path.display());
     let partial = path.with_extension("partial");
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
-    out.write_all(&plan.head()?)?;
+    out.write_all(&plan.encode()?)?;
     let mut dice = 0x9e37_79b9_7f4a_7c15;
     for tensor in &plan.tensors {
         let bytes = random(tensor, &mut dice)?;
@@ -94,8 +94,8 @@ fn made(peers: &Peers, name: &str, plan: &Plan) -> Result<PathBuf, Failure> {
 }
 
 /// `ends`: types of the embedding and of the head; `types`: of a layer's matrix.
-fn plan(shape: &Shape, ends: [DType; 2], types: &dyn Fn(usize, &str) -> DType) -> Plan {
-    let mut plan = Plan::new();
+fn plan(shape: &Shape, ends: [DType; 2], types: &dyn Fn(usize, &str) -> DType) -> GgufHeader {
+    let mut plan = GgufHeader::new();
     let mut set = |key: &str, field: Field| plan.set(key, &field);
     set("general.architecture", Field::Str("llama".into()));
     set("llama.block_count", Field::U32(shape.n_layer as u32));
@@ -109,7 +109,7 @@ fn plan(shape: &Shape, ends: [DType; 2], types: &dyn Fn(usize, &str) -> DType) -
     set("llama.vocab_size", Field::U32(shape.n_vocab as u32));
     set("tokenizer.ggml.model", Field::Str("no_vocab".into()));
     let mut add = |name: String, dims: &[usize], dtype: DType| {
-        plan.tensors.push(Planned { name, dims: dims.to_vec(), dtype });
+        plan.tensors.push(TensorHeader { name, dims: dims.to_vec(), dtype });
     };
     let (c, ff) = (shape.n_embd, shape.n_ff);
     add("token_embd.weight".into(), &[c, shape.n_vocab], ends[0]);
@@ -129,7 +129,7 @@ fn plan(shape: &Shape, ends: [DType; 2], types: &dyn Fn(usize, &str) -> DType) -
 }
 
 /// Data of one tensor: norms of 1, or random bits with small scales.
-fn random(tensor: &Planned, dice: &mut u64) -> Result<Vec<u8>, Failure> {
+fn random(tensor: &TensorHeader, dice: &mut u64) -> Result<Vec<u8>, Failure> {
     let n = tensor.n_bytes().ok_or("a tensor of whole blocks")?;
     if tensor.dtype == DType::F32 {
         return Ok(1f32.to_le_bytes().repeat(n / 4));
@@ -192,12 +192,12 @@ mod tests {
         assert_eq!(n, 6_738_415_616, "parameters of Llama 2 7B");
         let six = plan.tensors.iter().filter(|t| t.dtype == DType::Q6K).count();
         assert_eq!(six, 1 + 32);
-        assert!(plan.head().is_ok());
+        assert!(plan.encode().is_ok());
     }
 
     #[test]
     fn scales_are_where_the_formats_have_them() {
-        let q4 = Planned { name: "a".into(), dims: vec![256, 2], dtype: DType::Q4K };
+        let q4 = TensorHeader { name: "a".into(), dims: vec![256, 2], dtype: DType::Q4K };
         let bytes = random(&q4, &mut 7).unwrap();
         assert_eq!(bytes.len(), 288);
         assert_eq!(bytes[144..148], [80, 1, 80, 1], "336 units of 2^-24");

@@ -3,8 +3,8 @@
 use super::{files, folders};
 use std::sync::Arc;
 use wright_chat::{Message, Role};
-use wright_model::gguf_writer::{Field, Plan, Planned};
-use wright_model::mixture::{FileType, Wishes};
+use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
+use wright_model::type_mix::{FileType, MixOptions};
 use wright_model::{Bytes, DType, Gguf, Importance, Model, Value, join, requantize};
 use wright_text::{Algorithm, RenderOptions, Spec, Template, TokenKind, Tokenizer};
 
@@ -92,22 +92,22 @@ const GGUF_WORDS: &[&str] = &[
 
 /// A model of one layer, an importance matrix, and a part of a split model.
 fn gguf_seeds() -> Vec<Vec<u8>> {
-    let mut imatrix = Plan::new();
+    let mut imatrix = GgufHeader::new();
     imatrix.set("general.type", &Field::Str("imatrix".into()));
     imatrix.set("imatrix.datasets", &Field::Strs(vec!["a".into()]));
     for (name, k) in [("blk.0.attn_q.weight.in_sum2", 32), ("blk.0.attn_q.weight.counts", 1)] {
         let dims = vec![k, 1];
-        imatrix.tensors.push(Planned { name: name.into(), dims, dtype: DType::F32 });
+        imatrix.tensors.push(TensorHeader { name: name.into(), dims, dtype: DType::F32 });
     }
-    let mut part = Plan::new();
+    let mut part = GgufHeader::new();
     part.set("split.no", &Field::U16(0));
     part.set("split.count", &Field::U16(1));
-    part.tensors.push(Planned { name: "a".into(), dims: vec![8], dtype: DType::F32 });
+    part.tensors.push(TensorHeader { name: "a".into(), dims: vec![8], dtype: DType::F32 });
     [llama(), imatrix, part].iter().map(with_data).collect()
 }
 
-fn llama() -> Plan {
-    let mut plan = Plan::new();
+fn llama() -> GgufHeader {
+    let mut plan = GgufHeader::new();
     plan.set("general.architecture", &Field::Str("llama".into()));
     for (key, value) in [
         ("block_count", 1),
@@ -142,13 +142,13 @@ fn llama() -> Plan {
         ("blk.0.ffn_up.weight", vec![32, 64], DType::IQ4NL),
         ("blk.0.ffn_down.weight", vec![64, 32], DType::Q5_0),
     ] {
-        plan.tensors.push(Planned { name: name.into(), dims, dtype });
+        plan.tensors.push(TensorHeader { name: name.into(), dims, dtype });
     }
     plan
 }
 
-fn with_data(plan: &Plan) -> Vec<u8> {
-    let mut file = plan.head().unwrap_or_default();
+fn with_data(plan: &GgufHeader) -> Vec<u8> {
+    let mut file = plan.encode().unwrap_or_default();
     let len = plan.data_bytes().unwrap_or_default();
     file.extend((0..len).map(|i| (i % 61) as u8));
     file
@@ -168,7 +168,7 @@ fn try_gguf(input: &[u8]) -> bool {
     let _ = join::join(&[Arc::clone(&bytes)], &mut std::io::sink());
     let types = ["Q4_K_M", "Q2_K", "F16"].iter().filter_map(|name| FileType::find(name));
     for file_type in types {
-        let _ = requantize::plan(&gguf, file_type, &Wishes::default());
+        let _ = requantize::plan(&gguf, file_type, &MixOptions::default());
     }
     if let Ok(model) = Model::from_gguf(Arc::clone(&bytes))
         && let Ok(tokenizer) = wright_run::tokenizer(&model)

@@ -208,14 +208,14 @@ fn same(a: Value<'_>, b: Value<'_>) -> bool {
 mod tests {
     use super::*;
     use wright_model::DType;
-    use wright_model::gguf_writer::{Field, Plan, Planned};
+    use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
 
     fn file(keys: &[(&str, Field)], values: [f32; 2]) -> (Vec<u8>, Gguf) {
-        let mut plan = Plan::new();
+        let mut plan = GgufHeader::new();
         keys.iter().for_each(|(key, field)| plan.set(key, field));
         let (name, dims) = ("w".to_owned(), vec![2]);
-        plan.tensors.push(Planned { name, dims, dtype: DType::F32 });
-        let mut file = plan.head().unwrap();
+        plan.tensors.push(TensorHeader { name, dims, dtype: DType::F32 });
+        let mut file = plan.encode().unwrap();
         let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         file.extend(&data);
         file.extend(vec![0; plan.padding(data.len())]);

@@ -12,6 +12,7 @@ const ROOMS: &[&str] = &[
     "crates/wright-model/",
     "crates/wright-run/",
     "crates/wright-text/",
+    "crates/wright-train/",
 ];
 /// Modules of `std` that reach outside the program.
 const MODULES: &[&str] = &["fs", "net", "env", "process"];

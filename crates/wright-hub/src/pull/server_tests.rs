@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wright_host::Silent;
 use wright_model::DType;
-use wright_model::gguf_writer::{Field, Plan, Planned};
+use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
 
 /// A request as the server saw it.
 #[derive(Debug, Clone, Default)]
@@ -128,11 +128,11 @@ pub(super) fn serve_some(
 
 /// A sound little GGUF file.
 pub(super) fn model() -> Vec<u8> {
-    let mut plan = Plan::new();
+    let mut plan = GgufHeader::new();
     plan.set("general.architecture", &Field::Str("llama".into()));
     let dims = vec![64, 40];
-    plan.tensors.push(Planned { name: "w".into(), dims, dtype: DType::F32 });
-    let mut file = plan.head().unwrap();
+    plan.tensors.push(TensorHeader { name: "w".into(), dims, dtype: DType::F32 });
+    let mut file = plan.encode().unwrap();
     file.extend((0..64 * 40).flat_map(|i| (i as f32).to_le_bytes()));
     file
 }
@@ -510,15 +510,15 @@ fn a_model_of_ollamas_registry_is_resolved_and_fetched() {
 
 /// One of two parts of a model with tensors `a` and `b`.
 fn part_of_two(no: u16) -> Vec<u8> {
-    let mut plan = Plan::new();
+    let mut plan = GgufHeader::new();
     if no == 0 {
         plan.set("general.architecture", &Field::Str("llama".into()));
     }
     plan.set("split.no", &Field::U16(no));
     plan.set("split.count", &Field::U16(2));
     let name = ["a", "b"][usize::from(no)].to_owned();
-    plan.tensors.push(Planned { name, dims: vec![8], dtype: DType::F32 });
-    let mut file = plan.head().unwrap();
+    plan.tensors.push(TensorHeader { name, dims: vec![8], dtype: DType::F32 });
+    let mut file = plan.encode().unwrap();
     file.extend([1; 32]);
     file
 }

@@ -1,46 +1,11 @@
 //! What becomes of a tensor's values on their way: rows chosen and ordered anew, matrices
 //! transposed, one added. Nothing here knows a name.
 
+use super::families::{Change, Rows};
 use super::numbers::Numbers;
 use crate::Error;
 
-/// Which rows of a matrix go over, and in what order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
-    All,
-    /// In each head, pairs half a head apart become neighbours.
-    Interleaved,
-    FirstHalf,
-    SecondHalf,
-    Even,
-    Odd,
-    /// Groups of heads, each of some queries, one key and one value, become all queries, then all
-    /// keys, then all values.
-    Grouped,
-    /// Of each head the rows that make its keys; the heads become matrices of their own.
-    HeadKeys,
-    /// Likewise those that make its values.
-    HeadValues,
-    /// Those of positions: the first ones, up to the padding token's number, are never used.
-    AfterPadding,
-}
-
-/// A change of values, before the model's numbers are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// Of the matrix as it is.
-    pub first: Rows,
-    pub transposed: bool,
-    /// Of the transposed one.
-    pub then: Rows,
-    /// Added to each value.
-    pub plus_one: bool,
-}
-
 impl Change {
-    pub const NONE: Change =
-        Change { first: Rows::All, transposed: false, then: Rows::All, plus_one: false };
-
     /// For matrices of `rows` rows and `cols` columns.
     ///
     /// # Errors

@@ -1,8 +1,6 @@
 //! The families that can be converted, as data: what their tensors and numbers are called and how
 //! values change on their way. A row says how a family differs from the one it is written after.
 
-use super::changes::{Change, Rows};
-
 /// What stands for the numbers of attention's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
@@ -12,6 +10,44 @@ pub enum Window {
     Said,
     /// As said, and 0 where nothing is (phi3).
     SaidOrZero,
+}
+
+/// Which rows of a matrix go over, and in what order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    All,
+    /// In each head, pairs half a head apart become neighbours.
+    Interleaved,
+    FirstHalf,
+    SecondHalf,
+    Even,
+    Odd,
+    /// Groups of heads, each of some queries, one key and one value, become all queries, then all
+    /// keys, then all values.
+    Grouped,
+    /// Of each head the rows that make its keys; the heads become matrices of their own.
+    HeadKeys,
+    /// Likewise those that make its values.
+    HeadValues,
+    /// Those of positions: the first ones, up to the padding token's number, are never used.
+    AfterPadding,
+}
+
+/// A change of values, before the model's numbers are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Of the matrix as it is.
+    pub first: Rows,
+    pub transposed: bool,
+    /// Of the transposed one.
+    pub then: Rows,
+    /// Added to each value.
+    pub plus_one: bool,
+}
+
+impl Change {
+    pub const NONE: Change =
+        Change { first: Rows::All, transposed: false, then: Rows::All, plus_one: false };
 }
 
 /// A family that can be converted.

@@ -2,15 +2,15 @@
 
 use super::numbers::Numbers;
 use crate::Error;
-use crate::gguf_writer::{Field, Plan};
+use crate::gguf_writer::{Field, GgufHeader};
 
 /// Adds the scaling's metadata.
 ///
 /// # Errors
 /// For a kind that GGUF has no words for, and for numbers that are missing.
-pub fn write(numbers: &Numbers<'_>, plan: &mut Plan) -> Result<(), Error> {
-    let set = |plan: &mut Plan, key: &str, field: Field| {
-        numbers.set(plan, &format!("rope.scaling.{key}"), &field);
+pub fn write(numbers: &Numbers<'_>, header: &mut GgufHeader) -> Result<(), Error> {
+    let set = |header: &mut GgufHeader, key: &str, field: Field| {
+        header.set(&numbers.key(&format!("rope.scaling.{key}")), &field);
     };
     let kind = kind(numbers);
     let number = |key: &str| numbers.rope(key).as_f64();
@@ -18,20 +18,20 @@ pub fn write(numbers: &Numbers<'_>, plan: &mut Plan) -> Result<(), Error> {
         // The factors of llama 3 are a tensor.
         "default" | "llama3" => return Ok(()),
         "longrope" | "su" => {
-            set(plan, "type", Field::Str("longrope".into()));
-            set(plan, "attn_factor", Field::F32(long_attention(numbers)? as f32));
+            set(header, "type", Field::Str("longrope".into()));
+            set(header, "attn_factor", Field::F32(long_attention(numbers)? as f32));
         }
         "linear" | "yarn" | "dynamic" => {
             if !numbers.rope("alpha").is_null() {
                 return Err(Error::Feature { what: "RoPE scaled by alpha".into() });
             }
-            set(plan, "type", Field::Str(kind.clone()));
-            set(plan, "factor", Field::F32(number("factor").unwrap_or(1.0) as f32));
+            set(header, "type", Field::Str(kind.clone()));
+            set(header, "factor", Field::F32(number("factor").unwrap_or(1.0) as f32));
         }
         other => return Err(Error::Feature { what: format!("RoPE scaled by {other}") }),
     }
     if let Some(n) = original(numbers).filter(|_| kind != "linear") {
-        set(plan, "original_context_length", Field::U32(n));
+        set(header, "original_context_length", Field::U32(n));
     }
     if kind == "yarn" {
         for (to, from) in [
@@ -41,11 +41,11 @@ pub fn write(numbers: &Numbers<'_>, plan: &mut Plan) -> Result<(), Error> {
             ("yarn_beta_slow", &["beta_slow"]),
         ] {
             if let Some(x) = from.iter().find_map(|key| number(key)) {
-                set(plan, to, Field::F32(x as f32));
+                set(header, to, Field::F32(x as f32));
             }
         }
         if let Some(x) = number("mscale_all_dim").filter(|_| numbers.family.arch == "deepseek2") {
-            set(plan, "yarn_log_multiplier", Field::F32((0.1 * x) as f32));
+            set(header, "yarn_log_multiplier", Field::F32((0.1 * x) as f32));
         }
     }
     Ok(())

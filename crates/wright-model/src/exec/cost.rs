@@ -227,7 +227,7 @@ impl Exec for Counter<'_> {
         self.each(x, 1)
     }
 
-    fn warm(&mut self, x: Size, _by: Temperature) -> Size {
+    fn scale_by_position(&mut self, x: Size, _by: Temperature) -> Size {
         self.each(x, 1)
     }
 

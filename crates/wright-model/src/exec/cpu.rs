@@ -16,7 +16,7 @@ use crate::config::{Heads, NormKind, Temperature};
 use crate::exec::{Exec, Qkv};
 use crate::kv::KvTable;
 use crate::model::Model;
-use crate::network::{Bank, Experts, Gate, Linear, Mlp, Norm, WeightId};
+use crate::network::{Bank, Experts, Linear, Norm, WeightId};
 use buffers::{Buf, Buffers};
 use store::KvStore;
 use weights::CpuWeights;
@@ -222,7 +222,7 @@ impl<'p> Exec for Cpu<'p> {
         out
     }
 
-    fn renorm(&mut self, mut x: Buf<'p>, norm: &Norm) -> Buf<'p> {
+    fn norm_in_place(&mut self, mut x: Buf<'p>, norm: &Norm) -> Buf<'p> {
         let kernel = self.kernel_norm(norm);
         match norm.kind {
             NormKind::Rms => rms_norm_in_place(self.pool, &kernel, &mut x),
@@ -306,7 +306,7 @@ impl<'p> Exec for Cpu<'p> {
         x
     }
 
-    fn warm(&mut self, mut x: Buf<'p>, by: Temperature) -> Buf<'p> {
+    fn scale_by_position(&mut self, mut x: Buf<'p>, by: Temperature) -> Buf<'p> {
         let cols = x.cols;
         for (row, &pos) in x.chunks_exact_mut(cols).zip(&self.rows.positions) {
             let by = by.at(pos) as f32;
@@ -380,44 +380,37 @@ impl<'p> Exec for Cpu<'p> {
         outs
     }
 
-    fn gated_mlp(&mut self, x: &Buf<'p>, norm: Option<&Norm>, mlp: &Mlp) -> Buf<'p> {
-        let hidden = match &mlp.gate {
-            Gate::None => {
-                let [up] = self.norm_linears(x, norm, [&mlp.up]);
-                self.activate(up, mlp.activation)
-            }
-            Gate::Split(gate) => {
-                let [gate, up] = self.norm_linears(x, norm, [gate, &mlp.up]);
-                return self.gated_down(&gate, &up, mlp);
-            }
-            Gate::FusedWithUp => {
-                let [both] = self.norm_linears(x, norm, [&mlp.up]);
-                let n_ff = mlp.down.n_in;
-                let mut hidden = self.buffers.take(both.rows(), n_ff);
-                gated_rows(self.pool, mlp.activation, &both, n_ff, &mut hidden);
-                hidden
-            }
-        };
-        self.linear(&hidden, &mlp.down)
+    fn gated(&mut self, gate: Buf<'p>, up: &Buf<'p>, activation: Activation) -> Buf<'p> {
+        let mut hidden = self.buffers.take(gate.rows(), gate.cols);
+        gated(self.pool, activation, &gate, up, &mut hidden);
+        hidden
     }
-}
 
-impl<'p> Cpu<'p> {
-    /// down(act(gate) * up), rounded as it is made where `down` is packed.
-    fn gated_down(&mut self, gate: &Buf<'p>, up: &Buf<'p>, mlp: &Mlp) -> Buf<'p> {
-        let (m, k) = (gate.rows(), gate.cols);
-        if !self.is_packed(&mlp.down) {
-            let mut hidden = self.buffers.take(m, k);
-            gated(self.pool, mlp.activation, gate, up, &mut hidden);
-            return self.linear(&hidden, &mlp.down);
+    fn gated_halves(&mut self, both: &Buf<'p>, n_ff: usize, activation: Activation) -> Buf<'p> {
+        let mut hidden = self.buffers.take(both.rows(), n_ff);
+        gated_rows(self.pool, activation, both, n_ff, &mut hidden);
+        hidden
+    }
+
+    /// Rounded as it is made where `down` is packed.
+    fn gated_linear(
+        &mut self,
+        gate: Buf<'p>,
+        up: &Buf<'p>,
+        activation: Activation,
+        down: &Linear,
+    ) -> Buf<'p> {
+        if !self.is_packed(down) {
+            let hidden = self.gated(gate, up, activation);
+            return self.linear(&hidden, down);
         }
-        let pool = self.pool;
+        let (pool, m, k) = (self.pool, gate.rows(), gate.cols);
         let (gate, up) = (&gate[..], &up[..]);
         self.rounded.set_with(pool, m, k, |row, out| {
             let at = row * k..(row + 1) * k;
-            gated(pool, mlp.activation, &gate[at.clone()], &up[at], out);
+            gated(pool, activation, &gate[at.clone()], &up[at], out);
         });
-        let [y] = self.multiply([&mlp.down]);
+        let [y] = self.multiply([down]);
         y
     }
 }

@@ -459,7 +459,7 @@ impl<R: Real> Exec for Exact<'_, R> {
         x
     }
 
-    fn warm(&mut self, mut x: Mat<R>, by: Temperature) -> Mat<R> {
+    fn scale_by_position(&mut self, mut x: Mat<R>, by: Temperature) -> Mat<R> {
         for (row, &pos) in x.data.chunks_exact_mut(x.cols).zip(&self.rows.positions) {
             let by = R::of(by.at(pos));
             row.iter_mut().for_each(|x| *x = *x * by);

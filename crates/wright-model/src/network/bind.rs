@@ -2,8 +2,8 @@
 
 use super::table::{Table, missing};
 use super::{
-    Attention, Block, Classifier, Experts, Feed, Gate, LatentProjections, Linear, Mlp, Network,
-    Norm, Projections, WeightId,
+    Attention, Block, Classifier, Experts, FeedForward, Gate, LatentProjections, Linear, Mlp,
+    Network, Norm, Projections, WeightId,
 };
 use crate::Error;
 use crate::config::{Config, Kind, Latent, LayerConfig};
@@ -101,7 +101,7 @@ fn bind_block(
 ) -> Result<Block, Error> {
     Ok(Block {
         attention: bind_attention(table, config, layer, index)?,
-        feed: bind_feed(table, config, layer, index)?,
+        feed_forward: bind_feed_forward(table, config, layer, index)?,
         parallel: layer.parallel,
         residual_scale: config.residual_scale,
     })
@@ -215,12 +215,12 @@ fn bind_latent(
     })
 }
 
-fn bind_feed(
+fn bind_feed_forward(
     table: &mut Table<'_>,
     config: &Config,
     layer: &LayerConfig,
     index: usize,
-) -> Result<Feed, Error> {
+) -> Result<FeedForward, Error> {
     let name = |part: &str| format!("blk.{index}.{part}");
     let n_embd = config.n_embd;
     let post_norm = table.norm_if(&name("post_ffw_norm"), layer, n_embd)?;
@@ -248,7 +248,7 @@ fn bind_feed(
         Some(_) => (None, None),
     };
     let out_norm = table.norm_if(&name("layer_output_norm"), layer, n_embd)?;
-    Ok(Feed { norm, mlp, mlp_gate, experts, post_norm, out_norm })
+    Ok(FeedForward { norm, mlp, mlp_gate, experts, post_norm, out_norm })
 }
 
 fn bind_gated(

@@ -3,9 +3,9 @@ tests/torch.rs.
 
     python crates/wright-train/tests/golden/make.py     # needs torch and transformers
 
-Runs the ignored test `dump` for the weights (Hugging Face layout) and the batches.
+Runs the example `export_golden` for the weights (Hugging Face layout) and the batches.
 """
-import json, os, pathlib, subprocess, tempfile
+import json, pathlib, subprocess, tempfile
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -13,8 +13,8 @@ here = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
 losses = {}
 with tempfile.TemporaryDirectory() as folder:
-    subprocess.run(["cargo", "test", "-q", "-p", "wright-train", "--test", "torch", "dump"],
-                   check=True, cwd=here, env=os.environ | {"WRIGHT_GOLDEN": folder})
+    subprocess.run(["cargo", "run", "-q", "-p", "wright-train", "--example", "export_golden", "--",
+                    folder], check=True, cwd=here)
     batches = json.loads((pathlib.Path(folder) / "batches.json").read_text())
     for family in ["llama", "qwen3", "gemma3", "gpt2"]:
         model = AutoModelForCausalLM.from_pretrained(

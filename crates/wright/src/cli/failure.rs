@@ -200,6 +200,10 @@ impl From<wright_model::Error> for Failure {
     fn from(error: wright_model::Error) -> Self {
         use wright_model::ErrorKind;
         let exit = match error.kind() {
+            ErrorKind::Unverified => {
+                return Failure::new(Exit::Unsupported, &error)
+                    .hint("its answers may be wrong; --unverified runs it anyway");
+            }
             ErrorKind::BadFile | ErrorKind::BadModel | ErrorKind::NotFinite => Exit::BadModel,
             ErrorKind::Unsupported => Exit::Unsupported,
             ErrorKind::ContextFull => Exit::ContextOverflow,

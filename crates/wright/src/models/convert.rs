@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use wright_host::{AtomicFile, Count, Mapped, units};
 use wright_model::DType;
 use wright_model::convert::{self, Conversion};
-use wright_model::gguf_writer::{Field, Plan};
-use wright_model::requantize::RewriteError;
+use wright_model::gguf_writer::{Field, GgufHeader, WriteError};
 use wright_model::safetensors::Safetensors;
 
 /// More than any config.json or template has.
@@ -49,16 +48,16 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let name = fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut conversion = convert::plan(&config, &name, &parsed, float)?;
-    vocabulary::add(folder, &config, conversion.n_vocab, &mut conversion.plan)?;
-    pooling(folder, &config, &mut conversion.plan);
+    vocabulary::add(folder, &config, conversion.n_vocab, &mut conversion.header)?;
+    pooling(folder, &config, &mut conversion.header);
     let path = args.output.clone().unwrap_or_else(|| {
-        let first = conversion.plan.tensors.first().map_or(DType::F16, |t| t.dtype);
+        let first = conversion.header.tensors.first().map_or(DType::F16, |t| t.dtype);
         PathBuf::from(format!("{name}-{first}.gguf"))
     });
     write(args, context, &mapped, &conversion, &path)?;
     mapped.iter().try_for_each(|file| file.check_unchanged())?;
     let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-    let n_tensors = conversion.plan.tensors.len();
+    let n_tensors = conversion.header.tensors.len();
     terminal::print(&format!("{}: {}, {n_tensors} tensors\n", path.display(), units::bytes(size)))?;
     Ok(Exit::Done)
 }
@@ -90,7 +89,7 @@ fn text(path: &Path, most: u64) -> Result<String, Failure> {
 }
 
 /// How the vectors of a text's tokens become one, where sentence-transformers says it.
-fn pooling(folder: &Path, config: &Value, plan: &mut Plan) {
+fn pooling(folder: &Path, config: &Value, plan: &mut GgufHeader) {
     let Ok(said) = json(&folder.join("1_Pooling/config.json")) else { return };
     let kinds = ["pooling_mode_mean_tokens", "pooling_mode_cls_token", "pooling_mode_lasttoken"];
     let kind = (1u32..).zip(kinds).find(|(_, key)| said[*key] == true);
@@ -135,10 +134,11 @@ fn write(
     conversion: &Conversion,
     path: &Path,
 ) -> Result<(), Failure> {
-    let bytes = conversion.plan.data_bytes()?;
+    let bytes = conversion.header.data_bytes()?;
     let mut file = AtomicFile::with_space(path, bytes, args.force)?;
-    let values = |t: &wright_model::gguf_writer::Planned| t.dims.iter().product::<usize>() as u64;
-    let total = conversion.plan.tensors.iter().map(values).sum();
+    let values =
+        |t: &wright_model::gguf_writer::TensorHeader| t.dims.iter().product::<usize>() as u64;
+    let total = conversion.header.tensors.iter().map(values).sum();
     let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut progress = Progress::start(&label, total, Count::Things("values"));
     let files: Vec<&[u8]> = mapped.iter().map(|file| file.as_ref()).collect();
@@ -149,9 +149,9 @@ fn write(
     let written = convert::write(conversion, &files, &mut file, &mut watch);
     progress.finish();
     written.map_err(|error| match error {
-        RewriteError::Model(error) => error.into(),
-        RewriteError::Write(error) => Failure::io("write", path, &error),
-        RewriteError::Stopped => Failure::interrupted(),
+        WriteError::Model(error) => error.into(),
+        WriteError::Write(error) => Failure::io("write", path, &error),
+        WriteError::Stopped => Failure::interrupted(),
     })?;
     Ok(file.finish()?)
 }
@@ -178,11 +178,11 @@ mod tests {
         fs::create_dir(folder.path().join("1_Pooling")).unwrap();
         let said = r#"{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}"#;
         fs::write(folder.path().join("1_Pooling/config.json"), said).unwrap();
-        let mut plan = Plan::new();
+        let mut plan = GgufHeader::new();
         let config = serde_json::json!({ "architectures": ["BertModel"] });
         pooling(folder.path(), &config, &mut plan);
         let head: std::sync::Arc<dyn wright_model::Bytes> =
-            std::sync::Arc::new(plan.head().unwrap());
+            std::sync::Arc::new(plan.encode().unwrap());
         let gguf = wright_model::Gguf::parse(&head).unwrap();
         assert_eq!(gguf.metadata.u32("bert.pooling_type"), Some(2));
     }

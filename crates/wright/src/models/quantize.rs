@@ -15,9 +15,9 @@ use std::time::Instant;
 use wright_host::{AtomicFile, Count, Mapped, machine, units};
 use wright_hub::find::Located;
 use wright_hub::gguf_file;
-use wright_model::gguf_writer::Plan;
-use wright_model::mixture::{FILE_TYPES, FileType, Wishes};
-use wright_model::requantize::{RewriteError, plan, rewrite};
+use wright_model::gguf_writer::{GgufHeader, WriteError};
+use wright_model::requantize::{plan, rewrite};
+use wright_model::type_mix::{FILE_TYPES, FileType, MixOptions};
 use wright_model::{DType, Gguf, Importance, Pool};
 
 /// Write a model with its weights in smaller types
@@ -91,7 +91,7 @@ fn importance(path: &Path) -> Result<Importance, Failure> {
     })
 }
 
-fn wishes(args: &Args, has_importance: bool) -> Result<Wishes, Failure> {
+fn wishes(args: &Args, has_importance: bool) -> Result<MixOptions, Failure> {
     let dtype = |name: &str| {
         let known = |dtype: &DType| !dtype.is_coded() && dtype.name().eq_ignore_ascii_case(name);
         DType::ALL.into_iter().find(known).ok_or_else(|| {
@@ -106,7 +106,7 @@ fn wishes(args: &Args, has_importance: bool) -> Result<Wishes, Failure> {
         None => Err(Failure::usage(format!("--tensor-type {text} has no ="))
             .hint("such as --tensor-type ffn_down=Q6_K")),
     });
-    Ok(Wishes {
+    Ok(MixOptions {
         pure: args.pure,
         has_importance,
         output: args.output_type.as_deref().map(dtype).transpose()?,
@@ -148,7 +148,7 @@ fn write(
     args: &Args,
     context: &Context,
     (mapped, gguf): (&Mapped, &Gguf),
-    plan: &Plan,
+    plan: &GgufHeader,
     importance: Option<&Importance>,
     path: &Path,
 ) -> Result<(), Failure> {
@@ -167,20 +167,20 @@ fn write(
     let done = rewrite(&pool, gguf, mapped.as_ref(), plan, importance, &mut file, &mut watch);
     progress.finish();
     done.map_err(|error| match error {
-        RewriteError::Model(error) => error.into(),
-        RewriteError::Write(error) => Failure::io("write", path, &error),
-        RewriteError::Stopped => Failure::interrupted(),
+        WriteError::Model(error) => error.into(),
+        WriteError::Write(error) => Failure::io("write", path, &error),
+        WriteError::Stopped => Failure::interrupted(),
     })?;
     Ok(file.finish()?)
 }
 
 /// A line for each tensor: name, shape, type before and after.
-fn table(gguf: &Gguf, plan: &Plan) -> String {
+fn table(gguf: &Gguf, plan: &GgufHeader) -> String {
     let pairs = gguf.tensors.iter().zip(&plan.tensors);
     pairs.map(|(a, b)| format!("{}\t{}\t{}\t{}\n", a.name, a.shape(), a.dtype, b.dtype)).collect()
 }
 
-fn summary(gguf: &Gguf, plan: &Plan, path: &Path, seconds: f64) -> String {
+fn summary(gguf: &Gguf, plan: &GgufHeader, path: &Path, seconds: f64) -> String {
     let before: usize = gguf.tensors.iter().map(|t| t.at.len()).sum();
     let after: usize = plan.tensors.iter().filter_map(|t| t.n_bytes()).sum();
     let values: usize = gguf.tensors.iter().map(|t| t.n_values()).sum();

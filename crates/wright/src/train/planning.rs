@@ -1,7 +1,7 @@
 //! A plan: what this machine can learn from these data in the time given, and what that takes, as
 //! a configuration that `wright train` runs.
 //!
-//! The arithmetic is that of `wright_train::plan`; here are the clock, the files and the words.
+//! The arithmetic is that of `wright_train::sizing`; here are the clock, the files and the words.
 
 mod measure;
 
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
 use wright_host::{Interrupt, atomic_file, machine, units};
-use wright_train::plan::law::PRIOR;
-use wright_train::plan::pace::{Pace, weights_in_products};
-use wright_train::plan::{Choice, Wish, choose, promise};
 use wright_train::run_config::{Forecast, ModelConfig};
+use wright_train::sizing::scaling_law::PRIOR;
+use wright_train::sizing::throughput::{Throughput, weights_in_products};
+use wright_train::sizing::{Budget, SizedRun, choose, predict};
 use wright_train::{HELD_OUT_ROWS, RunConfig, Shard, recipe};
 
 /// What a plan is made for.
@@ -33,7 +33,7 @@ pub struct Wanted {
 /// A plan, and what it rests on.
 pub struct Made {
     pub config: RunConfig,
-    choice: Choice,
+    choice: SizedRun,
     measured: Measured,
     tokens: f64,
 }
@@ -69,15 +69,15 @@ pub fn make(
     let seconds = (wanted.seconds * part).clamp(least, most);
     let tell = |what: &str| terminal::note(&format!("measuring: {what}"));
     let measured = measure::small_runs(&material, seconds, interrupt, &mut { tell })?;
-    let pace = Pace::fit(&measured.steps).unwrap_or(FALLBACK);
+    let throughput = Throughput::fit(&measured.steps).unwrap_or(FALLBACK);
     let law = PRIOR.fitted(&measured.runs);
-    let wish = Wish {
+    let budget = Budget {
         seconds: wanted.seconds * STEPS_PART,
         tokens: material.n_tokens(),
         n_vocab: material.n_vocab(),
         memory_bytes: machine::available_memory().unwrap_or(u64::MAX) / 2,
     };
-    let first = choose(&wish, &pace, &law).ok_or_else(|| {
+    let first = choose(&budget, &throughput, &law).ok_or_else(|| {
         Failure::new(Exit::Failed, "not even the smallest model fits this machine's memory")
             .hint("end other programs and try again")
     })?;
@@ -87,11 +87,11 @@ pub fn make(
     ));
     let model = (&first.shape, first.batch);
     let seconds = (wanted.seconds * SETTLING.0).clamp(SETTLING.1, SETTLING.2);
-    let pace = measure::settle(&material, model, pace, seconds, interrupt)?;
+    let throughput = measure::settle(&material, model, throughput, seconds, interrupt)?;
     let held_out: usize = validation.iter().map(Shard::n_ids).sum();
-    let beside = seconds_beside(&promise(&wish, &first.shape, &pace, &law), held_out);
-    let wish = Wish { seconds: (wanted.seconds - beside).max(wanted.seconds / 2.0), ..wish };
-    let choice = promise(&wish, &first.shape, &pace, &law);
+    let beside = seconds_beside(&predict(&budget, &first.shape, &throughput, &law), held_out);
+    let budget = Budget { seconds: (wanted.seconds - beside).max(wanted.seconds / 2.0), ..budget };
+    let choice = predict(&budget, &first.shape, &throughput, &law);
     let bytes_a_token = bytes_a_token(&validation, &token_bytes);
     let so_far = if wanted.trains_here { machine::peak_memory() } else { None };
     let config = RunConfig {
@@ -100,7 +100,7 @@ pub fn make(
         train: recipe::train(&choice.shape, choice.steps, choice.batch, wanted.seed),
         forecast: Some(forecast(&choice, bytes_a_token, so_far.unwrap_or(0))),
     };
-    Ok(Made { config, choice, measured, tokens: wish.tokens })
+    Ok(Made { config, choice, measured, tokens: budget.tokens })
 }
 
 /// Part of the time that steps take, as long as nothing better is known.
@@ -110,7 +110,7 @@ const SECONDS_OF_A_LOOK: f64 = 0.1;
 
 /// Seconds of a run that go to held-out losses, samples and checkpoints. A held-out token is a
 /// forward pass, a third of a token of training.
-fn seconds_beside(choice: &Choice, held_out_tokens: usize) -> f64 {
+fn seconds_beside(choice: &SizedRun, held_out_tokens: usize) -> f64 {
     let (all, n_ctx) = (held_out_tokens as f64, choice.shape.n_ctx as f64);
     let looks = recipe::LOOKS as f64;
     let tokens = looks * all.min(HELD_OUT_ROWS as f64 * n_ctx) + all;
@@ -118,11 +118,11 @@ fn seconds_beside(choice: &Choice, held_out_tokens: usize) -> f64 {
 }
 
 /// A slow core's, where nothing could be timed.
-const FALLBACK: Pace = Pace { seconds_a_flop: 2e-11, seconds_a_value: 1e-9 };
+const FALLBACK: Throughput = Throughput { seconds_per_flop: 2e-11, seconds_per_value: 1e-9 };
 
 /// `bytes_a_token`: of held-out text, if there is any. `so_far`: what this process, which the run
 /// is to be part of, had of memory at its peak.
-fn forecast(choice: &Choice, bytes_a_token: Option<f64>, so_far: u64) -> Forecast {
+fn forecast(choice: &SizedRun, bytes_a_token: Option<f64>, so_far: u64) -> Forecast {
     let bits = bytes_a_token.map(|_| choice.bits_per_byte);
     let nats = std::f64::consts::LN_2;
     Forecast {
@@ -218,7 +218,7 @@ impl Made {
 mod tests {
     use super::*;
     use wright_train::memory::Memory;
-    use wright_train::plan::shape_of;
+    use wright_train::sizing::shape_of;
 
     #[test]
     fn looks_at_held_out_text_take_a_third_of_what_steps_take() {
@@ -226,7 +226,7 @@ mod tests {
         let memory = Memory::forecast(&shape, 8, false);
         // A millisecond a token.
         let choice =
-            Choice { shape, batch: 8, steps: 100, seconds: 204.8, bits_per_byte: 2.0, memory };
+            SizedRun { shape, batch: 8, steps: 100, seconds: 204.8, bits_per_byte: 2.0, memory };
         let of_looks = 10.0 * SECONDS_OF_A_LOOK;
         assert_eq!(seconds_beside(&choice, 0), of_looks);
         // Short enough to be scored whole at each of the ten looks and at the end.

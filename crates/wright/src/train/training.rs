@@ -175,7 +175,7 @@ fn resume(
         return Err(Failure::new(Exit::BadInput, what)
             .hint("set them back to go on, or name another folder with --out"));
     }
-    saved.restore(run)?;
+    run.restore(&saved)?;
     Ok(Some(step))
 }
 

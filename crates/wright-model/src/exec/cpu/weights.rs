@@ -126,7 +126,7 @@ fn linears(network: &Network) -> Vec<Linear> {
             }
         }
         all.push(block.attention.out);
-        if let Some(Mlp { gate, up, down, .. }) = &block.feed.mlp {
+        if let Some(Mlp { gate, up, down, .. }) = &block.feed_forward.mlp {
             if let Gate::Split(gate) = gate {
                 all.push(*gate);
             }
@@ -143,7 +143,7 @@ fn banks(network: &Network) -> Vec<Bank> {
         if let Projections::Latent(latent) = &block.attention.projections {
             all.extend([latent.k_b, latent.v_b]);
         }
-        if let Some(experts) = &block.feed.experts {
+        if let Some(experts) = &block.feed_forward.experts {
             all.extend(experts.gate);
             all.extend([experts.up, experts.down]);
         }

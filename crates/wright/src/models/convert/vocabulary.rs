@@ -7,7 +7,7 @@ use crate::terminal;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use wright_model::gguf_writer::{Field, Plan};
+use wright_model::gguf_writer::{Field, GgufHeader};
 use wright_text::{Frame, Pieces, TokenizerJsonError};
 
 /// More than any tokenizer.json or tokenizer.model has.
@@ -18,7 +18,12 @@ const TOKENIZER_BYTES_MAX: u64 = 128 << 20;
 ///
 /// # Errors
 /// If one of them cannot be read, or says what GGUF has no words for.
-pub fn add(folder: &Path, config: &Value, n_vocab: usize, plan: &mut Plan) -> Result<(), Failure> {
+pub fn add(
+    folder: &Path,
+    config: &Value,
+    n_vocab: usize,
+    plan: &mut GgufHeader,
+) -> Result<(), Failure> {
     let about = json(&folder.join("tokenizer_config.json")).unwrap_or_default();
     let json_file = folder.join("tokenizer.json");
     let model_file = folder.join("tokenizer.model");
@@ -74,7 +79,7 @@ fn sentencepiece(
     Ok(pieces)
 }
 
-fn write(pieces: Pieces, plan: &mut Plan) {
+fn write(pieces: Pieces, plan: &mut GgufHeader) {
     let mut set = |name: &str, field: Field| plan.set(&format!("tokenizer.ggml.{name}"), &field);
     set("model", Field::Str(pieces.model.into()));
     let pre = if pieces.pre.is_empty() { "default" } else { pieces.pre };
@@ -111,7 +116,7 @@ fn write(pieces: Pieces, plan: &mut Plan) {
 }
 
 /// Ids with a meaning, whether text begins and ends with one, and the chat template.
-fn specials(folder: &Path, config: &Value, about: &Value, pieces: &Pieces, plan: &mut Plan) {
+fn specials(folder: &Path, config: &Value, about: &Value, pieces: &Pieces, plan: &mut GgufHeader) {
     let place = |text: &str| pieces.tokens.iter().position(|token| token == text);
     let id = |name: &str| -> Option<u32> {
         let said = &about[format!("{name}_token")];
@@ -194,9 +199,9 @@ mod tests {
         let about = json!({ "bos_token": "<s>", "added_tokens_decoder": {
             "2": { "content": "<s>", "special": true }, "9": { "content": "<far>" } } });
         fs::write(folder.path().join("tokenizer_config.json"), about.to_string()).unwrap();
-        let mut plan = Plan::new();
+        let mut plan = GgufHeader::new();
         add(folder.path(), &json!({}), 4, &mut plan).unwrap();
-        let head = plan.head().unwrap();
+        let head = plan.encode().unwrap();
         let gguf = wright_model::Gguf::parse(&(std::sync::Arc::new(head) as _)).unwrap();
         let metadata = &gguf.metadata;
         assert_eq!(metadata.str("tokenizer.ggml.model"), Some("llama"));

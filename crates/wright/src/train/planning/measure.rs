@@ -4,10 +4,10 @@
 use crate::cli::failure::Failure;
 use std::time::Instant;
 use wright_host::Interrupt;
-use wright_train::plan::law::{Reached, worth};
-use wright_train::plan::pace::{Pace, Work, weights_in_products};
-use wright_train::plan::shape_of;
 use wright_train::run_config::{DataConfig, ModelConfig};
+use wright_train::sizing::scaling_law::{Observation, effective_tokens};
+use wright_train::sizing::shape_of;
+use wright_train::sizing::throughput::{Throughput, Work, weights_in_products};
 use wright_train::{ModelShape, Run, RunConfig, Shard, recipe};
 
 /// Widths and layers of the small runs, and the part of the time that each may take.
@@ -58,7 +58,7 @@ impl Data<'_> {
 pub struct Measured {
     /// Steps and the seconds that each took.
     pub steps: Vec<(Work, f64)>,
-    pub runs: Vec<Reached>,
+    pub runs: Vec<Observation>,
 }
 
 /// Times `n` steps of a run after one that allocates; the median's seconds.
@@ -113,7 +113,7 @@ fn small_run(
     measured: &mut Measured,
 ) -> Result<(), Failure> {
     let start = Instant::now();
-    // Tokens are not known before the pace is, and the batch depends on both: a first guess.
+    // Tokens are not known before the throughput is, and the batch depends on both: a first guess.
     let mut batch = recipe::batch(2e5, shape.n_ctx);
     let mut first = data.run(shape, FIRST_STEPS + 1, batch)?;
     let mut a_step = seconds_of_steps(&mut first, FIRST_STEPS, interrupt)?;
@@ -132,27 +132,28 @@ fn small_run(
         return Ok(());
     }
     if let Some(bits) = run.validate(data.token_bytes).and_then(|held| held.bits_per_byte()) {
-        let tokens = worth((steps as usize * batch * shape.n_ctx) as f64, data.n_tokens());
+        let tokens =
+            effective_tokens((steps as usize * batch * shape.n_ctx) as f64, data.n_tokens());
         let weights = weights_in_products(shape) as f64;
-        measured.runs.push(Reached { weights, tokens, bits_per_byte: bits });
+        measured.runs.push(Observation { weights, tokens, bits_per_byte: bits });
     }
     Ok(())
 }
 
-/// The pace that makes steps of `shape` take what they take here, from about `seconds` of them.
-/// It is their mean: a run, too, has the steps in which the machine was busy with something else.
+/// The throughput that makes steps of `shape` take what they take here, from about `seconds` of
+/// them. It is their mean: a run, too, has steps in which the machine was busy with something else.
 ///
 /// # Errors
 /// As [`small_runs`].
 pub fn settle(
     data: &Data<'_>,
     (shape, batch): (&ModelShape, usize),
-    pace: Pace,
+    throughput: Throughput,
     seconds: f64,
     interrupt: &Interrupt,
-) -> Result<Pace, Failure> {
+) -> Result<Throughput, Failure> {
     let work = Work::of(shape, batch, recipe::OPTIMIZER);
-    let n = ((seconds / pace.seconds(work)) as u64).clamp(1, SETTLE_STEPS_MAX);
+    let n = ((seconds / throughput.seconds(work)) as u64).clamp(1, SETTLE_STEPS_MAX);
     let mut run = data.run(shape, n + 1, batch)?;
     // The first allocates.
     step(&mut run, interrupt)?;
@@ -161,5 +162,5 @@ pub fn settle(
         step(&mut run, interrupt)?;
         done += 1.0;
     }
-    Ok(pace.scaled_to(work, start.elapsed().as_secs_f64() / done))
+    Ok(throughput.scaled_to(work, start.elapsed().as_secs_f64() / done))
 }

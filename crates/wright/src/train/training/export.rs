@@ -7,22 +7,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use wright_host::atomic_file;
-use wright_train::gguf_file::{self, FloatType};
-use wright_train::{Error, Run, hugging_face};
+use wright_train::{Error, Run, gguf, hugging_face};
 
 /// Writes `model.gguf`; returns its path.
 ///
 /// # Errors
 /// If it cannot be written.
 pub fn write_gguf(folder: &Folder, plan: &Plan, run: &Run) -> Result<PathBuf, Failure> {
-    let gguf = folder.file("model.gguf");
+    let path = folder.file("model.gguf");
     let weights = &run.trainer.parameters;
-    let mut metadata = plan.shape.metadata(&plan.name());
-    metadata.extend(plan.vocabulary.entries(plan.shape.n_vocab));
-    let specs = plan.shape.tensors();
-    let values = |index: usize| weights.values[weights.range(index)].to_vec();
-    put(&gguf, |to| gguf_file::write(to, &metadata, &specs, FloatType::F32, &values))?;
-    Ok(gguf)
+    let mut header = gguf::header(&plan.shape, &plan.name())?;
+    plan.vocabulary.write_metadata(&mut header, plan.shape.n_vocab);
+    put(&path, |to| gguf::write(to, &header, weights))?;
+    Ok(path)
 }
 
 /// Writes the folder `model`, with `card` as its README; returns its path.

@@ -19,7 +19,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use wright_host::{Mapped, atomic_file, lock};
-use wright_train::checkpoint::{self, Checkpoint};
+use wright_train::checkpoint::Checkpoint;
 use wright_train::{Error, Run};
 
 const CHECKPOINT: &str = "checkpoint";
@@ -86,7 +86,7 @@ impl Folder {
     pub fn save(&self, run: &Run, plan: &Plan, interrupted: bool) -> Result<(), Failure> {
         let path = self.file(if interrupted { INTERRUPTED } else { CHECKPOINT });
         let written = atomic_file::replace(&path, |to| {
-            match checkpoint::write(to, run, &plan.text, &plan.data()) {
+            match run.write_checkpoint(to, &plan.text, &plan.data()) {
                 Err(Error::Write(error)) => Err(error),
                 Err(error) => Err(io::Error::other(error)),
                 Ok(()) => Ok(()),

@@ -15,7 +15,7 @@ pub struct FileType {
     pub name: &'static str,
     /// `general.file_type`.
     pub id: u32,
-    /// The type of tensors that no rule speaks of.
+    /// The type of tensors that no rule mentions.
     pub base: DType,
 }
 
@@ -63,10 +63,10 @@ impl FileType {
     }
 }
 
-/// What a person wants otherwise.
+/// How a file differs from what its type prescribes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// The base type everywhere, without a mixture.
+pub struct MixOptions {
+    /// The base type for every matrix, without better types for some.
     pub pure: bool,
     pub has_importance: bool,
     /// Of the head.
@@ -78,8 +78,8 @@ pub struct Wishes {
 }
 
 /// The type of each tensor of `gguf`, in its order.
-pub fn tensor_types(gguf: &Gguf, file_type: FileType, wishes: &Wishes) -> Vec<DType> {
-    let mut chooser = Chooser::new(gguf, file_type, wishes);
+pub fn tensor_types(gguf: &Gguf, file_type: FileType, options: &MixOptions) -> Vec<DType> {
+    let mut chooser = Chooser::new(gguf, file_type, options);
     // Rules count layers in this order, whatever the order of the file.
     let mut order: Vec<usize> = (0..gguf.tensors.len()).collect();
     let key = |i: &usize| (layer_of(&gguf.tensors[*i].name), &gguf.tensors[*i].name);
@@ -97,9 +97,9 @@ fn layer_of(name: &str) -> i64 {
     number.and_then(|n| n.parse().ok()).unwrap_or(-1)
 }
 
-/// What part a tensor plays, as far as rules care.
+/// The role of a tensor, as far as the rules distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Role {
     Embedding,
     Output,
     /// Values, alone or fused with others.
@@ -110,17 +110,17 @@ enum Part {
     Other,
 }
 
-fn part_of(name: &str) -> Part {
+fn role_of(name: &str) -> Role {
     let has = |text: &str| name.contains(text);
     match name {
-        "output.weight" => Part::Output,
-        "token_embd.weight" | "per_layer_token_embd.weight" => Part::Embedding,
-        _ if has("attn_qkv.weight") || has("attn_kv_b.weight") => Part::AttnV,
-        _ if has("attn_v.weight") => Part::AttnV,
-        _ if has("attn_k.weight") => Part::AttnK,
-        _ if has("attn_output.weight") => Part::AttnOut,
-        _ if has("ffn_down") => Part::FfnDown,
-        _ => Part::Other,
+        "output.weight" => Role::Output,
+        "token_embd.weight" | "per_layer_token_embd.weight" => Role::Embedding,
+        _ if has("attn_qkv.weight") || has("attn_kv_b.weight") => Role::AttnV,
+        _ if has("attn_v.weight") => Role::AttnV,
+        _ if has("attn_k.weight") => Role::AttnK,
+        _ if has("attn_output.weight") => Role::AttnOut,
+        _ if has("ffn_down") => Role::FfnDown,
+        _ => Role::Other,
     }
 }
 
@@ -137,7 +137,7 @@ const KEPT: &[&str] = &[
     ".position_embd",
 ];
 
-/// Whether a tensor is one that a file type speaks of.
+/// Whether a tensor is one whose type the file type decides.
 fn is_quantised(tensor: &TensorInfo) -> bool {
     let name = tensor.name.as_str();
     tensor.dims.len() >= 2
@@ -155,7 +155,7 @@ fn is_precious(layer: usize, n_layer: usize) -> bool {
 /// Walks over the tensors and counts those that rules count.
 struct Chooser<'a> {
     file_type: FileType,
-    wishes: &'a Wishes,
+    options: &'a MixOptions,
     arch: &'a str,
     n_layer: usize,
     n_expert: usize,
@@ -170,23 +170,23 @@ struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    fn new(gguf: &'a Gguf, file_type: FileType, wishes: &'a Wishes) -> Chooser<'a> {
+    fn new(gguf: &'a Gguf, file_type: FileType, options: &'a MixOptions) -> Chooser<'a> {
         let metadata = &gguf.metadata;
         let arch = metadata.str("general.architecture").unwrap_or_default();
         let n_layer = number(metadata, arch, "block_count").unwrap_or(0);
         let n_head = number(metadata, arch, "attention.head_count").unwrap_or(1);
         let n_kv_head = number(metadata, arch, "attention.head_count_kv").unwrap_or(n_head);
-        let parts = gguf.tensors.iter().map(|t| part_of(&t.name));
+        let roles = gguf.tensors.iter().map(|t| role_of(&t.name));
         Chooser {
             file_type,
-            wishes,
+            options,
             arch,
             n_layer,
             n_expert: number(metadata, arch, "expert_count").unwrap_or(0),
             n_gqa: n_head.checked_div(n_kv_head).unwrap_or(0),
             is_70b: n_layer == 80 && (arch == "qwen2" || arch == "llama" && n_head != n_kv_head),
-            is_tied: parts.clone().all(|part| part != Part::Output),
-            n_attn_v: parts.filter(|&part| part == Part::AttnV).count(),
+            is_tied: roles.clone().all(|role| role != Role::Output),
+            n_attn_v: roles.filter(|&role| role == Role::AttnV).count(),
             i_attn_v: 0,
             i_ffn_down: 0,
         }
@@ -196,13 +196,13 @@ impl<'a> Chooser<'a> {
         if !is_quantised(tensor) {
             return tensor.dtype;
         }
-        let part = part_of(&tensor.name);
-        match part {
-            Part::Embedding if self.wishes.embedding.is_some() => {
-                return fitting(tensor, self.wishes.embedding.unwrap_or(tensor.dtype));
+        let role = role_of(&tensor.name);
+        match role {
+            Role::Embedding if self.options.embedding.is_some() => {
+                return fitting(tensor, self.options.embedding.unwrap_or(tensor.dtype));
             }
-            Part::Output if self.wishes.output.is_some() => {
-                return fitting(tensor, self.wishes.output.unwrap_or(tensor.dtype));
+            Role::Output if self.options.output.is_some() => {
+                return fitting(tensor, self.options.output.unwrap_or(tensor.dtype));
             }
             _ => {}
         }
@@ -210,33 +210,33 @@ impl<'a> Chooser<'a> {
         if base.is_float() {
             return base;
         }
-        let named = self.wishes.named.iter().find(|(name, _)| tensor.name.contains(name));
+        let named = self.options.named.iter().find(|(name, _)| tensor.name.contains(name));
         let wanted = match named {
             Some((_, dtype)) => *dtype,
-            None if self.wishes.pure => base,
-            None => self.mixed(tensor, part),
+            None if self.options.pure => base,
+            None => self.mixed(tensor, role),
         };
         fitting(tensor, wanted)
     }
 
-    /// The type by the rules of the mixture.
-    fn mixed(&mut self, tensor: &TensorInfo, part: Part) -> DType {
+    /// The type by the rules of the mix.
+    fn mixed(&mut self, tensor: &TensorInfo, role: Role) -> DType {
         let base = self.file_type.base;
-        match part {
-            Part::Output => self.head(tensor),
-            Part::Embedding if self.is_tied => self.head(tensor),
-            Part::AttnV => self.attn_v(),
-            Part::AttnK if self.n_expert == 8 => DType::Q8_0,
-            Part::FfnDown => self.ffn_down(tensor),
-            Part::AttnOut => self.attn_out(),
-            Part::Embedding | Part::AttnK | Part::Other => base,
+        match role {
+            Role::Output => self.head(tensor),
+            Role::Embedding if self.is_tied => self.head(tensor),
+            Role::AttnV => self.attn_v(),
+            Role::AttnK if self.n_expert == 8 => DType::Q8_0,
+            Role::FfnDown => self.ffn_down(tensor),
+            Role::AttnOut => self.attn_out(),
+            Role::Embedding | Role::AttnK | Role::Other => base,
         }
     }
 
     fn head(&self, tensor: &TensorInfo) -> DType {
         let base = self.file_type.base;
         match base {
-            _ if self.wishes.output.is_some() => self.wishes.output.unwrap_or(base),
+            _ if self.options.output.is_some() => self.options.output.unwrap_or(base),
             _ if self.arch == "falcon" => DType::Q8_0,
             _ if !tensor.k().is_multiple_of(base.block_len()) => DType::Q8_0,
             DType::Q8_0 => DType::Q8_0,
@@ -287,10 +287,10 @@ impl<'a> Chooser<'a> {
             "Q4_K_M" if is_falcon && is_precious(layer, n_layer) => DType::Q5K,
             "Q4_K_M" | "Q5_K_M" if !is_falcon && is_precious(layer, n_layer) => DType::Q6K,
             "Q5_K_M" if is_precious(layer, n_layer) => DType::Q6K,
-            "IQ4_NL" | "IQ4_XS" if is_early && !self.wishes.has_importance => DType::Q5K,
+            "IQ4_NL" | "IQ4_XS" if is_early && !self.options.has_importance => DType::Q5K,
             "Q4_K_S" if is_early && !is_falcon => DType::Q5K,
-            "Q4_0" if is_early && self.wishes.has_importance => DType::Q4_1,
-            "Q5_0" if is_early && self.wishes.has_importance => DType::Q5_1,
+            "Q4_0" if is_early && self.options.has_importance => DType::Q4_1,
+            "Q5_0" if is_early && self.options.has_importance => DType::Q5_1,
             _ => self.file_type.base,
         }
     }

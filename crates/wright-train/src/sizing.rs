@@ -1,21 +1,21 @@
-//! What a machine can learn in a given time: the size, the steps and the settings that promise
-//! the lowest loss, and a forecast of time, memory and loss that the run is held to.
+//! What a machine can learn in a given time: the size, the steps and the settings with the lowest
+//! predicted loss, and a forecast of time, memory and loss that the run is compared with.
 //!
-//! Pure sums: [`pace`] fits what the caller timed, [`law`] what small runs reached, and
-//! [`choose`] goes through a ladder of shapes. Nothing here reads a clock.
+//! Arithmetic only: [`throughput`] fits what the caller timed, [`scaling_law`] what small runs
+//! reached, and [`choose`] goes through a ladder of shapes. Nothing here reads a clock.
 
-pub mod law;
-pub mod pace;
+pub mod scaling_law;
+pub mod throughput;
 
 use crate::memory::Memory;
 use crate::recipe;
 use crate::shape::{Family, ModelShape};
-use law::{Law, worth};
-use pace::{Pace, Work, weights_in_products};
+use scaling_law::{ScalingLaw, effective_tokens};
+use throughput::{Throughput, Work, weights_in_products};
 
-/// What is asked for.
+/// What a run may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wish {
+pub struct Budget {
     /// Seconds of training steps.
     pub seconds: f64,
     /// Tokens of training data.
@@ -25,9 +25,9 @@ pub struct Wish {
     pub memory_bytes: u64,
 }
 
-/// A run that was chosen, and what it promises.
+/// A run of a certain size, and what it is predicted to reach.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
+pub struct SizedRun {
     pub shape: ModelShape,
     /// Rows of a step.
     pub batch: usize,
@@ -37,7 +37,7 @@ pub struct Choice {
     pub memory: Memory,
 }
 
-impl Choice {
+impl SizedRun {
     /// Tokens that all steps learn from.
     pub fn tokens(&self) -> f64 {
         self.steps as f64 * (self.batch * self.shape.n_ctx) as f64
@@ -93,18 +93,23 @@ pub fn ladder(n_vocab: usize) -> Vec<ModelShape> {
     LADDER.map(|(n_embd, n_layer)| shape_of(n_embd, n_layer, n_vocab)).to_vec()
 }
 
-/// What a shape promises in the time of `wish`.
-pub fn promise(wish: &Wish, shape: &ModelShape, pace: &Pace, law: &Law) -> Choice {
-    let seconds_of = |batch| pace.seconds(Work::of(shape, batch, recipe::OPTIMIZER));
-    let steps_of = |batch| (wish.seconds / seconds_of(batch)).floor().max(1.0);
+/// What a run of this shape reaches within the budget, by the scaling law.
+pub fn predict(
+    budget: &Budget,
+    shape: &ModelShape,
+    throughput: &Throughput,
+    law: &ScalingLaw,
+) -> SizedRun {
+    let seconds_of = |batch| throughput.seconds(Work::of(shape, batch, recipe::OPTIMIZER));
+    let steps_of = |batch| (budget.seconds / seconds_of(batch)).floor().max(1.0);
     let mut batch = 16;
     // The batch follows from the tokens, and these hardly from the batch: it settles at once.
     for _ in 0..3 {
         batch = recipe::batch(steps_of(batch) * (batch * shape.n_ctx) as f64, shape.n_ctx);
     }
     let (steps, seconds) = (steps_of(batch), seconds_of(batch));
-    let tokens = worth(steps * (batch * shape.n_ctx) as f64, wish.tokens);
-    Choice {
+    let tokens = effective_tokens(steps * (batch * shape.n_ctx) as f64, budget.tokens);
+    SizedRun {
         shape: shape.clone(),
         batch,
         steps: steps as u64,
@@ -114,10 +119,12 @@ pub fn promise(wish: &Wish, shape: &ModelShape, pace: &Pace, law: &Law) -> Choic
     }
 }
 
-/// The shape of the ladder that promises most, of those that fit the memory; None if none does.
-pub fn choose(wish: &Wish, pace: &Pace, law: &Law) -> Option<Choice> {
-    let all = ladder(wish.n_vocab).into_iter().map(|shape| promise(wish, &shape, pace, law));
-    all.filter(|choice| choice.memory.bytes() <= wish.memory_bytes)
+/// The shape of the ladder with the lowest predicted loss, of those that fit into the memory.
+/// None if none fits.
+pub fn choose(budget: &Budget, throughput: &Throughput, law: &ScalingLaw) -> Option<SizedRun> {
+    let all =
+        ladder(budget.n_vocab).into_iter().map(|shape| predict(budget, &shape, throughput, law));
+    all.filter(|choice| choice.memory.bytes() <= budget.memory_bytes)
         .min_by(|a, b| a.bits_per_byte.total_cmp(&b.bits_per_byte))
 }
 
@@ -125,10 +132,10 @@ pub fn choose(wish: &Wish, pace: &Pace, law: &Law) -> Option<Choice> {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { seconds_a_flop: 8e-12, seconds_a_value: 2e-10 };
+    const THROUGHPUT: Throughput = Throughput { seconds_per_flop: 8e-12, seconds_per_value: 2e-10 };
 
-    fn wish(seconds: f64) -> Wish {
-        Wish { seconds, tokens: 3.3e6, n_vocab: 4096, memory_bytes: 4 << 30 }
+    fn budget(seconds: f64) -> Budget {
+        Budget { seconds, tokens: 3.3e6, n_vocab: 4096, memory_bytes: 4 << 30 }
     }
 
     #[test]
@@ -144,8 +151,8 @@ mod tests {
 
     #[test]
     fn more_time_gives_larger_models_and_lower_losses() {
-        let choices =
-            [30.0, 600.0, 36_000.0].map(|s| choose(&wish(s), &PACE, &law::PRIOR).unwrap());
+        let choices = [30.0, 600.0, 36_000.0]
+            .map(|s| choose(&budget(s), &THROUGHPUT, &scaling_law::PRIOR).unwrap());
         for pair in choices.windows(2) {
             assert!(pair[0].shape.n_parameters() < pair[1].shape.n_parameters());
             assert!(pair[0].bits_per_byte > pair[1].bits_per_byte);
@@ -158,10 +165,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_memory_is_not_chosen() {
-        let small = Wish { memory_bytes: 100 << 20, ..wish(36_000.0) };
-        let choice = choose(&small, &PACE, &law::PRIOR).unwrap();
+        let small = Budget { memory_bytes: 100 << 20, ..budget(36_000.0) };
+        let choice = choose(&small, &THROUGHPUT, &scaling_law::PRIOR).unwrap();
         assert!(choice.memory.bytes() <= 100 << 20);
-        let none = Wish { memory_bytes: 1 << 20, ..small };
-        assert_eq!(choose(&none, &PACE, &law::PRIOR), None);
+        let none = Budget { memory_bytes: 1 << 20, ..small };
+        assert_eq!(choose(&none, &THROUGHPUT, &scaling_law::PRIOR), None);
     }
 }

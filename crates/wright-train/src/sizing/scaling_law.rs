@@ -1,4 +1,4 @@
-//! What loss a model reaches: a scaling law, bent to the data at hand by small runs.
+//! What loss a model reaches: a scaling law, fitted to the data at hand by small runs.
 //!
 //! Bits per byte of held-out text after training N weights on D tokens are taken to be
 //! e + a N^-α + b D^-β (Hoffmann et al. 2022, "Chinchilla", section 3.3), with N the weights that
@@ -8,8 +8,8 @@
 
 /// Where exponents and the first guess of the rest come from: five runs of Wright's own recipe on
 /// children's classics, 0.16 to 0.69 M weights on 0.03 to 2.2 M tokens, noted in LOG.md.
-pub const PRIOR: Law =
-    Law { floor: 0.65, of_weights: 0.2836, of_tokens: 0.8669, alpha: 0.30, beta: 0.15 };
+pub const PRIOR: ScalingLaw =
+    ScalingLaw { floor: 0.65, of_weights: 0.2836, of_tokens: 0.8669, alpha: 0.30, beta: 0.15 };
 
 /// Repetitions that add about nothing beyond, as a number of epochs (Muennighoff et al. 2023).
 const EPOCHS_THAT_HELP: f64 = 15.4;
@@ -18,8 +18,8 @@ const SIGMA_OF_RUN: f64 = 0.01;
 const SIGMA_OF_PRIOR: f64 = 0.1;
 
 /// Bits per byte: floor + of_weights (N / 1e6)^-alpha + of_tokens (D / 1e6)^-beta.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Law {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScalingLaw {
     pub floor: f64,
     pub of_weights: f64,
     pub of_tokens: f64,
@@ -29,31 +29,32 @@ pub struct Law {
 
 /// What a run reached.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reached {
+pub struct Observation {
     /// Weights that a token meets in products.
     pub weights: f64,
-    /// Tokens, discounted by [`worth`].
+    /// Tokens, discounted by [`effective_tokens`].
     pub tokens: f64,
     pub bits_per_byte: f64,
 }
 
-/// What `tokens` are worth where only `unique` of them differ, in tokens seen once.
-pub fn worth(tokens: f64, unique: f64) -> f64 {
+/// How many tokens seen once teach as much as `tokens` of which only `unique` differ.
+pub fn effective_tokens(tokens: f64, unique: f64) -> f64 {
     let repeats = (tokens / unique.max(1.0) - 1.0).max(0.0);
     tokens.min(unique) + unique * EPOCHS_THAT_HELP * (1.0 - exp(-repeats / EPOCHS_THAT_HELP))
 }
 
-/// e^x; forecasts may use the platform's.
+/// e^x of the platform: forecasts need not be the same everywhere.
 fn exp(x: f64) -> f64 {
     x.exp()
 }
 
-impl Law {
+impl ScalingLaw {
     fn terms(&self, weights: f64, tokens: f64) -> [f64; 3] {
         [1.0, (weights / 1e6).powf(-self.alpha), (tokens / 1e6).powf(-self.beta)]
     }
 
-    /// Bits per byte after training so many weights on so many tokens (as [`worth`] counts them).
+    /// Bits per byte after training so many weights on so many tokens, as [`effective_tokens`]
+    /// counts them.
     pub fn bits_per_byte(&self, weights: f64, tokens: f64) -> f64 {
         let [one, n, d] = self.terms(weights, tokens);
         self.floor * one + self.of_weights * n + self.of_tokens * d
@@ -62,11 +63,11 @@ impl Law {
     /// The law nearest to `self` that agrees with what runs reached: ridge regression of relative
     /// errors around the prior, which is first scaled as a whole.
     #[must_use]
-    pub fn fitted(&self, runs: &[Reached]) -> Law {
+    pub fn fitted(&self, runs: &[Observation]) -> ScalingLaw {
         if runs.is_empty() {
             return *self;
         }
-        let ratio = |r: &Reached| r.bits_per_byte / self.bits_per_byte(r.weights, r.tokens);
+        let ratio = |r: &Observation| r.bits_per_byte / self.bits_per_byte(r.weights, r.tokens);
         let mean = runs.iter().map(|r| ratio(r).ln()).sum::<f64>() / runs.len() as f64;
         let scale = exp(mean);
         let prior = [self.floor, self.of_weights, self.of_tokens].map(|x| x * scale);
@@ -86,7 +87,7 @@ impl Law {
             }
         }
         let [floor, of_weights, of_tokens] = solve(left, right).map(|x| x.max(0.0));
-        Law { floor, of_weights, of_tokens, ..*self }
+        ScalingLaw { floor, of_weights, of_tokens, ..*self }
     }
 }
 
@@ -117,17 +118,17 @@ mod tests {
 
     #[test]
     fn tokens_seen_again_are_worth_less_and_less() {
-        assert_eq!(worth(5.0, 10.0), 5.0);
-        near(worth(20.0, 10.0), 10.0 + 154.0 * (1.0 - (-1.0f64 / 15.4).exp()), 1e-9);
-        assert!(worth(1e6, 10.0) <= 164.0);
-        assert!(worth(40.0, 10.0) > worth(30.0, 10.0));
+        assert_eq!(effective_tokens(5.0, 10.0), 5.0);
+        near(effective_tokens(20.0, 10.0), 10.0 + 154.0 * (1.0 - (-1.0f64 / 15.4).exp()), 1e-9);
+        assert!(effective_tokens(1e6, 10.0) <= 164.0);
+        assert!(effective_tokens(40.0, 10.0) > effective_tokens(30.0, 10.0));
     }
 
     #[test]
     fn a_fit_without_noise_follows_the_runs_beyond_them() {
         // Data on which everything is harder, and tokens help more, than the prior has it.
-        let truth = Law { floor: 0.9, of_weights: 0.33, of_tokens: 0.8, ..PRIOR };
-        let run = |weights: f64, tokens: f64| Reached {
+        let truth = ScalingLaw { floor: 0.9, of_weights: 0.33, of_tokens: 0.8, ..PRIOR };
+        let run = |weights: f64, tokens: f64| Observation {
             weights,
             tokens,
             bits_per_byte: truth.bits_per_byte(weights, tokens),
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn harder_data_scale_the_whole_law() {
-        let runs = [Reached {
+        let runs = [Observation {
             weights: 3e5,
             tokens: 5e5,
             bits_per_byte: 1.5 * PRIOR.bits_per_byte(3e5, 5e5),

@@ -1,5 +1,4 @@
-//! Whether the tensors of a file lie apart: one that lies in another's bytes is a lie of the file,
-//! and would let a small file stand for a model of any size.
+//! Refuses files whose tensors overlap: they would let a small file stand for a model of any size.
 
 use crate::Error;
 use std::ops::Range;
@@ -11,16 +10,16 @@ use std::ops::Range;
 pub(crate) fn check<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Range<usize>)>,
 ) -> Result<(), Error> {
-    let mut places: Vec<(usize, usize, &str)> = tensors
+    let mut ranges: Vec<(usize, usize, &str)> = tensors
         .map(|(name, at)| (at.start, at.end, name))
         .filter(|(from, to, _)| from < to)
         .collect();
-    places.sort_unstable();
-    let overlap = places.windows(2).find(|pair| pair[1].0 < pair[0].1);
+    ranges.sort_unstable();
+    let overlap = ranges.windows(2).find(|pair| pair[1].0 < pair[0].1);
     match overlap {
         Some([(.., first), (.., second)]) => {
             let short = |name: &str| name.chars().take(200).collect::<String>();
-            let why = format!("it lies in the bytes of tensor {}", short(first));
+            let why = format!("it overlaps tensor {}", short(first));
             Err(Error::malformed(format!("tensor {}", short(second)), why))
         }
         _ => Ok(()),
@@ -32,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_touches_lies_apart_and_what_overlaps_is_named() {
+    fn adjacent_tensors_pass_and_overlapping_ones_are_named() {
         let check =
             |all: &[(&str, Range<usize>)]| super::check(all.iter().map(|(name, at)| (*name, at)));
         check(&[("b", 4..8), ("a", 0..4), ("none", 2..2), ("c", 9..10)]).unwrap();

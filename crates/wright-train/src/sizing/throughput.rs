@@ -5,7 +5,7 @@
 //! widths have more of the second for each of the first; two timed widths tell the two rates.
 
 use crate::RunConfig;
-use crate::memory::floats_a_token;
+use crate::memory::floats_per_token;
 use crate::shape::ModelShape;
 use crate::trainer::OptimizerKind;
 
@@ -20,7 +20,7 @@ pub struct Work {
 
 /// Operations of one token of a training step: six for each weight in a product, and those of
 /// attention, each query of which sees half of the row.
-pub fn flops_a_token(shape: &ModelShape) -> f64 {
+pub fn flops_per_token(shape: &ModelShape) -> f64 {
     let seen = shape.n_ctx as f64 / 2.0;
     let attention = 2.0 * seen * (shape.n_head * shape.head_dim) as f64;
     6.0 * (weights_in_products(shape) as f64 + shape.n_layer as f64 * attention)
@@ -48,13 +48,13 @@ fn muon_flops(shape: &ModelShape) -> f64 {
 }
 
 /// Values that the optimiser touches for a weight, beside those of a token's pass.
-const VALUES_A_WEIGHT: f64 = 12.0;
+const VALUES_PER_WEIGHT: f64 = 12.0;
 
 impl Work {
     /// One step of `batch` rows.
     pub fn of(shape: &ModelShape, batch: usize, optimizer: OptimizerKind) -> Work {
         let tokens = (batch * shape.n_ctx) as f64;
-        let (kept, working) = floats_a_token(shape);
+        let (kept, working) = floats_per_token(shape);
         let layers = (kept + working) as f64 * shape.n_layer as f64;
         let muon = match optimizer {
             OptimizerKind::AdamW => 0.0,
@@ -62,8 +62,8 @@ impl Work {
         };
         // The head's logits pass once through a curve.
         let values = tokens * (layers + 2.0 * shape.n_vocab as f64)
-            + VALUES_A_WEIGHT * shape.n_parameters() as f64;
-        Work { flops: tokens * flops_a_token(shape) + muon, values }
+            + VALUES_PER_WEIGHT * shape.n_parameters() as f64;
+        Work { flops: tokens * flops_per_token(shape) + muon, values }
     }
 
     /// A step of the run that `config` describes.
@@ -73,16 +73,16 @@ impl Work {
 }
 
 /// Seconds for an operation and for a value.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Pace {
-    pub seconds_a_flop: f64,
-    pub seconds_a_value: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Throughput {
+    pub seconds_per_flop: f64,
+    pub seconds_per_value: f64,
 }
 
-impl Pace {
-    /// The pace nearest to steps that took so many seconds, by least squares of relative errors;
-    /// neither rate is below 0. None without a step.
-    pub fn fit(timed: &[(Work, f64)]) -> Option<Pace> {
+impl Throughput {
+    /// The throughput nearest to steps that took so many seconds, by least squares of relative
+    /// errors; neither rate is below 0. None without a step.
+    pub fn fit(timed: &[(Work, f64)]) -> Option<Throughput> {
         let rows: Vec<[f64; 2]> = timed.iter().map(|(w, s)| [w.flops / s, w.values / s]).collect();
         let dot = |i: usize, j: usize| rows.iter().map(|r| r[i] * r[j]).sum::<f64>();
         let one = |i: usize| rows.iter().map(|r| r[i]).sum::<f64>();
@@ -95,25 +95,25 @@ impl Pace {
             true => ((one(0) * bb - one(1) * ab) / det, (one(1) * aa - one(0) * ab) / det),
             false => (0.0, -1.0),
         };
-        let (seconds_a_flop, seconds_a_value) = match (a > 0.0, b > 0.0) {
+        let (seconds_per_flop, seconds_per_value) = match (a > 0.0, b > 0.0) {
             (true, true) => (a, b),
             (false, true) => (0.0, one(1) / bb),
             _ => (one(0) / aa, 0.0),
         };
-        Some(Pace { seconds_a_flop, seconds_a_value })
+        Some(Throughput { seconds_per_flop, seconds_per_value })
     }
 
     pub fn seconds(&self, work: Work) -> f64 {
-        work.flops * self.seconds_a_flop + work.values * self.seconds_a_value
+        work.flops * self.seconds_per_flop + work.values * self.seconds_per_value
     }
 
-    /// The pace at which `work` takes so many seconds, the two rates in the same proportion.
+    /// The throughput at which `work` takes so many seconds, the two rates in the same proportion.
     #[must_use]
-    pub fn scaled_to(self, work: Work, seconds: f64) -> Pace {
+    pub fn scaled_to(self, work: Work, seconds: f64) -> Throughput {
         let by = seconds / self.seconds(work);
-        Pace {
-            seconds_a_flop: self.seconds_a_flop * by,
-            seconds_a_value: self.seconds_a_value * by,
+        Throughput {
+            seconds_per_flop: self.seconds_per_flop * by,
+            seconds_per_value: self.seconds_per_value * by,
         }
     }
 }
@@ -129,26 +129,26 @@ mod tests {
         let weights = 4 * (96 * 96 * 2 + 96 * 32 * 2 + 3 * 96 * 256) + 96 * 1024;
         assert_eq!(weights_in_products(&shape), weights);
         let attention = 4.0 * 6.0 * 256.0 * 96.0;
-        assert_eq!(flops_a_token(&shape), 6.0 * weights as f64 + attention);
+        assert_eq!(flops_per_token(&shape), 6.0 * weights as f64 + attention);
         let gpt2 = ModelShape { family: Family::Gpt2, n_kv_head: 3, ..shape };
-        assert!(flops_a_token(&gpt2) > 0.0);
+        assert!(flops_per_token(&gpt2) > 0.0);
     }
 
     #[test]
-    fn a_pace_is_found_again_from_what_it_foretells() {
-        let true_pace = Pace { seconds_a_flop: 5e-12, seconds_a_value: 3e-10 };
+    fn a_pace_is_found_again_from_what_it_predicts() {
+        let true_pace = Throughput { seconds_per_flop: 5e-12, seconds_per_value: 3e-10 };
         let timed: Vec<(Work, f64)> = ["0.5m", "2m", "7m"]
             .iter()
             .map(|name| Work::of(&preset(name).unwrap(), 8, OptimizerKind::Muon))
             .map(|work| (work, true_pace.seconds(work)))
             .collect();
-        let found = Pace::fit(&timed).unwrap();
-        assert!((found.seconds_a_flop / 5e-12 - 1.0).abs() < 1e-6, "{found:?}");
-        assert!((found.seconds_a_value / 3e-10 - 1.0).abs() < 1e-6, "{found:?}");
+        let found = Throughput::fit(&timed).unwrap();
+        assert!((found.seconds_per_flop / 5e-12 - 1.0).abs() < 1e-6, "{found:?}");
+        assert!((found.seconds_per_value / 3e-10 - 1.0).abs() < 1e-6, "{found:?}");
         // One step tells one rate; nothing tells none.
-        let single = Pace::fit(&timed[..1]).unwrap();
+        let single = Throughput::fit(&timed[..1]).unwrap();
         assert!((single.seconds(timed[0].0) / timed[0].1 - 1.0).abs() < 1e-9);
-        assert_eq!(Pace::fit(&[]), None);
+        assert_eq!(Throughput::fit(&[]), None);
         let slow = found.scaled_to(timed[0].0, 2.0 * timed[0].1);
         assert!((slow.seconds(timed[1].0) / timed[1].1 - 2.0).abs() < 1e-6);
     }
@@ -158,8 +158,11 @@ mod tests {
         let [small, large] =
             ["0.5m", "7m"].map(|n| Work::of(&preset(n).unwrap(), 8, OptimizerKind::AdamW));
         for timed in [[(small, 1.0), (large, 1.1)], [(small, 0.01), (large, 9.0)]] {
-            let pace = Pace::fit(&timed).unwrap();
-            assert!(pace.seconds_a_flop >= 0.0 && pace.seconds_a_value >= 0.0, "{pace:?}");
+            let throughput = Throughput::fit(&timed).unwrap();
+            assert!(
+                throughput.seconds_per_flop >= 0.0 && throughput.seconds_per_value >= 0.0,
+                "{throughput:?}"
+            );
         }
     }
 }
