@@ -19,6 +19,15 @@ pub fn place(text: &str, near: usize, slack: usize) -> usize {
         .unwrap_or(near)
 }
 
+/// The first bytes of `text`, at most `bytes_max`, up to a whole character.
+pub fn prefix(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Cuts `text` into pieces of about `bytes`, as (start, end); one piece if it is not much longer.
 pub fn pieces(text: &str, bytes: usize) -> Vec<(usize, usize)> {
     let n = text.len() / bytes.max(1);

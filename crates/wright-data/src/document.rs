@@ -1,6 +1,7 @@
 //! What reading gives: documents, and what was passed over and why. Nothing vanishes unsaid.
 
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::sync::Arc;
 
 /// Text that belongs together.
@@ -106,6 +107,21 @@ pub enum Item {
         path: Arc<str>,
         text: String,
     },
+}
+
+impl Item {
+    /// What a failed read of `path` means; `some` says whether documents came before the failure.
+    pub(crate) fn unreadable(path: &Arc<str>, error: &io::Error, some: bool) -> Item {
+        let reason = match error.kind() {
+            io::ErrorKind::QuotaExceeded => SkipReason::Bomb,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => SkipReason::Unreadable,
+            io::ErrorKind::Unsupported => SkipReason::Unsupported,
+            io::ErrorKind::FileTooLarge => SkipReason::TooLarge,
+            _ => SkipReason::Damaged,
+        };
+        let kept = if some { "; what came before is kept" } else { "" };
+        Item::Skipped { path: Arc::clone(path), reason, detail: format!("{error}{kept}") }
+    }
 }
 
 /// Takes items; false ends the reading.

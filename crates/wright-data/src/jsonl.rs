@@ -2,8 +2,7 @@
 
 use crate::document::{Document, Encoding, Item, Sink, SkipReason};
 use crate::encoding;
-use crate::read::Options;
-use crate::text;
+use crate::input::ReadOptions;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -58,7 +57,7 @@ impl Bad {
 pub(crate) fn read(
     path: &Arc<str>,
     from: &mut dyn Read,
-    options: &Options,
+    options: &ReadOptions,
     sink: &mut Sink<'_>,
 ) -> bool {
     let mut from = BufReader::with_capacity(1 << 16, from);
@@ -88,7 +87,7 @@ pub(crate) fn read(
             Ok(0) => return bad.report(path, sink),
             Ok(_) => {}
             Err(error) => {
-                return bad.report(path, sink) && sink(text::skipped(path, &error, number > 0));
+                return bad.report(path, sink) && sink(Item::unreadable(path, &error, number > 0));
             }
         }
     }
@@ -105,7 +104,7 @@ fn object(line: &[u8]) -> Result<(Value, Encoding), String> {
 pub(crate) fn read_json(
     path: &Arc<str>,
     bytes: &[u8],
-    options: &Options,
+    options: &ReadOptions,
     sink: &mut Sink<'_>,
 ) -> bool {
     let (source, encoding) = encoding::decode(bytes);
@@ -139,7 +138,7 @@ fn field<'v>(value: &'v Value, names: &[&str]) -> Option<&'v str> {
 }
 
 /// Where a text was looked for, and where there is one.
-pub(crate) fn no_text(options: &Options, has: &[impl AsRef<str>]) -> String {
+pub(crate) fn no_text(options: &ReadOptions, has: &[impl AsRef<str>]) -> String {
     let wanted = match options.fields.as_slice() {
         [] => FIELDS.join("`, `"),
         fields => fields.join("`, `"),
@@ -149,7 +148,7 @@ pub(crate) fn no_text(options: &Options, has: &[impl AsRef<str>]) -> String {
         true => format!("no text in `{wanted}`"),
         false => {
             let has = has.join("`, `");
-            format!("no text in `{wanted}`; it has text in `{has}` (--field chooses)")
+            format!("no text in `{wanted}`; it has text in `{has}`")
         }
     }
 }
@@ -163,7 +162,7 @@ pub(crate) fn document(
     number: u64,
     value: &Value,
     encoding: Encoding,
-    options: &Options,
+    options: &ReadOptions,
 ) -> Result<Document, String> {
     let Some(object) = value.as_object() else { return Err("no object".into()) };
     let strings = |name: &str| object.get(name).and_then(Value::as_str);
@@ -199,7 +198,7 @@ pub(crate) fn document(
 mod tests {
     use super::*;
 
-    fn read_all(text: &str, options: &Options) -> Vec<Item> {
+    fn read_all(text: &str, options: &ReadOptions) -> Vec<Item> {
         let mut items = Vec::new();
         let path: Arc<str> = "x.jsonl".into();
         read(&path, &mut text.as_bytes(), options, &mut |item| {
@@ -213,7 +212,7 @@ mod tests {
     fn fields_are_found_and_bad_lines_are_counted() {
         let text = "{\"text\":\"one\",\"license\":\"MIT\",\"meta\":{\"url\":\"u\"}}\n\nno\n\
                     {\"content\":\"two\"}\n{\"q\":\"three\"}";
-        let items = read_all(text, &Options::default());
+        let items = read_all(text, &ReadOptions::default());
         let [Item::Document(one), Item::Document(two), Item::Skipped { detail, reason, .. }] =
             &items[..]
         else {
@@ -227,10 +226,11 @@ mod tests {
 
     #[test]
     fn chosen_fields_are_joined() {
-        let options = Options { fields: vec!["q".into(), "a".into()], ..Options::default() };
+        let options =
+            ReadOptions { fields: vec!["q".into(), "a".into()], ..ReadOptions::default() };
         let items = read_all("{\"q\":\"1+1?\",\"a\":\"2\"}\n{\"q\":\"x\"}", &options);
         assert!(matches!(&items[0], Item::Document(d) if d.text == "1+1?\n\n2"), "{items:?}");
-        assert!(format!("{:?}", items[1]).contains("--field"), "{items:?}");
+        assert!(format!("{:?}", items[1]).contains("it has text in `q`"), "{items:?}");
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
         let path: Arc<str> = "x.json".into();
         let mut n = 0;
         let list = b"[{\"text\":\"a\"},{\"text\":\"b\"}]";
-        read_json(&path, list, &Options::default(), &mut |item| {
+        read_json(&path, list, &ReadOptions::default(), &mut |item| {
             n += usize::from(matches!(item, Item::Document(_)));
             true
         });

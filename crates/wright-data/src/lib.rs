@@ -12,13 +12,16 @@
 
 mod archive;
 pub mod boilerplate;
+mod compression;
 mod cut;
 mod document;
 pub mod duplicates;
 mod encoding;
+mod format;
 mod front_matter;
 pub mod holdout;
 mod html;
+mod input;
 mod jsonl;
 pub mod licence;
 mod parquet;
@@ -27,9 +30,9 @@ pub mod quality;
 mod read;
 pub mod report;
 mod text;
-mod unpack;
 mod words;
 
 pub use document::{Document, Encoding, Item, Sink, SkipReason};
-pub use read::{Input, Options, ReadSeek, read};
+pub use input::{Input, ReadOptions, ReadSeek};
+pub use read::read;
 pub use text::SEPARATOR;

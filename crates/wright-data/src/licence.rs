@@ -2,6 +2,7 @@
 //!
 //! A statement is taken as it stands: nothing here judges whether it is true or enough.
 
+use crate::cut;
 use std::collections::BTreeMap;
 
 /// What is written where nobody says.
@@ -64,7 +65,7 @@ pub fn of_licence_file(text: &str) -> String {
     if let Some(id) = spdx_line(text) {
         return id;
     }
-    let begin = crate::read::head(text, 20_000).to_lowercase();
+    let begin = cut::prefix(text, 20_000).to_lowercase();
     let words: Vec<&str> = begin.split_whitespace().collect();
     let plain = words.join(" ");
     let known = PHRASES.iter().find(|(_, phrases)| phrases.iter().all(|p| plain.contains(p)));
@@ -86,7 +87,7 @@ pub fn of_field(text: &str) -> Option<String> {
 /// The expression of an `SPDX-License-Identifier:` line near the beginning of a text.
 pub fn spdx_line(text: &str) -> Option<String> {
     const MARK: &str = "SPDX-License-Identifier:";
-    let begin = crate::read::head(text, 2000);
+    let begin = cut::prefix(text, 2000);
     let line = begin.split_once(MARK)?.1.lines().next()?;
     let id = line.trim().trim_end_matches(['*', '/', '-', '>', ' ', '"', '\'']);
     of_field(id)

@@ -13,11 +13,11 @@ mod footer;
 mod page;
 mod thrift;
 
+use crate::compression::Budget;
 use crate::document::{Encoding, Item, Sink, SkipReason};
+use crate::encoding;
+use crate::input::{ReadOptions, ReadSeek};
 use crate::jsonl::{self, Bad};
-use crate::read::{Options, ReadSeek};
-use crate::unpack::Budget;
-use crate::{encoding, text};
 use column::Column;
 use footer::{Footer, Leaf};
 use page::Pages;
@@ -42,7 +42,7 @@ pub(crate) fn read(
     path: &Arc<str>,
     file: &mut dyn ReadSeek,
     budget: &Budget,
-    options: &Options,
+    options: &ReadOptions,
     sink: &mut Sink<'_>,
 ) -> bool {
     let mut table =
@@ -52,7 +52,7 @@ pub(crate) fn read(
     match result {
         Ok(false) => false,
         Ok(true) => bad.report(path, sink),
-        Err(error) => bad.report(path, sink) && sink(text::skipped(path, &error, documents > 0)),
+        Err(error) => bad.report(path, sink) && sink(Item::unreadable(path, &error, documents > 0)),
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn read(
 struct Table<'a, 's> {
     path: &'a Arc<str>,
     budget: &'a Budget,
-    options: &'a Options,
+    options: &'a ReadOptions,
     sink: &'a mut Sink<'s>,
     documents: u64,
     rows: u64,
@@ -171,7 +171,7 @@ fn footer(pages: &mut Pages<'_>) -> io::Result<Vec<u8>> {
 }
 
 /// The columns that make a document, in the order of the file. An error says why there are none.
-fn wanted(leaves: &[Leaf], options: &Options) -> Result<Vec<Leaf>, String> {
+fn wanted(leaves: &[Leaf], options: &ReadOptions) -> Result<Vec<Leaf>, String> {
     let is_text = |leaf: &&Leaf| leaf.is_bytes && !leaf.is_repeated;
     let named = |name: &str| leaves.iter().filter(is_text).find(|leaf| leaf.path == [name]);
     let texts: Option<Vec<&Leaf>> = match options.fields.as_slice() {

@@ -8,8 +8,8 @@ use crate::cut;
 use crate::document::{Document, Item, Sink, SkipReason};
 use crate::encoding::{self, ByteOrder, Utf16};
 use crate::front_matter;
+use crate::input::ReadOptions;
 use crate::licence;
-use crate::read::Options;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) fn read(
     path: &Arc<str>,
     from: &mut dyn Read,
     order: Option<ByteOrder>,
-    options: &Options,
+    options: &ReadOptions,
     sink: &mut Sink<'_>,
 ) -> bool {
     let mut documents = Splitter::new(path, options, order.is_some(), sink);
@@ -66,7 +66,7 @@ enum Begin {
 
 struct Splitter<'a, 's> {
     path: &'a Arc<str>,
-    options: &'a Options,
+    options: &'a ReadOptions,
     sink: &'a mut Sink<'s>,
     decoder: encoding::Lines,
     text: String,
@@ -79,7 +79,12 @@ struct Splitter<'a, 's> {
 }
 
 impl<'a, 's> Splitter<'a, 's> {
-    fn new(path: &'a Arc<str>, options: &'a Options, utf16: bool, sink: &'a mut Sink<'s>) -> Self {
+    fn new(
+        path: &'a Arc<str>,
+        options: &'a ReadOptions,
+        utf16: bool,
+        sink: &'a mut Sink<'s>,
+    ) -> Self {
         Splitter {
             path,
             options,
@@ -168,7 +173,7 @@ impl<'a, 's> Splitter<'a, 's> {
         let path = self.path;
         let mut say = |item| self.goes_on = self.goes_on && (self.sink)(item);
         if let Some(error) = error {
-            say(skipped(path, &error, self.number > 0));
+            say(Item::unreadable(path, &error, self.number > 0));
         } else if self.number == 0 && self.separators == 0 {
             let detail = "nothing but blanks".to_owned();
             say(Item::Skipped { path: Arc::clone(path), reason: SkipReason::Empty, detail });
@@ -188,21 +193,6 @@ impl<'a, 's> Splitter<'a, 's> {
     }
 }
 
-/// What a failed read means.
-pub(crate) fn skipped(path: &Arc<str>, error: &std::io::Error, some: bool) -> Item {
-    let reason = match error.kind() {
-        std::io::ErrorKind::QuotaExceeded => SkipReason::Bomb,
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => {
-            SkipReason::Unreadable
-        }
-        std::io::ErrorKind::Unsupported => SkipReason::Unsupported,
-        std::io::ErrorKind::FileTooLarge => SkipReason::TooLarge,
-        _ => SkipReason::Damaged,
-    };
-    let kept = if some { "; what came before is kept" } else { "" };
-    Item::Skipped { path: Arc::clone(path), reason, detail: format!("{error}{kept}") }
-}
-
 /// Takes blank lines from the beginning and blanks from the end.
 fn trim(text: &mut String) {
     text.truncate(text.trim_end().len());
@@ -215,7 +205,7 @@ fn trim(text: &mut String) {
 mod tests {
     use super::*;
 
-    fn read_all(text: &[u8], options: &Options) -> (Vec<Document>, Vec<String>) {
+    fn read_all(text: &[u8], options: &ReadOptions) -> (Vec<Document>, Vec<String>) {
         let (mut documents, mut said) = (Vec::new(), Vec::new());
         let path: Arc<str> = "x.txt".into();
         read(&path, &mut &text[..], encoding::utf16_mark(text), options, &mut |item| {
@@ -228,14 +218,14 @@ mod tests {
         (documents, said)
     }
 
-    fn texts(text: &str, options: &Options) -> Vec<String> {
+    fn texts(text: &str, options: &ReadOptions) -> Vec<String> {
         let documents = read_all(text.as_bytes(), options).0;
         documents.into_iter().map(|document| document.text).collect()
     }
 
     #[test]
     fn documents_are_what_stands_between_separators() {
-        let mut options = Options::default();
+        let mut options = ReadOptions::default();
         let text = "one\nmore\n<|endoftext|>\n\n<|endoftext|>\n  two\n";
         assert_eq!(texts(text, &options), ["one\nmore", "  two"]);
         options.separator = Some("--".into());
@@ -247,18 +237,18 @@ mod tests {
     #[test]
     fn a_collection_is_cut_at_its_titles() {
         let text = "\n# Title: One\n\ntext\n## Part\n# Title: Two\nmore";
-        let (documents, said) = read_all(text.as_bytes(), &Options::default());
+        let (documents, said) = read_all(text.as_bytes(), &ReadOptions::default());
         let titles: Vec<_> = documents.iter().map(|d| d.title.as_deref().unwrap()).collect();
         assert_eq!(titles, ["One", "Two"]);
         assert_eq!(documents[0].text, "# Title: One\n\ntext\n## Part");
         assert!(said[0].contains("2 documents"), "{said:?}");
         let later = "Preface\n# Title: One\n";
-        assert_eq!(read_all(later.as_bytes(), &Options::default()).0.len(), 1);
+        assert_eq!(read_all(later.as_bytes(), &ReadOptions::default()).0.len(), 1);
     }
 
     #[test]
     fn a_giant_document_is_cut_and_nothing_of_it_is_lost() {
-        let options = Options { document_bytes: 300, ..Options::default() };
+        let options = ReadOptions { document_bytes: 300, ..ReadOptions::default() };
         let text = "Words that go on, é and on.\n\n".repeat(100) + &"x".repeat(1000);
         let (documents, said) = read_all(text.as_bytes(), &options);
         assert!(documents.iter().all(|document| document.text.len() <= 300));
@@ -271,14 +261,14 @@ mod tests {
     #[test]
     fn front_matter_and_spdx_lines_tell_the_licence() {
         let text = b"---\ntitle: T\nlicence: MIT\n---\n\nBody\n";
-        let document = read_all(text, &Options::default()).0.remove(0);
+        let document = read_all(text, &ReadOptions::default()).0.remove(0);
         assert_eq!(
             (document.title.unwrap(), document.licence.unwrap()),
             ("T".into(), "MIT".into())
         );
         assert_eq!(document.text, "Body");
         let code = b"# SPDX-License-Identifier: ISC\nprint(1)\n";
-        let document = read_all(code, &Options::default()).0.remove(0);
+        let document = read_all(code, &ReadOptions::default()).0.remove(0);
         assert_eq!(document.licence.unwrap(), "ISC");
     }
 }

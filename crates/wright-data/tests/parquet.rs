@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
-use wright_data::{Document, Input, Item, Options, SkipReason, read};
+use wright_data::{Document, Input, Item, ReadOptions, SkipReason, read};
 
 fn golden(name: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet");
@@ -12,7 +12,7 @@ fn golden(name: &str) -> Vec<u8> {
 }
 
 /// Everything that reading gives.
-fn items(name: &str, bytes: &[u8], options: &Options) -> Vec<Item> {
+fn items(name: &str, bytes: &[u8], options: &ReadOptions) -> Vec<Item> {
     let mut items = Vec::new();
     let goes_on = read(name, Input::File(&mut Cursor::new(bytes)), options, &mut |item| {
         items.push(item);
@@ -23,7 +23,7 @@ fn items(name: &str, bytes: &[u8], options: &Options) -> Vec<Item> {
 }
 
 /// What matters of documents, and how many rows had no text.
-fn documents(name: &str, options: &Options) -> (Vec<[Option<String>; 4]>, String) {
+fn documents(name: &str, options: &ReadOptions) -> (Vec<[Option<String>; 4]>, String) {
     let (mut documents, mut bad) = (Vec::new(), String::new());
     for (number, item) in items(name, &golden(name), options).into_iter().enumerate() {
         match item {
@@ -40,7 +40,7 @@ fn documents(name: &str, options: &Options) -> (Vec<[Option<String>; 4]>, String
 
 #[test]
 fn tables_of_all_writers_give_what_jsonl_gives() {
-    let options = Options::default();
+    let options = ReadOptions::default();
     let (wanted, bad) = documents("rows.jsonl", &options);
     assert!(wanted.len() > 80 && bad.starts_with("8 of its lines; the first is line 8"), "{bad}");
     let about = |at: usize| wanted.iter().filter(|document| document[at].is_some()).count();
@@ -68,22 +68,23 @@ fn tables_of_all_writers_give_what_jsonl_gives() {
 
 #[test]
 fn columns_that_must_be_there_have_no_levels() {
-    let (wanted, _) = documents("rows.jsonl", &Options::default());
+    let (wanted, _) = documents("rows.jsonl", &ReadOptions::default());
     let wanted: Vec<_> = wanted
         .into_iter()
         .filter(|document| document[0].as_deref() != Some(""))
         .map(|[text, _, licence, _]| [text, None, licence, None])
         .collect();
-    assert_eq!(documents("pyarrow-required.parquet", &Options::default()).0, wanted);
+    assert_eq!(documents("pyarrow-required.parquet", &ReadOptions::default()).0, wanted);
 }
 
 #[test]
 fn chosen_columns_are_joined_and_others_named() {
-    let options = Options { fields: vec!["title".into(), "text".into()], ..Options::default() };
+    let options =
+        ReadOptions { fields: vec!["title".into(), "text".into()], ..ReadOptions::default() };
     let wanted = documents("rows.jsonl", &options).0;
     assert!(wanted.len() > 20, "{}", wanted.len());
     assert_eq!(documents("pyarrow-snappy.parquet", &options).0, wanted);
-    let options = Options { fields: vec!["verse".into()], ..Options::default() };
+    let options = ReadOptions { fields: vec!["verse".into()], ..ReadOptions::default() };
     let [Item::Skipped { reason: SkipReason::NoText, detail, .. }] =
         &items("x", &golden("polars.parquet"), &options)[..]
     else {
@@ -95,7 +96,8 @@ fn chosen_columns_are_joined_and_others_named() {
 
 #[test]
 fn what_cannot_be_read_says_why() {
-    let reason = |name: &str, bytes: &[u8]| match items(name, bytes, &Options::default()).pop() {
+    let reason = |name: &str, bytes: &[u8]| match items(name, bytes, &ReadOptions::default()).pop()
+    {
         Some(Item::Skipped { reason, detail, .. }) => (reason, detail),
         other => panic!("{name}: {other:?}"),
     };
@@ -122,7 +124,7 @@ fn what_cannot_be_read_says_why() {
 #[test]
 fn one_long_text_for_many_rows_is_stopped() {
     let file = golden("pyarrow-long.parquet");
-    let mut items = items("long", &file, &Options::default());
+    let mut items = items("long", &file, &ReadOptions::default());
     let last = items.pop();
     assert!(matches!(last, Some(Item::Skipped { reason: SkipReason::Bomb, .. })), "{last:?}");
     let bytes: usize = items
@@ -142,17 +144,17 @@ fn damage_anywhere_ends_in_documents_or_a_reason() {
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] = damaged[at].wrapping_add(1 + (at % 255) as u8);
-        items("damaged", &damaged, &Options::default());
-        items("cut", &whole[..at], &Options::default());
+        items("damaged", &damaged, &ReadOptions::default());
+        items("cut", &whole[..at], &ReadOptions::default());
     }
 }
 
 #[test]
 fn a_table_in_an_archive_or_a_pipe_is_read_too() {
     let bytes = golden("duckdb-zstd.parquet");
-    let wanted = documents("duckdb-zstd.parquet", &Options::default()).0.len();
+    let wanted = documents("duckdb-zstd.parquet", &ReadOptions::default()).0.len();
     let mut found = 0;
-    read("-", Input::Stream(&mut &bytes[..]), &Options::default(), &mut |item| {
+    read("-", Input::Stream(&mut &bytes[..]), &ReadOptions::default(), &mut |item| {
         found += usize::from(matches!(item, Item::Document(_)));
         true
     });

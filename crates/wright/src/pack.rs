@@ -106,7 +106,7 @@ pub struct Options {
     /// The part that is held out, 0 to 1.
     pub holdout: f64,
     pub licence: Option<String>,
-    pub reading: wright_data::Options,
+    pub reading: wright_data::ReadOptions,
     pub filters: bool,
     pub keep_duplicates: bool,
     pub keep_boilerplate: bool,
@@ -125,7 +125,7 @@ impl Options {
             vocab: None,
             holdout: 0.015,
             licence: None,
-            reading: wright_data::Options::default(),
+            reading: wright_data::ReadOptions::default(),
             filters: true,
             keep_duplicates: false,
             keep_boilerplate: false,

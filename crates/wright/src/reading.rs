@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-use wright_data::{Document, Input, Item, Options};
+use wright_data::{Document, Input, Item, ReadOptions};
 use wright_host::{Count, Interrupt};
 
 /// Text that goes from the reader to the others at a time.
@@ -49,7 +49,7 @@ pub enum Found {
 /// As `take` says, or if the person stopped it.
 pub fn read(
     sources: Vec<Source>,
-    options: &Options,
+    options: &ReadOptions,
     interrupt: &Interrupt,
     mut take: impl FnMut(Vec<Found>) -> Result<(), Failure>,
 ) -> Result<Tally, Failure> {
@@ -102,7 +102,7 @@ fn total(sources: &[Source]) -> u64 {
 
 /// The thread that reads.
 struct Reader {
-    options: Options,
+    options: ReadOptions,
     interrupt: Interrupt,
     /// Bytes of files.
     done: Arc<AtomicU64>,

@@ -137,7 +137,7 @@ fn read(
     context: &Context,
 ) -> Result<Tally, Failure> {
     let sources = walk::files(&args.paths, outputs)?;
-    let options = wright_data::Options { fields: args.field.clone(), ..Default::default() };
+    let options = wright_data::ReadOptions { fields: args.field.clone(), ..Default::default() };
     let mut seen = 0;
     let mut tally = reading::read(sources, &options, &context.interrupt, |batch| {
         for found in batch {

@@ -2,7 +2,7 @@
 
 use super::targets::Try;
 use std::io::{Cursor, Write};
-use wright_data::{Input, Item, Options, quality};
+use wright_data::{Input, Item, ReadOptions, quality};
 
 /// What stands in each of them.
 const STORY: &str = "Once upon a time there was a fox who saw some grapes. The grapes were high, \
@@ -181,11 +181,11 @@ pub fn archive_seeds() -> Vec<Vec<u8>> {
 
 /// Reads an input as a file of this name, and looks at each document; sound if there is one.
 pub fn reading(name: &'static str) -> Try {
-    let options = Options {
+    let options = ReadOptions {
         document_bytes: 1 << 20,
         file_bytes: 1 << 20,
         window_bytes: 1 << 20,
-        ..Options::default()
+        ..ReadOptions::default()
     };
     Box::new(move |input| {
         let mut n = 0;

@@ -2,8 +2,8 @@
 
 use super::thrift::{Compact, Type};
 use super::{damaged, unsupported};
-use crate::read::ReadSeek;
-use crate::unpack::{Budget, Packing};
+use crate::compression::{Budget, Compression};
+use crate::input::ReadSeek;
 use std::io::{self, Read, SeekFrom};
 
 /// A head is a few dozen bytes, unless it quotes the least and the greatest value.
@@ -191,8 +191,8 @@ impl Pages<'_> {
             // A page of nulls has no values, and some writers pack nothing as nothing.
             _ if values.is_empty() => return Ok(packed),
             1 => self.snappy(values, bytes)?,
-            2 => self.stream(Packing::Gzip, values, bytes)?,
-            6 => self.stream(Packing::Zstd, values, bytes)?,
+            2 => self.stream(Compression::Gzip, values, bytes)?,
+            6 => self.stream(Compression::Zstd, values, bytes)?,
             7 => self.lz4(values, bytes)?,
             3 => return Err(unsupported("Parquet packed with LZO")),
             4 => return Err(unsupported("Parquet packed with Brotli")),
@@ -227,9 +227,9 @@ impl Pages<'_> {
         lz4_flex::block::decompress(packed, bytes).map_err(|_| damaged("no LZ4"))
     }
 
-    fn stream(&self, packing: Packing, packed: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
+    fn stream(&self, compression: Compression, packed: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
         let mut unpacked = Vec::new();
-        let from = self.budget.unpacked(packing.open(packed, self.window_bytes));
+        let from = self.budget.unpacked(compression.open(packed, self.window_bytes));
         from.take(bytes as u64 + 1).read_to_end(&mut unpacked)?;
         Ok(unpacked)
     }

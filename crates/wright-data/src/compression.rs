@@ -78,19 +78,19 @@ impl<R: Read> Read for Unpacked<'_, R> {
 
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub(crate) enum Compression {
     Gzip,
     Xz,
     Zstd,
 }
 
-impl Packing {
+impl Compression {
     /// By the first bytes of a stream.
-    pub fn of(head: &[u8]) -> Option<Packing> {
+    pub fn of(head: &[u8]) -> Option<Compression> {
         match head {
-            [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Packing::Xz),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Packing::Zstd),
+            [0x1f, 0x8b, 8, ..] => Some(Compression::Gzip),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Compression::Xz),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
             _ => None,
         }
     }
@@ -99,12 +99,12 @@ impl Packing {
     pub fn open<'r>(self, from: impl Read + 'r, window_bytes: u64) -> Box<dyn Read + 'r> {
         let from = BufReader::with_capacity(1 << 16, from);
         match self {
-            Packing::Gzip => Box::new(MultiGzDecoder::new(from)),
-            Packing::Xz => {
+            Compression::Gzip => Box::new(MultiGzDecoder::new(from)),
+            Compression::Xz => {
                 let most_kib = u32::try_from(window_bytes >> 10).unwrap_or(u32::MAX - 1);
                 Box::new(XzReader::new_mem_limit(from, true, most_kib))
             }
-            Packing::Zstd => Box::new(Zstd::Between(from, window_bytes)),
+            Compression::Zstd => Box::new(Zstd::Between(from, window_bytes)),
         }
     }
 
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn endings_are_taken_off() {
-        assert_eq!(Packing::Gzip.inner_name("a.jsonl.gz"), "a.jsonl");
-        assert_eq!(Packing::Gzip.inner_name("a.TGZ"), "a.tar");
-        assert_eq!(Packing::Xz.inner_name("plain"), "plain");
+        assert_eq!(Compression::Gzip.inner_name("a.jsonl.gz"), "a.jsonl");
+        assert_eq!(Compression::Gzip.inner_name("a.TGZ"), "a.tar");
+        assert_eq!(Compression::Xz.inner_name("plain"), "plain");
     }
 }
