@@ -90,6 +90,21 @@ pub enum Duplicate {
 }
 
 /// The documents that were kept so far, found by what they say.
+///
+/// ```
+/// use wright_data::duplicates::{Duplicate, Index, bands, text_hash};
+///
+/// let texts = ["A fox saw ripe grapes.", "a fox saw ripe grapes!", "A crow sang in a tree."];
+/// let mut index = Index::default();
+/// index.insert(0, &text_hash(texts[0]), bands(texts[0]).as_ref());
+/// let find = |text: &str| {
+///     let earlier = |number: u32| Ok::<_, ()>(texts[number as usize].to_owned());
+///     index.find(text, &text_hash(text), bands(text).as_ref(), earlier).unwrap()
+/// };
+/// assert_eq!(find(texts[0]), Some(Duplicate::Exact(0)));
+/// assert_eq!(find(texts[1]), Some(Duplicate::Near(0, 1.0)));
+/// assert_eq!(find(texts[2]), None);
+/// ```
 #[derive(Debug, Default)]
 pub struct Index {
     hashes: HashMap<u64, u32>,

@@ -166,6 +166,15 @@ fn is_broken(before: char, c: char) -> bool {
 }
 
 /// Why a text should be dropped, if it should.
+///
+/// ```
+/// use wright_data::quality::{Reason, judge};
+///
+/// assert_eq!(judge("Hi."), Some(Reason::TooShort));
+/// let sentences = "The fox looked up at the grapes and thought of the long way home that day. \
+///     Nobody in the village had seen so fine a bunch before, and each wanted to be the first.";
+/// assert_eq!(judge(sentences), None);
+/// ```
 pub fn judge(text: &str) -> Option<Reason> {
     let counts = Counts::of(text);
     let part = |n: usize| n as f64 / counts.seen.max(1) as f64;

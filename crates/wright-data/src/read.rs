@@ -18,6 +18,24 @@ const DEPTH_MAX: usize = 5;
 
 /// Reads the file that the caller calls `path`, and hands what is in it to `sink`, in the order of
 /// its bytes. False if the sink wanted no more.
+///
+/// ```
+/// use wright_data::{Input, Item, ReadOptions, read};
+///
+/// let lines = "{\"text\": \"One.\", \"license\": \"MIT\"}\n{\"text\": \"Two.\"}\nno JSON\n";
+/// let (mut texts, mut skipped) = (Vec::new(), 0);
+/// let input = Input::Stream(&mut lines.as_bytes());
+/// read("notes.jsonl", input, &ReadOptions::default(), &mut |item| {
+///     match item {
+///         Item::Document(document) => texts.push((document.text, document.licence)),
+///         Item::Skipped { .. } => skipped += 1,
+///         _ => {}
+///     }
+///     true
+/// });
+/// assert_eq!(texts, [("One.".into(), Some("MIT".into())), ("Two.".into(), None)]);
+/// assert_eq!(skipped, 1);
+/// ```
 pub fn read(path: &str, input: Input<'_>, options: &ReadOptions, sink: &mut Sink<'_>) -> bool {
     let path: Arc<str> = path.into();
     let budget = Budget::default();

@@ -6,8 +6,8 @@ use crate::cli::failure::Failure;
 use crate::cli::suggest;
 use crate::measure::{bench, embed, perplexity, rerank, tokenize};
 use crate::models::{convert, imatrix, inspect, manage, pull, quantize};
-use crate::train::{plan, training};
-use crate::{doctor, help, pack, shard, tokenizer};
+use crate::train::{pack, plan, shard, tokenizer, training};
+use crate::{doctor, help};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 

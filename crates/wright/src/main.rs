@@ -1,37 +1,30 @@
 //! `wright`: arguments, files and the terminal around the libraries. A file per verb.
 //!
 //! Data goes to stdout and talk to stderr. A failure is printed as `error:` and `hint:` and ends
-//! with an exit code of its own ([`exit::Exit`]).
+//! with an exit code of its own ([`Exit`]).
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod ask;
-mod chart;
 mod cli;
-mod data_folder;
 mod doctor;
 mod help;
 mod measure;
 mod models;
 mod open;
-mod pack;
-mod reading;
-mod shard;
 mod terminal;
-mod tokenizer;
 mod train;
 
 use arguments::{Asked, Verb};
 use ask::{chat, run};
 use cli::exit::Exit;
 use cli::failure::Failure;
-use cli::{exit, failure};
 use measure::{bench, embed, perplexity, rerank, tokenize};
 use models::{convert, imatrix, inspect, manage, pull, quantize};
-use open::context::{self, Context};
+use open::context::Context;
 use std::process::ExitCode;
-use terminal::{progress, stdin};
-use train::{plan, training};
+use terminal::stdin;
+use train::{pack, plan, shard, tokenizer, training};
 use wright_host::mmap;
 
 fn main() -> ExitCode {

@@ -10,6 +10,7 @@ const ROOMS: &[&str] = &[
     "crates/wright-data/",
     "crates/wright-kernels/",
     "crates/wright-model/",
+    "crates/wright-report/src/",
     "crates/wright-run/",
     "crates/wright-text/",
     "crates/wright-train/",

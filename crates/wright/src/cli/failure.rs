@@ -260,6 +260,84 @@ impl From<wright_train::Error> for Failure {
     }
 }
 
+impl From<wright_corpus::Error> for Failure {
+    fn from(error: wright_corpus::Error) -> Self {
+        use wright_corpus::Error;
+        let (exit, hint) = match error {
+            Error::Host(error) => return error.into(),
+            Error::Shard(error) => return error.into(),
+            Error::Tokenizer(error) => return training_of_tokenizer(error),
+            Error::Interrupted => return Failure::interrupted(),
+            // The panic itself was reported when it happened.
+            Error::ReaderPanicked => return Failure::new(Exit::Defect, ""),
+            Error::NotPacked(path) => return not_packed(&path),
+            Error::NoReport(ref path) => {
+                let at = path.display();
+                let hint = format!(
+                    "it is no packed data; make some of its text: wright pack {at} -o data"
+                );
+                return Failure::new(Exit::BadInput, &error).hint(hint);
+            }
+            Error::TooFewPairs { n_vocab, .. } => {
+                let hint = format!("--vocab {n_vocab}, more text, or a smaller --min-frequency");
+                return Failure::new(Exit::BadInput, error).hint(hint);
+            }
+            Error::BadTokenizer { .. } => (
+                Exit::BadInput,
+                "give a Hugging Face tokenizer.json with byte-level BPE as GPT-2 has it, or \
+                 `bytes`",
+            ),
+            Error::NoText { .. } => (Exit::BadInput, "name files or folders that hold text"),
+            Error::TooLittleText { ref dropped, .. } => match dropped.is_empty() {
+                true => (Exit::BadInput, "name files or folders with a kilobyte of text or more"),
+                false => (
+                    Exit::BadInput,
+                    "--no-filters, --keep-duplicates and --keep-boilerplate keep what would be \
+                     dropped",
+                ),
+            },
+            Error::NotUtf8 { .. } => {
+                (Exit::BadInput, "convert it first, for instance: iconv -f latin1 -t utf-8 FILE")
+            }
+            Error::TooLarge { .. } => (Exit::BadInput, "give it in pieces"),
+            Error::NoFolderName(_) => {
+                (Exit::Usage, "name a folder that is to be made, such as -o data")
+            }
+            Error::Exists { is_packed: true, .. } => {
+                (Exit::Usage, "--force replaces it, -o names another folder")
+            }
+            Error::Exists { is_packed: false, .. } => {
+                (Exit::Usage, "it was not made by `wright pack`: name another folder with -o")
+            }
+            Error::InTheWay(_) => (Exit::Usage, "move it away, or name another folder"),
+            Error::Busy(_) => (Exit::Busy, "wait for it, or name another folder with -o"),
+            Error::BadReport { .. } | Error::MissingFile { .. } => {
+                (Exit::BadInput, "make it anew with `wright pack … --force`")
+            }
+            _ => return Failure::new(Exit::Failed, error),
+        };
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
+fn not_packed(path: &Path) -> Failure {
+    let exit = if path.exists() { Exit::BadInput } else { Exit::NotFound };
+    let at = path.display();
+    Failure::new(exit, format!("{at} is no folder of packed data"))
+        .hint(format!("make one: wright pack TEXT… -o {at}"))
+}
+
+/// A tokenizer that cannot be trained as it was asked for.
+fn training_of_tokenizer(error: wright_text::Error) -> Failure {
+    use wright_text::Error;
+    let hint = error.hint();
+    let exit = match error {
+        Error::UnknownPretokenizer(_) | Error::VocabularyTooSmall { .. } => Exit::Usage,
+        _ => Exit::BadInput,
+    };
+    Failure { hint, ..Failure::new(exit, error) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,9 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::open::home::Home;
 use crate::open::settings::Settings;
-use wright_host::Interrupt;
+use crate::terminal::progress::Terminal;
+use wright_corpus::Work;
+use wright_host::{Interrupt, machine};
 use wright_hub::catalogue::Catalogue;
 use wright_hub::find::Known;
 use wright_hub::other_caches;
@@ -27,6 +29,15 @@ impl Context {
         let interrupt = Interrupt::watch(Exit::Interrupted.code())
             .map_err(|error| Failure::new(Exit::Failed, format!("cannot watch Ctrl-C: {error}")))?;
         Ok(Context { home, settings, catalogue: Catalogue::built_in()?, interrupt })
+    }
+
+    /// How a corpus is worked on: on so many threads, or on all that there are.
+    pub fn work(&self, threads: Option<u16>) -> Work<'_> {
+        Work {
+            threads: threads.map_or_else(machine::usable_processors, usize::from),
+            interrupt: &self.interrupt,
+            reporter: &Terminal,
+        }
     }
 
     /// Everything that a model's name is looked up in, other programs' folders included.

@@ -3,10 +3,9 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::data_folder::DataFolder;
-use crate::shard;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use wright_corpus::DataFolder;
 use wright_host::Mapped;
 use wright_model::Bytes;
 use wright_train::run_config::DataConfig;
@@ -23,7 +22,7 @@ impl Packed {
     /// If it holds no packed data, or a tokenizer that cannot be used.
     pub fn open(folder: &Path) -> Result<Packed, Failure> {
         let folder = DataFolder::open(folder)?;
-        let vocabulary = shard::vocabulary(&folder.tokenizer, None)?;
+        let vocabulary = wright_corpus::read_vocabulary(&folder.tokenizer, None)?;
         Ok(Packed { folder, vocabulary })
     }
 

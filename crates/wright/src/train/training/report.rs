@@ -1,25 +1,20 @@
 //! `report.html` and `curve.svg`: what a person wants to know of a training, on one page without
 //! scripts, fonts or anything else that would have to be fetched.
 //!
-//! Texts in it come from anywhere (documents, models, file names), so all of them are escaped, and
-//! the page forbids itself to load or run anything.
+//! Texts in it come from anywhere (documents, models, file names): [`Page`] escapes all of them,
+//! and forbids itself to load or run anything.
 
 mod curves;
 mod data;
 mod facts;
 
-use crate::chart::{STYLE, Size, escaped};
 use crate::cli::failure::Failure;
 use crate::train::training::folder::Folder;
 use crate::train::training::history::{History, Sample};
 use crate::train::training::setup::Plan;
-use std::fmt::Write;
 use wright_data::report::Report;
 use wright_host::{atomic_file, units};
-
-const PAGE_STYLE: &str = include_str!("report/page.css");
-/// What the page may load: nothing. What it may do: look like itself.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+use wright_report::{Page, Passage, Size};
 
 /// How far the run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,52 +71,43 @@ pub fn write(facts: &Facts<'_>) -> Result<(), Failure> {
         Ok(atomic_file::replace(&path, |to| to.write_all(text.as_bytes()))?)
     };
     let size = Size { width: 720.0, height: 360.0 };
-    put("curve.svg", curves::loss(facts.history(), facts.plan.config.train.steps).file(size))?;
-    put("report.html", html(facts))
+    put(
+        "curve.svg",
+        curves::loss(facts.history(), facts.plan.config.train.steps).to_svg_file(size),
+    )?;
+    put("report.html", page(facts).to_html())
 }
 
-fn html(facts: &Facts<'_>) -> String {
-    let name = escaped(&facts.plan.name());
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\
-         <title>{name}: how it was trained</title>\n<style>\n{PAGE_STYLE}{STYLE}\n</style></head>\
-         <body><main>\n"
-    );
-    head(&mut out, facts);
-    samples(&mut out, facts.history());
-    curves::section(&mut out, facts);
-    data::section(&mut out, facts);
-    facts::plan(&mut out, facts);
-    facts::model(&mut out, facts);
-    facts::usage(&mut out, facts);
-    facts::machine(&mut out, facts);
-    out.push_str("</main></body></html>\n");
-    out
+fn page(facts: &Facts<'_>) -> Page {
+    let mut page = Page::new(&format!("{}: how it was trained", facts.plan.name()));
+    head(&mut page, facts);
+    samples(&mut page, facts.history());
+    curves::section(&mut page, facts);
+    data::section(&mut page, facts);
+    facts::plan(&mut page, facts);
+    facts::model(&mut page, facts);
+    facts::usage(&mut page, facts);
+    facts::machine(&mut page, facts);
+    page
 }
 
-fn head(out: &mut String, facts: &Facts<'_>) {
+fn head(page: &mut Page, facts: &Facts<'_>) {
     let (plan, history) = (facts.plan, facts.history());
     let total = plan.config.train.steps;
-    let (class, state) = match facts.state {
-        State::Done => ("", format!("finished after {total} steps")),
-        State::Stopped => (" open", format!("stopped at step {} of {total}", facts.step)),
-        State::Running => (" open", format!("in progress: step {} of {total}", facts.step)),
+    match facts.state {
+        State::Done => page.state(&format!("finished after {total} steps"), false),
+        State::Stopped => page.state(&format!("stopped at step {} of {total}", facts.step), true),
+        State::Running => page.state(&format!("in progress: step {} of {total}", facts.step), true),
     };
-    let _ = write!(
-        out,
-        "<p class=\"state{class}\">{state}</p><h1>{}</h1>\n<p class=\"lead\">A {} model of {} \
-         parameters, trained from nothing on {} with {}.</p>\n<div class=\"figures\">",
-        escaped(&plan.name()),
+    page.heading(&plan.name()).lead(&format!(
+        "A {} model of {} parameters, trained from nothing on {} with {}.",
         plan.shape.family.name(),
         units::count(plan.shape.n_parameters() as u64),
-        escaped(&facts.machine.processor),
+        facts.machine.processor,
         threads(facts.machine.threads),
-    );
-    let mut figure = |value: String, label: &str| {
-        let _ = write!(out, "<div class=\"figure\"><b>{value}</b><span>{label}</span></div>");
-    };
+    ));
+    let mut figures = Vec::new();
+    let mut figure = |value: String, label: &str| figures.push((value, label.to_owned()));
     if let Some(last) = history.last() {
         match last.bits_per_byte {
             Some(bits) => figure(format!("{bits:.3}"), "bits per byte, held-out text"),
@@ -135,9 +121,9 @@ fn head(out: &mut String, facts: &Facts<'_>) {
     if let Some(bytes) = facts.peak_memory {
         figure(units::bytes(bytes), "memory at most");
     }
-    out.push_str("</div>\n");
+    page.key_figures(&figures);
     for (_, trouble) in &history.troubles {
-        let _ = write!(out, "<p class=\"note\">On the way, {}.</p>", escaped(trouble));
+        page.note(&format!("On the way, {trouble}."));
     }
 }
 
@@ -146,42 +132,30 @@ fn threads(n: usize) -> String {
 }
 
 /// What it writes now, then how it came to that.
-fn samples(out: &mut String, history: &History) {
+fn samples(page: &mut Page, history: &History) {
     let Some(latest) = history.samples.last().map(|sample| sample.step) else { return };
     let now = history.samples.iter().filter(|sample| sample.step == latest);
     let now: Vec<&Sample> = now.collect();
-    out.push_str("<h2>What it writes</h2>\n");
+    page.section("What it writes");
     for sample in &now {
-        let _ = writeln!(out, "<p class=\"sample\" dir=\"auto\">{}</p>", written(sample));
+        page.passage(passage(sample));
     }
-    out.push_str(
-        "<p class=\"note\">Grey is what it was given; the rest is its own, drawn with a seed \
-         that was the same at every step.</p>\n",
+    page.note(
+        "Grey is what it was given; the rest is its own, drawn with a seed that was the same at \
+         every step.",
     );
     let earlier = |sample: &&Sample| sample.step < latest && sample.prompt == now[0].prompt;
     let growth: Vec<&Sample> = history.samples.iter().filter(earlier).collect();
     if growth.is_empty() {
         return;
     }
-    out.push_str("<h2>How it came to that</h2>\n<ol class=\"growth\">");
-    for sample in growth.into_iter().chain([now[0]]) {
-        let _ = write!(
-            out,
-            "<li><span class=\"at\">step {}</span><p class=\"sample\" dir=\"auto\">{}</p></li>",
-            sample.step,
-            written(sample)
-        );
-    }
-    out.push_str("</ol>\n");
+    page.section("How it came to that");
+    let all = growth.into_iter().chain([now[0]]);
+    page.passages(all.map(|sample| (format!("step {}", sample.step), passage(sample))));
 }
 
-/// A sample without its blank lines.
-fn written(sample: &Sample) -> String {
-    let more = if sample.ended { "" } else { " <s>…</s>" };
-    let begun = if sample.text.starts_with('\n') { "\n" } else { "" };
-    let lines = sample.text.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    let text = lines.collect::<Vec<_>>().join("\n");
-    format!("<i>{}</i>{begun}{}{more}", escaped(&sample.prompt), escaped(&text))
+fn passage(sample: &Sample) -> Passage<'_> {
+    Passage { given: &sample.prompt, text: &sample.text, goes_on: !sample.ended }
 }
 
 #[cfg(test)]

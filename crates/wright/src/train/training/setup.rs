@@ -2,11 +2,10 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::data_folder::{self, REPORT};
-use crate::shard;
 use crate::terminal::{self, stdin};
 use crate::train::packed::open_shard;
 use std::path::{Path, PathBuf};
+use wright_corpus::REPORT;
 use wright_data::report::Report;
 use wright_host::{disk, machine, units};
 use wright_model::exec::cost::Cost;
@@ -95,11 +94,11 @@ impl Plan {
     /// is no reason not to train: it is said, and left out.
     pub fn data_report(&self) -> Option<Report> {
         let path = self.beside_data(REPORT).filter(|path| path.is_file())?;
-        let say = |failure: &Failure| {
+        let say = |error: &wright_corpus::Error| {
             let what = "the report of this training will not tell what went into it";
-            terminal::note(&format!("{what}: {}", failure.what));
+            terminal::note(&format!("{what}: {error}"));
         };
-        data_folder::read_report(&path).inspect_err(say).ok()
+        wright_corpus::read_report(&path).inspect_err(say).ok()
     }
 
     /// A file of the folder that the shards lie in.
@@ -190,7 +189,7 @@ fn vocabulary(
     match config.data.tokenizer.as_deref() {
         None => Ok(Vocabulary::None),
         Some("bytes") => Ok(Vocabulary::Bytes),
-        Some(path) => shard::vocabulary(&folder.join(path), Some(shape.n_vocab)),
+        Some(path) => Ok(wright_corpus::read_vocabulary(&folder.join(path), Some(shape.n_vocab))?),
     }
 }
 

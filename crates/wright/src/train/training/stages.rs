@@ -8,14 +8,15 @@
 //! ```
 
 use crate::cli::failure::Failure;
-use crate::data_folder::DataFolder;
 use crate::open::context::Context;
+use crate::terminal;
 use crate::train::packed::Packed;
 use crate::train::planning;
+use crate::train::summary;
 use crate::train::training::Args;
-use crate::{pack, terminal};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wright_corpus::{DataFolder, PackOptions};
 
 const DATA: &str = "data";
 const PLAN: &str = "plan.toml";
@@ -94,10 +95,10 @@ fn packed(args: &Args, context: &Context, data: &Path) -> Result<(), Failure> {
     }
     let out = data.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(out).map_err(|error| Failure::io("make", out, &error))?;
-    let options = pack::Options::new(args.inputs.clone(), data.to_owned());
-    let packed = pack::pack(&options, &context.interrupt)?;
+    let options = PackOptions::new(args.inputs.clone(), data.to_owned());
+    let packed = wright_corpus::pack(&options, &context.work(None))?;
     if !args.json {
-        let said = pack::summary::text(&packed);
+        let said = summary::text(&packed);
         terminal::note(&format!("packed:\n{}", said.trim_end()));
     }
     Ok(())

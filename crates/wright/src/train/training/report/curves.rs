@@ -1,9 +1,8 @@
 //! The curves of a training.
 
 use super::{Facts, State};
-use crate::chart::{Axis, Chart, Ink, Mark, Series, Size, round_range};
 use crate::train::training::history::History;
-use std::fmt::Write;
+use wright_report::{Axis, Chart, Color, Lines, Mark, Page, Plot, Series, Size, round_range};
 
 const WIDE: Size = Size { width: 688.0, height: 340.0 };
 const NARROW: Size = Size { width: 350.0, height: 280.0 };
@@ -24,26 +23,22 @@ pub fn loss(history: &History, n_steps: u64) -> Chart {
         None => String::new(),
     };
     let series = vec![
-        Series { name: String::new(), ink: Ink::First, mark: Mark::Band, points: raw },
+        Series { name: String::new(), color: Color::First, mark: Mark::Band, points: raw },
         Series {
             name: named("training", &smooth),
-            ink: Ink::First,
+            color: Color::First,
             mark: Mark::Line,
             points: smooth,
         },
         Series {
             name: named("held-out", &held_out),
-            ink: Ink::Second,
+            color: Color::Second,
             mark: Mark::Dots,
             points: held_out,
         },
     ];
-    Chart {
-        title: "Loss of training and of held-out text over the steps".into(),
-        x: steps_axis(n_steps),
-        y: Axis { label: "nats a token".into(), range: y },
-        series,
-    }
+    let lines = Lines { x: steps_axis(n_steps), y: Axis::new("nats a token", y), series };
+    Chart::new("Loss of training and of held-out text over the steps", Plot::Lines(lines))
 }
 
 /// The first steps fall from so high that the rest would be a flat line: they are cut off.
@@ -68,47 +63,34 @@ fn bits(history: &History, n_steps: u64) -> Option<Chart> {
     }
     let low = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let high = points.iter().map(|p| p.1).fold(0.0, f64::max);
-    Some(Chart {
-        title: "Bits per byte of held-out text over the steps".into(),
-        x: steps_axis(n_steps),
-        y: Axis { label: "bits per byte".into(), range: round_range(low, high) },
-        series: vec![Series {
-            name: format!("held-out {:.3}", points[points.len() - 1].1),
-            ink: Ink::Second,
-            mark: Mark::Dots,
-            points,
-        }],
-    })
+    let series = vec![Series {
+        name: format!("held-out {:.3}", points[points.len() - 1].1),
+        color: Color::Second,
+        mark: Mark::Dots,
+        points,
+    }];
+    let y = Axis::new("bits per byte", round_range(low, high));
+    let lines = Lines { x: steps_axis(n_steps), y, series };
+    Some(Chart::new("Bits per byte of held-out text over the steps", Plot::Lines(lines)))
 }
 
 fn rate(history: &History, n_steps: u64) -> Chart {
     let points: Vec<(f64, f64)> =
         history.steps.iter().map(|step| (step.step as f64, step.rate * 1000.0)).collect();
     let high = points.iter().map(|p| p.1).fold(0.0, f64::max);
-    Chart {
-        title: "Learning rate over the steps".into(),
-        x: steps_axis(n_steps),
-        y: Axis { label: "thousandths".into(), range: round_range(0.0, high) },
-        series: vec![Series {
-            name: "learning rate".into(),
-            ink: Ink::First,
-            mark: Mark::Line,
-            points,
-        }],
-    }
-}
-
-fn both(out: &mut String, chart: &Chart, wide: Size, narrow: Size) {
-    let _ = writeln!(
-        out,
-        "<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>",
-        chart.svg(wide),
-        chart.svg(narrow)
-    );
+    let series = vec![Series {
+        name: "learning rate".into(),
+        color: Color::First,
+        mark: Mark::Line,
+        points,
+    }];
+    let y = Axis::new("thousandths", round_range(0.0, high));
+    let lines = Lines { x: steps_axis(n_steps), y, series };
+    Chart::new("Learning rate over the steps", Plot::Lines(lines))
 }
 
 /// "How it learnt".
-pub fn section(out: &mut String, facts: &Facts<'_>) {
+pub fn section(page: &mut Page, facts: &Facts<'_>) {
     let history = facts.history();
     if history.steps.is_empty() {
         return;
@@ -118,19 +100,17 @@ pub fn section(out: &mut String, facts: &Facts<'_>) {
         State::Done => facts.plan.config.train.steps,
         State::Running | State::Stopped => facts.step,
     };
-    out.push_str("<h2>How it learnt</h2>\n");
-    both(out, &loss(history, n_steps), WIDE, NARROW);
+    page.section("How it learnt").chart(&loss(history, n_steps), WIDE, NARROW);
     if let Some(chart) = bits(history, n_steps) {
-        both(out, &chart, WIDE_STRIP, NARROW_STRIP);
+        page.chart(&chart, WIDE_STRIP, NARROW_STRIP);
     }
-    both(out, &rate(history, n_steps), WIDE_STRIP, NARROW_STRIP);
+    page.chart(&rate(history, n_steps), WIDE_STRIP, NARROW_STRIP);
     if let Some(best) = history.best() {
         let bits = best.bits_per_byte.map_or(String::new(), |b| format!(", {b:.4} bits per byte"));
-        let _ = writeln!(
-            out,
-            "<p class=\"note\">Held-out text is text that it never learnt from. Lower is better. \
-             The best of the dots: {:.4} nats a token{bits}, at step {}.</p>",
+        page.note(&format!(
+            "Held-out text is text that it never learnt from. Lower is better. The best of the \
+             dots: {:.4} nats a token{bits}, at step {}.",
             best.loss, best.step
-        );
+        ));
     }
 }

@@ -2,22 +2,20 @@
 //! themselves tell.
 
 use super::Facts;
-use super::facts::table;
-use crate::chart::escaped;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use wright_data::report::{Amount, Boilerplate, Report, Skipped, largest_first};
 use wright_host::units;
+use wright_report::{Align, Page, Table};
 use wright_train::Shard;
 
 /// Rows of a table that may have any number, and examples of one kind of loss.
 const ROWS_MAX: usize = 100;
 const EXAMPLES_MAX: usize = 5;
 
-pub fn section(out: &mut String, facts: &Facts<'_>) {
+pub fn section(page: &mut Page, facts: &Facts<'_>) {
     let plan = facts.plan;
     let (train, held_out) = (amount(&plan.train), amount(&plan.validation));
-    out.push_str("<h2>What went in</h2>\n");
+    page.section("What went in");
     let seen = facts.tokens_learnt() as f64 / train.1.max(1) as f64;
     let in_words = |(documents, tokens)| format!("{documents}, {} tokens", units::count(tokens));
     let mut rows = vec![("documents to learn from", in_words(train))];
@@ -25,9 +23,9 @@ pub fn section(out: &mut String, facts: &Facts<'_>) {
         rows.push(("documents held out", in_words(held_out)));
     }
     rows.push(("times each was seen", format!("{seen:.2}")));
-    table(out, &rows);
+    page.facts(&rows);
     if let Some(report) = facts.data_report {
-        packed(out, report);
+        packed(page, report);
     }
 }
 
@@ -38,100 +36,80 @@ fn amount(shards: &[Shard]) -> (u64, u64) {
 }
 
 /// What `report.json` tells.
-fn packed(out: &mut String, report: &Report) {
-    let _ = writeln!(out, "<p class=\"note\">Held out: {}.</p>", escaped(&report.split.how));
-    amounts(out, "By licence", &report.licences, true);
-    amounts(out, "By source", &report.sources, false);
-    dropped(out, report);
-    boilerplate(out, &report.boilerplate);
-    skipped(out, &report.skipped);
+fn packed(page: &mut Page, report: &Report) {
+    page.note(&format!("Held out: {}.", report.split.how));
+    amounts(page, "By licence", &report.licences, true);
+    amounts(page, "By source", &report.sources, false);
+    dropped(page, report);
+    boilerplate(page, &report.boilerplate);
+    skipped(page, &report.skipped);
 }
 
 /// A table of names with documents, bytes and tokens, the largest first.
-fn amounts(out: &mut String, title: &str, table: &BTreeMap<String, Amount>, open: bool) {
-    let rows = largest_first(table);
+fn amounts(page: &mut Page, title: &str, amounts: &BTreeMap<String, Amount>, open: bool) {
+    let rows = largest_first(amounts);
     if rows.is_empty() {
         return;
     }
-    let _ = write!(
-        out,
-        "<details{}><summary>{title}<span>{}</span></summary><table><thead><tr><th></th>\
-         <th class=\"n\">documents</th><th class=\"n\">text</th><th class=\"n\">tokens</th></tr>\
-         </thead>",
-        if open { " open" } else { "" },
-        rows.len()
-    );
+    let numbers = ["documents", "text", "tokens"].map(|name| (name, Align::Right));
+    let mut table = Table::new([("", Align::Left)].into_iter().chain(numbers));
     for (name, amount) in rows.iter().take(ROWS_MAX) {
-        let _ = write!(
-            out,
-            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             </tr>",
-            escaped(name),
-            amount.documents,
-            units::bytes(amount.bytes),
-            units::count(amount.tokens)
-        );
+        let bytes = units::bytes(amount.bytes);
+        let (documents, tokens) = (amount.documents.to_string(), units::count(amount.tokens));
+        table.push([(*name).to_owned(), documents, bytes, tokens]);
     }
-    out.push_str("</table>");
     if rows.len() > ROWS_MAX {
-        let _ = write!(out, "<p class=\"note\">… and {} more.</p>", rows.len() - ROWS_MAX);
+        table.note = format!("… and {} more.", rows.len() - ROWS_MAX);
     }
-    out.push_str("</details>\n");
+    page.details(title, &rows.len().to_string(), open, |page| {
+        page.table(&table);
+    });
 }
 
 /// What was dropped, with examples.
-fn dropped(out: &mut String, report: &Report) {
+fn dropped(page: &mut Page, report: &Report) {
     let sum: u64 = report.dropped.iter().map(|dropped| dropped.documents).sum();
     if sum == 0 {
         return;
     }
     let found = report.found.documents;
-    let _ = writeln!(out, "<h3>What was left out: {sum} of {found} documents</h3>");
+    page.subsection(&format!("What was left out: {sum} of {found} documents"));
     for kind in report.dropped.iter().filter(|kind| kind.documents > 0) {
-        summary(out, &kind.meaning, &format!("{}, {}", kind.documents, units::bytes(kind.bytes)));
-        for example in kind.examples.iter().take(EXAMPLES_MAX) {
-            quote(out, &example.text, &example.source);
-        }
-        out.push_str("</details>\n");
+        let amount = format!("{}, {}", kind.documents, units::bytes(kind.bytes));
+        page.details(&kind.meaning, &amount, false, |page| {
+            for example in kind.examples.iter().take(EXAMPLES_MAX) {
+                page.quote(&example.text, Some(&example.source));
+            }
+        });
     }
 }
 
 /// Paragraphs that were taken out, with examples.
-fn boilerplate(out: &mut String, gone: &Boilerplate) {
+fn boilerplate(page: &mut Page, gone: &Boilerplate) {
     if gone.documents == 0 {
         return;
     }
-    let (documents, bytes) = (gone.documents, units::bytes(gone.bytes));
+    let amount = format!("{}, {}", gone.documents, units::bytes(gone.bytes));
     let paragraphs = units::number_of(gone.paragraphs, "paragraph");
     let what = format!("taken out: {paragraphs} that many documents have");
-    summary(out, &what, &format!("{documents}, {bytes}"));
-    for repeat in gone.examples.iter().take(EXAMPLES_MAX) {
-        let times = units::number_of(repeat.times, "time");
-        quote(out, &repeat.text, &format!("{times}; kept in {}", repeat.source));
-    }
-    out.push_str("</details>\n");
+    page.details(&what, &amount, false, |page| {
+        for repeat in gone.examples.iter().take(EXAMPLES_MAX) {
+            let times = units::number_of(repeat.times, "time");
+            page.quote(&repeat.text, Some(&format!("{times}; kept in {}", repeat.source)));
+        }
+    });
 }
 
 /// Files that could not be read.
-fn skipped(out: &mut String, all: &[Skipped]) {
+fn skipped(page: &mut Page, all: &[Skipped]) {
     for kind in all {
-        summary(out, &format!("passed over: {}", kind.reason.name()), &kind.files.to_string());
-        for example in kind.examples.iter().take(EXAMPLES_MAX) {
-            let _ = write!(out, "<blockquote>{}</blockquote>", escaped(example));
-        }
-        out.push_str("</details>\n");
+        let what = format!("passed over: {}", kind.reason.name());
+        page.details(&what, &kind.files.to_string(), false, |page| {
+            for example in kind.examples.iter().take(EXAMPLES_MAX) {
+                page.quote(example, None);
+            }
+        });
     }
-}
-
-/// Opens a part that unfolds.
-fn summary(out: &mut String, what: &str, amount: &str) {
-    let (what, amount) = (escaped(what), escaped(amount));
-    let _ = write!(out, "<details><summary>{what}<span>{amount}</span></summary>");
-}
-
-fn quote(out: &mut String, text: &str, from: &str) {
-    let (text, from) = (escaped(text), escaped(from));
-    let _ = write!(out, "<blockquote dir=\"auto\">{text}<br><code>{from}</code></blockquote>");
 }
 
 #[cfg(test)]
@@ -164,8 +142,9 @@ mod tests {
             "train": half, "validation": half,
             "tokenizer": { "n_vocab": 1, "hash": evil, "from": evil, "trained_on_bytes": 0 },
         });
-        let mut out = String::new();
-        packed(&mut out, &Report::parse(&report.to_string()).unwrap());
+        let mut page = Page::new("t");
+        packed(&mut page, &Report::parse(&report.to_string()).unwrap());
+        let out = page.to_html();
         assert!(!out.contains("<b "), "{out}");
         assert!(out.contains("2 of 5 documents") && out.contains("2.0 kB"), "{out}");
         assert!(out.contains("1 paragraph that many") && out.contains("4, 3.0 kB"), "{out}");

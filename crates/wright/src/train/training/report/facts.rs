@@ -1,34 +1,22 @@
 //! The tables of the report: what was planned, what came out and on what.
 
 use super::{Facts, State, threads};
-use crate::chart::escaped;
-use std::fmt::Write;
 use wright_host::units;
-
-/// Rows of a name and a value, both already escaped.
-pub fn table(out: &mut String, rows: &[(&str, String)]) {
-    out.push_str("<table>");
-    for (name, value) in rows {
-        let _ = write!(out, "<tr><th>{name}</th><td class=\"n\">{value}</td></tr>");
-    }
-    out.push_str("</table>\n");
-}
+use wright_report::{Align, Cell, Page, Table, Tone};
 
 /// "Plan and outcome": what was said before the run, beside what came, as far as it came.
-pub fn plan(out: &mut String, facts: &Facts<'_>) {
+pub fn plan(page: &mut Page, facts: &Facts<'_>) {
     let forecast = facts.plan.config.forecast;
     let history = facts.history();
-    let mut rows = String::new();
+    let mut table = comparison();
     if let Some(forecast) = forecast.filter(|_| facts.state == State::Done) {
-        compared(&mut rows, "time of the steps", (forecast.seconds, history.steps_s), 0.15, |s| {
-            units::seconds(s)
-        });
+        let pair = (forecast.seconds, history.steps_s);
+        compare(&mut table, "time of the steps", pair, 0.15, units::seconds);
     }
     if let Some(peak) = facts.peak_memory {
         let planned = forecast.map_or(facts.plan.memory.bytes(), |f| f.memory_bytes);
-        compared(&mut rows, "memory at most", (planned as f64, peak as f64), 0.1, |bytes| {
-            units::bytes(bytes as u64)
-        });
+        let pair = (planned as f64, peak as f64);
+        compare(&mut table, "memory at most", pair, 0.1, |bytes| units::bytes(bytes as u64));
     }
     let last = history.last().filter(|_| facts.state == State::Done);
     if let Some((forecast, last)) = forecast.zip(last) {
@@ -36,74 +24,66 @@ pub fn plan(out: &mut String, facts: &Facts<'_>) {
         let loss = forecast.validation_loss.map(|planned| (planned, last.loss));
         for (name, pair) in [("bits per byte, held-out", bits), ("nats a token, held-out", loss)] {
             let number = |x: f64| format!("{x:.3}");
-            pair.into_iter().for_each(|pair| compared(&mut rows, name, pair, 0.03, number));
+            pair.into_iter().for_each(|pair| compare(&mut table, name, pair, 0.03, number));
         }
     }
-    if !rows.is_empty() {
-        let _ = writeln!(
-            out,
-            "<h2>Plan and outcome</h2>\n<table><thead><tr><th></th><th class=\"n\">planned</th>\
-             <th class=\"n\">was</th><th class=\"n\">off by</th></tr></thead>{rows}</table>"
-        );
+    if !table.rows.is_empty() {
+        page.section("Plan and outcome").table(&table);
     }
 }
 
+/// An empty table of forecasts and what came.
+fn comparison() -> Table {
+    let numbers = ["planned", "was", "off by"].map(|name| (name, Align::Right));
+    let mut table = Table::new([("", Align::Left)].into_iter().chain(numbers));
+    table.has_row_names = true;
+    table
+}
+
 /// A row of a forecast and what came; good if it is within `tolerance`.
-fn compared(
-    out: &mut String,
+fn compare(
+    table: &mut Table,
     name: &str,
     (planned, was): (f64, f64),
     tolerance: f64,
     text: impl Fn(f64) -> String,
 ) {
     let off = was / planned - 1.0;
-    let class = if off.abs() <= tolerance { "good" } else { "bad" };
-    let _ = write!(
-        out,
-        "<tr><th>{name}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-         <td class=\"n {class}\">{:+.1} %</td></tr>",
-        text(planned),
-        text(was),
-        off * 100.0
-    );
+    let tone = if off.abs() <= tolerance { Tone::Good } else { Tone::Bad };
+    let off = Cell::new(format!("{:+.1} %", off * 100.0), tone);
+    table.push([name.into(), text(planned).into(), text(was).into(), off]);
 }
 
 /// "The model".
-pub fn model(out: &mut String, facts: &Facts<'_>) {
+pub fn model(page: &mut Page, facts: &Facts<'_>) {
     let plan = facts.plan;
     let (s, t) = (&plan.shape, &plan.config.train);
     let optimizer = format!("{:?}", t.optimizer);
-    out.push_str("<h2>The model</h2>\n");
-    table(
-        out,
-        &[
-            ("family", s.family.name().to_owned()),
-            ("parameters", s.n_parameters().to_string()),
-            ("layers", format!("{} of width {}, {} inside the MLP", s.n_layer, s.n_embd, s.n_ff)),
-            ("heads", format!("{} of {}, {} for keys", s.n_head, s.head_dim, s.n_kv_head)),
-            ("vocabulary", format!("{} tokens", s.n_vocab)),
-            ("context", format!("{} tokens", s.n_ctx)),
-            ("a step", format!("{} rows of {} tokens, {optimizer}", t.batch, s.n_ctx)),
-        ],
-    );
-    let _ = writeln!(
-        out,
-        "<details><summary>The configuration</summary><pre>{}</pre></details>",
-        escaped(plan.text.trim())
-    );
+    page.section("The model").facts(&[
+        ("family", s.family.name().to_owned()),
+        ("parameters", s.n_parameters().to_string()),
+        ("layers", format!("{} of width {}, {} inside the MLP", s.n_layer, s.n_embd, s.n_ff)),
+        ("heads", format!("{} of {}, {} for keys", s.n_head, s.head_dim, s.n_kv_head)),
+        ("vocabulary", format!("{} tokens", s.n_vocab)),
+        ("context", format!("{} tokens", s.n_ctx)),
+        ("a step", format!("{} rows of {} tokens, {optimizer}", t.batch, s.n_ctx)),
+    ]);
+    page.details("The configuration", "", false, |page| {
+        page.code(plan.text.trim());
+    });
 }
 
 /// "How to use it".
-pub fn usage(out: &mut String, facts: &Facts<'_>) {
+pub fn usage(page: &mut Page, facts: &Facts<'_>) {
     if facts.step == 0 {
         return;
     }
     let folder = quoted(&facts.folder.path().display().to_string());
     let prompt = facts.history().samples.last().map_or("Once upon a time", |s| &s.prompt);
     let prompt = quoted(prompt.lines().next().unwrap_or_default());
-    out.push_str("<h2>How to use it</h2>\n");
+    page.section("How to use it");
     let mut command = |what: &str, text: String| {
-        let _ = writeln!(out, "<h3>{what}</h3><pre>{}</pre>", escaped(&text));
+        page.subsection(what).code(&text);
     };
     command("Have it write", format!("wright -m {folder}/model.gguf --raw {prompt}"));
     if facts.state == State::Done {
@@ -139,14 +119,14 @@ fn python(facts: &Facts<'_>, name: &str) -> String {
 }
 
 /// "Where and with what".
-pub fn machine(out: &mut String, facts: &Facts<'_>) {
+pub fn machine(page: &mut Page, facts: &Facts<'_>) {
     let machine = facts.machine;
     let steps = &facts.history().steps;
     let mut rates: Vec<f64> = steps.iter().map(|step| step.gflop_s).filter(|&r| r > 0.0).collect();
     rates.sort_by(f64::total_cmp);
-    out.push_str("<h2>Where and with what</h2>\n");
+    page.section("Where and with what");
     let mut rows =
-        vec![("processor", escaped(&machine.processor)), ("threads", threads(machine.threads))];
+        vec![("processor", machine.processor.clone()), ("threads", threads(machine.threads))];
     if let Some(bytes) = machine.memory_bytes {
         rows.push(("memory", units::bytes(bytes)));
     }
@@ -158,21 +138,22 @@ pub fn machine(out: &mut String, facts: &Facts<'_>) {
     let flops = facts.flops_a_token * facts.tokens_learnt() as f64;
     rows.push(("arithmetic in all", format!("{flops:.2e} operations")));
     rows.push(("wright", env!("CARGO_PKG_VERSION").to_owned()));
-    table(out, &rows);
+    page.facts(&rows);
     let data = facts.plan.data();
-    out.push_str("<details><summary>Checksums</summary><table>");
+    let mut sums = Table::new([("", Align::Left), ("", Align::Left)]);
+    sums.has_row_names = true;
     for (path, sum) in facts.plan.config.data.train.iter().zip(data) {
-        let path = escaped(path);
-        let _ = write!(out, "<tr><th>{path}</th><td class=\"n\"><code>{sum:016x}</code></td></tr>");
+        sums.push([path.as_str().into(), Cell::new(format!("{sum:016x}"), Tone::Code)]);
     }
     for (name, hash) in facts.hashes {
-        let name = escaped(name);
-        let _ = write!(out, "<tr><th>{name}, SHA-256</th><td><code>{hash}</code></td></tr>");
+        sums.push([format!("{name}, SHA-256").into(), Cell::new(hash, Tone::Code)]);
     }
-    out.push_str("</table></details>\n");
-    out.push_str(
-        "<footer>The same configuration and data give the same weights, byte for byte, whatever \
-         was interrupted on the way and however many threads compute.</footer>\n",
+    page.details("Checksums", "", false, |page| {
+        page.table(&sums);
+    });
+    page.footer(
+        "The same configuration and data give the same weights, byte for byte, whatever was \
+         interrupted on the way and however many threads compute.",
     );
 }
 
@@ -189,9 +170,10 @@ mod tests {
 
     #[test]
     fn forecasts_are_judged() {
-        let mut out = String::new();
-        compared(&mut out, "time", (100.0, 109.0), 0.1, |x| format!("{x} s"));
-        compared(&mut out, "time", (100.0, 80.0), 0.1, |x| format!("{x} s"));
+        let mut table = comparison();
+        compare(&mut table, "time", (100.0, 109.0), 0.1, |x| format!("{x} s"));
+        compare(&mut table, "time", (100.0, 80.0), 0.1, |x| format!("{x} s"));
+        let out = table.to_html();
         assert!(out.contains("n good\">+9.0 %") && out.contains("n bad\">-20.0 %"), "{out}");
     }
 }

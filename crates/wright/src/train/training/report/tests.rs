@@ -10,8 +10,9 @@ fn samples_are_text_whatever_they_say() {
         let samples = json!([{ "prompt": evil, "text": evil, "finish": "length" }]);
         history.note(&json!({ "step": step, "samples": samples }));
     }
-    let mut out = String::new();
-    super::samples(&mut out, &history);
+    let mut page = Page::new("t");
+    super::samples(&mut page, &history);
+    let out = page.to_html();
     assert!(!out.contains("<script") && !out.contains("<img"), "{out}");
     assert!(!out.contains('\u{202e}') && !out.contains('\u{1b}'));
     assert_eq!(out.matches("&lt;script&gt;").count(), 2 * 3, "now, and twice in what was");
@@ -20,15 +21,20 @@ fn samples_are_text_whatever_they_say() {
 #[test]
 fn curves_begin_with_the_first_step_and_bear_holes() {
     let mut history = History::default();
-    assert!(curves::loss(&history, 0).file(Size { width: 350.0, height: 280.0 }).contains("<svg"));
+    assert!(
+        curves::loss(&history, 0)
+            .to_svg_file(Size { width: 350.0, height: 280.0 })
+            .contains("<svg")
+    );
     for step in 1..=300u32 {
         let loss = if step == 7 { f64::NAN } else { 8.0 / f64::from(step).sqrt() };
         history.note(&json!({ "step": step, "loss": loss, "rate": 0.001 }));
     }
     history.note(&json!({ "step": 300, "validation_loss": 0.6 }));
     let chart = curves::loss(&history, 300);
-    assert!(chart.y.range.end < 8.0, "the fall of the first steps does not flatten the rest");
-    let svg = chart.svg(Size { width: 350.0, height: 280.0 });
+    let wright_report::Plot::Lines(lines) = &chart.plot else { panic!("no lines") };
+    assert!(lines.y.range.end < 8.0, "the fall of the first steps does not flatten the rest");
+    let svg = chart.to_svg(Size { width: 350.0, height: 280.0 });
     assert!(!svg.contains("NaN"), "{svg}");
     assert!(svg.contains("held-out 0.600"));
 }

@@ -1,8 +1,8 @@
 //! What a person reads when packing is done: what went in, what was dropped, what came out.
 
-use crate::data_folder::{DataFolder, REPORT};
-use crate::reading::Tally;
+use crate::train::tally;
 use std::fmt::Write;
+use wright_corpus::{DataFolder, REPORT, Tally};
 use wright_data::report::{Amount, Half, Report};
 use wright_host::units;
 
@@ -19,7 +19,7 @@ pub fn text(data: &DataFolder) -> String {
 
 fn write(to: &mut String, data: &DataFolder) -> std::fmt::Result {
     let report = &data.report;
-    Tally::of(report).write(to)?;
+    tally::write(&Tally::of(report), to)?;
     left_out(to, report)?;
     let mut licences: Vec<(&String, &Amount)> = report.licences.iter().collect();
     licences.sort_by_key(|(name, amount)| (std::cmp::Reverse(amount.bytes), (*name).clone()));

@@ -1,39 +1,38 @@
 //! Takes from the kept texts the paragraphs that many of them have: one pass counts, and where it
 //! finds some, a second writes the texts anew without them.
 
-use crate::failure::Failure;
-use crate::pack::divide::{self, place};
-use crate::pack::gather::{self, Gathered, Record};
+use crate::Work;
+use crate::error::Error;
+use crate::pack::collect::{self, Collected, Record};
+use crate::pack::holdout::{self, place};
 use crate::pack::spool::{Spool, Texts};
 use std::ops::Range;
 use wright_data::boilerplate::{self, Counts, DOCUMENTS_MIN, Repeated};
 use wright_data::duplicates::text_hash;
 use wright_data::quality::{self, Reason};
 use wright_data::report::{Boilerplate, Dropped, Repeat};
-use wright_host::Interrupt;
 
 /// Paragraphs that a report shows.
 const EXAMPLES: usize = 5;
 
-/// Leaves in `gathered` the documents as they are without boilerplate. `anew` makes the place for
+/// Leaves in `collected` the documents as they are without boilerplate. `anew` makes the place for
 /// their texts, if there is a need.
 ///
 /// # Errors
 /// If a text cannot be read, the disk is full, or the person stopped it.
 pub fn strip(
-    gathered: &mut Gathered,
+    collected: &mut Collected,
     texts: Texts,
-    threads: usize,
-    interrupt: &Interrupt,
-    anew: impl FnOnce() -> Result<Spool, Failure>,
-) -> Result<Texts, Failure> {
-    let records = &gathered.records;
+    work: &Work<'_>,
+    anew: impl FnOnce() -> Result<Spool, Error>,
+) -> Result<Texts, Error> {
+    let records = &collected.records;
     if (records.len() as u64) < DOCUMENTS_MIN {
         return Ok(texts);
     }
-    let mut counts = Counts::new(gathered.kept_bytes);
+    let mut counts = Counts::new(collected.kept_bytes);
     let hashes = |_, text: &str| boilerplate::hashes(text);
-    divide::each_text(records, &texts, threads, interrupt, hashes, |hashes| {
+    holdout::each_text(records, &texts, work, hashes, |hashes| {
         counts.add(&hashes);
         Ok(())
     })?;
@@ -41,7 +40,7 @@ pub fn strip(
     if repeated.is_empty() {
         return Ok(texts);
     }
-    let dropped = std::mem::take(&mut gathered.dropped);
+    let dropped = std::mem::take(&mut collected.dropped);
     let mut stripping = Stripping {
         texts: &texts,
         repeated,
@@ -51,7 +50,7 @@ pub fn strip(
         dropped,
     };
     let (mut number, find) = (0, |_, text: &str| boilerplate::paragraphs(text));
-    divide::each_text(records, &texts, threads, interrupt, find, |paragraphs| {
+    holdout::each_text(records, &texts, work, find, |paragraphs| {
         let cuts = stripping.repeated.cuts(number, &paragraphs);
         stripping.document(&records[number as usize], &cuts)?;
         number += 1;
@@ -59,10 +58,10 @@ pub fn strip(
     })?;
     let examples = stripping.examples(records)?;
     let Stripping { to, kept, all, dropped, .. } = stripping;
-    gathered.boilerplate = Boilerplate { examples, ..all };
-    gathered.dropped = dropped;
-    gathered.kept_bytes = kept.iter().map(|record| u64::from(record.len)).sum();
-    gathered.records = kept;
+    collected.boilerplate = Boilerplate { examples, ..all };
+    collected.dropped = dropped;
+    collected.kept_bytes = kept.iter().map(|record| u64::from(record.len)).sum();
+    collected.records = kept;
     to.finish()
 }
 
@@ -79,7 +78,7 @@ struct Stripping<'a> {
 
 impl Stripping<'_> {
     /// Writes what is left of a document, if anything is.
-    fn document(&mut self, record: &Record, cuts: &[Range<usize>]) -> Result<(), Failure> {
+    fn document(&mut self, record: &Record, cuts: &[Range<usize>]) -> Result<(), Error> {
         let text = self.texts.get(place(record))?;
         if cuts.is_empty() {
             let at = self.to.push(text)?;
@@ -92,7 +91,7 @@ impl Stripping<'_> {
         let rest = boilerplate::without(text, cuts);
         if quality::is_too_short(&rest) {
             let place = (&*record.path, record.number);
-            gather::drop_text(&mut self.dropped, Reason::Boilerplate, place, text, None);
+            collect::drop_text(&mut self.dropped, Reason::Boilerplate, place, text, None);
             return Ok(());
         }
         let (at, len) = (self.to.push(&rest)?, rest.len() as u32);
@@ -102,7 +101,7 @@ impl Stripping<'_> {
     }
 
     /// The paragraphs that took the most; counts how many went.
-    fn examples(&mut self, records: &[Record]) -> Result<Vec<Repeat>, Failure> {
+    fn examples(&mut self, records: &[Record]) -> Result<Vec<Repeat>, Error> {
         let gone = self.repeated.gone();
         self.all.paragraphs = gone.len() as u64;
         let mut examples = Vec::new();
@@ -115,7 +114,7 @@ impl Stripping<'_> {
                 number: record.number,
                 times: repeat.times,
                 bytes: repeat.bytes,
-                text: gather::beginning(text),
+                text: collect::beginning(text),
             });
         }
         Ok(examples)

@@ -1,16 +1,19 @@
 //! Documents to kept texts: all threads look at what was read, and one decides, in the order of the
 //! input, what is kept.
 
-use crate::failure::Failure;
-use crate::pack::Options;
+use crate::Work;
+use crate::error::Error;
+use crate::ingest::ingest;
+use crate::pack::options::PackOptions;
 use crate::pack::spool::Spool;
-use crate::reading::{self, EXAMPLES, Found, Source, Tally};
+use crate::tally::{EXAMPLES, Found, Tally};
+use crate::walk::Source;
 use std::sync::Arc;
 use wright_data::duplicates::{self, Bands, Duplicate, Index, TextHash};
 use wright_data::quality::{self, Reason};
 use wright_data::report::{Boilerplate, Dropped, Example};
 use wright_data::{Document, licence};
-use wright_host::{Interrupt, parallel_map};
+use wright_host::parallel_map;
 
 const EXAMPLE_CHARS: usize = 80;
 
@@ -31,7 +34,7 @@ pub struct Record {
 
 /// What came of the input.
 #[derive(Default)]
-pub struct Gathered {
+pub struct Collected {
     pub records: Vec<Record>,
     pub folders: licence::Folders,
     pub kept_bytes: u64,
@@ -51,33 +54,39 @@ struct Examined {
 ///
 /// # Errors
 /// If the disk is full, or the person stopped it.
-pub fn gather(
+pub fn collect(
     sources: Vec<Source>,
-    options: &Options,
-    interrupt: &Interrupt,
+    options: &PackOptions,
+    work: &Work<'_>,
     spool: &mut Spool,
-) -> Result<Gathered, Failure> {
-    let mut gathering =
-        Gathering { options, spool, index: Index::default(), all: Gathered::default() };
-    let tally = reading::read(sources, &options.reading, interrupt, |batch| gathering.take(batch))?;
-    let mut all = gathering.all;
+) -> Result<Collected, Error> {
+    let mut collector = Collector {
+        options,
+        threads: work.threads,
+        spool,
+        index: Index::default(),
+        all: Collected::default(),
+    };
+    let tally = ingest(sources, &options.reading, work, |batch| collector.take(batch))?;
+    let mut all = collector.all;
     all.tally = tally;
     all.dropped.sort_by_key(|dropped| dropped.reason);
     Ok(all)
 }
 
 /// What decides.
-struct Gathering<'a> {
-    options: &'a Options,
+struct Collector<'a> {
+    options: &'a PackOptions,
+    threads: usize,
     spool: &'a mut Spool,
     index: Index,
-    all: Gathered,
+    all: Collected,
 }
 
-impl Gathering<'_> {
-    fn take(&mut self, batch: Vec<Found>) -> Result<(), Failure> {
+impl Collector<'_> {
+    fn take(&mut self, batch: Vec<Found>) -> Result<(), Error> {
         let options = self.options;
-        let examined = parallel_map(&batch, options.threads, |found| match found {
+        let examined = parallel_map(&batch, self.threads, |found| match found {
             Found::Document(document) => Some(examine(&document.text, options)),
             Found::Licence { .. } => None,
         });
@@ -93,7 +102,7 @@ impl Gathering<'_> {
         Ok(())
     }
 
-    fn document(&mut self, document: Document, examined: Examined) -> Result<(), Failure> {
+    fn document(&mut self, document: Document, examined: Examined) -> Result<(), Error> {
         let bytes = document.text.len() as u64;
         if let Some(reason) = examined.verdict {
             self.drop_document(reason, &document, None);
@@ -180,7 +189,7 @@ pub fn beginning(text: &str) -> String {
     line.trim_end().to_owned()
 }
 
-fn examine(text: &str, options: &Options) -> Examined {
+fn examine(text: &str, options: &PackOptions) -> Examined {
     Examined {
         hash: duplicates::text_hash(text),
         bands: if options.keep_duplicates { None } else { duplicates::bands(text) },

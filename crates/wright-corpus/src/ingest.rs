@@ -1,18 +1,12 @@
-//! Files, folders, archives and pipes as documents: what `wright pack` packs and `wright tokenizer
-//! train` learns from.
+//! Files, folders, archives and pipes as documents.
 //!
-//! One thread reads, far ahead by a few batches and no more, so that memory is bounded whatever
-//! the input is. What was passed over is counted here, in one way for all.
+//! One thread reads, a few batches ahead and no more, so that memory is bounded whatever the input
+//! is. What was passed over is counted here, in one way for all.
 
-mod tally;
-pub mod walk;
-
-pub use tally::{EXAMPLES, Tally};
-pub use walk::Source;
-
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::Work;
+use crate::error::Error;
+use crate::tally::{Found, Tally};
+use crate::walk::{self, Source};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -20,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-use wright_data::{Document, Input, Item, ReadOptions};
+use wright_data::{Input, Item, ReadOptions};
 use wright_host::{Count, Interrupt};
 
 /// Text that goes from the reader to the others at a time.
@@ -31,40 +25,27 @@ const BATCHES: usize = 2;
 /// How soon Ctrl-C is noticed while the reader waits for a pipe, or works on one huge file.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What the callers of [`read`] get, in the order of the input.
-#[derive(Debug)]
-pub enum Found {
-    Document(Document),
-    /// A file that states the licence of what is in its folder and below.
-    Licence {
-        folder: String,
-        licence: String,
-    },
-}
-
-/// Reads all of `sources` and hands documents to `take`, batch by batch. Returns counts of what was
-/// read and of what was not.
+/// Reads all of `sources` and hands documents to `take`, batch by batch, in the order of the input.
+/// Returns counts of what was read and of what was not.
 ///
 /// # Errors
-/// As `take` says, or if the person stopped it.
-pub fn read(
+/// As `take` says, or if the work was interrupted.
+pub fn ingest(
     sources: Vec<Source>,
     options: &ReadOptions,
-    interrupt: &Interrupt,
-    mut take: impl FnMut(Vec<Found>) -> Result<(), Failure>,
-) -> Result<Tally, Failure> {
+    work: &Work<'_>,
+    mut take: impl FnMut(Vec<Found>) -> Result<(), Error>,
+) -> Result<Tally, Error> {
     let mut tally = Tally::new(&sources);
-    let mut progress = Progress::start("reading", total(&sources), Count::Bytes);
+    let mut progress = work.reporter.start("reading", total(&sources), Count::Bytes);
     let done = Arc::new(AtomicU64::new(0));
     let (to, from) = sync_channel(BATCHES);
-    let reader =
-        Reader { options: options.clone(), interrupt: interrupt.clone(), done: Arc::clone(&done) };
+    let interrupt = work.interrupt.clone();
+    let reader = Reader { options: options.clone(), interrupt, done: Arc::clone(&done) };
     // Whoever stops early does not wait for it: it may hang on a pipe into which nobody writes.
     let reader = std::thread::spawn(move || reader.run(&sources, &to));
-    let mut step = || -> Result<bool, Failure> {
-        if interrupt.is_set() {
-            return Err(Failure::interrupted());
-        }
+    let mut step = || -> Result<bool, Error> {
+        work.check()?;
         match from.recv_timeout(LOOK_EVERY) {
             Ok(batch) => take(tally.count(batch))?,
             Err(RecvTimeoutError::Timeout) => {}
@@ -77,15 +58,13 @@ pub fn read(
         match step() {
             Ok(true) => {}
             // What it panicked over has been told; half of the input is not to pass for all of it.
-            Ok(false) => break reader.join().map_err(|_| Failure::new(Exit::Defect, "")),
-            Err(failure) => break Err(failure),
+            Ok(false) => break reader.join().map_err(|_| Error::ReaderPanicked),
+            Err(error) => break Err(error),
         }
     };
     progress.finish();
     result?;
-    if interrupt.is_set() {
-        return Err(Failure::interrupted());
-    }
+    work.check()?;
     tally.file_bytes = done.load(Ordering::Relaxed);
     tally.sort();
     Ok(tally)

@@ -1,13 +1,14 @@
 //! Which parts of the kept texts are held out: the passes over texts that `holdout` asks for.
 
-use crate::failure::Failure;
-use crate::pack::gather::Record;
+use crate::Work;
+use crate::error::Error;
+use crate::pack::collect::Record;
 use crate::pack::spool::Texts;
 use std::collections::HashMap;
 use std::ops::Range;
 use wright_data::holdout::{Candidates, Choice, Sizes, Unit};
 use wright_data::report::Divided;
-use wright_host::{Interrupt, parallel_map, units};
+use wright_host::{parallel_map, units};
 
 /// Candidates for what is held out, as multiples of it: many more only where most of them repeat.
 const CANDIDATES: [u64; 2] = [2, 16];
@@ -35,7 +36,7 @@ pub fn place(record: &Record) -> Range<u64> {
     record.at..record.at + u64::from(record.len)
 }
 
-/// `work` on the number and text of each record, by all threads, batch by batch; what comes of a
+/// `map` of the number and text of each record, by all threads, batch by batch; what comes of a
 /// batch goes to `take`, in order.
 ///
 /// # Errors
@@ -43,18 +44,15 @@ pub fn place(record: &Record) -> Range<u64> {
 pub fn each_text<R: Send>(
     records: &[Record],
     texts: &Texts,
-    threads: usize,
-    interrupt: &Interrupt,
-    work: impl Fn(u32, &str) -> R + Sync,
-    mut take: impl FnMut(R) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    work: &Work<'_>,
+    map: impl Fn(u32, &str) -> R + Sync,
+    mut take: impl FnMut(R) -> Result<(), Error>,
+) -> Result<(), Error> {
     for batch in batches(records) {
-        if interrupt.is_set() {
-            return Err(Failure::interrupted());
-        }
+        work.check()?;
         let numbers: Vec<usize> = batch.clone().collect();
-        let results = parallel_map(&numbers, threads, |&number| {
-            texts.get(place(&records[number])).map(|text| work(number as u32, text))
+        let results = parallel_map(&numbers, work.threads, |&number| {
+            texts.get(place(&records[number])).map(|text| map(number as u32, text))
         });
         for result in results {
             take(result?)?;
@@ -75,9 +73,8 @@ pub fn divide(
     records: &[Record],
     texts: &Texts,
     holdout: f64,
-    threads: usize,
-    interrupt: &Interrupt,
-) -> Result<(Held, Divided), Failure> {
+    work: &Work<'_>,
+) -> Result<(Held, Divided), Error> {
     let total = records.iter().map(|record| u64::from(record.len)).sum();
     let sizes = Sizes::new(total, holdout);
     let mut all: Vec<Unit> = Vec::new();
@@ -85,18 +82,18 @@ pub fn divide(
         true => sizes.sections(number, text),
         false => vec![Sizes::whole(number, text.len(), &records[number as usize].hash)],
     };
-    each_text(records, texts, threads, interrupt, units_of, |units| {
+    each_text(records, texts, work, units_of, |units| {
         all.extend(units);
         Ok(())
     })?;
-    let choose = |times: u64| -> Result<Choice, Failure> {
+    let choose = |times: u64| -> Result<Choice, Error> {
         let mut candidates = Candidates::new(all.clone(), sizes, times);
         for unit in candidates.units().to_vec() {
             let at = records[unit.document as usize].at;
             candidates.learn(texts.get(at + unit.from as u64..at + unit.to as u64)?);
         }
         let look_in = |number: u32, text: &str| candidates.look_in(number, text);
-        each_text(records, texts, threads, interrupt, look_in, |()| Ok(()))?;
+        each_text(records, texts, work, look_in, |()| Ok(()))?;
         Ok(candidates.choose())
     };
     let few = choose(CANDIDATES[0])?;

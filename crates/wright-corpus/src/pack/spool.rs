@@ -1,6 +1,6 @@
 //! The texts that were kept, one after the other in a file, so that memory need not hold them.
 
-use crate::failure::Failure;
+use crate::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -19,8 +19,8 @@ pub struct Spool {
 impl Spool {
     /// # Errors
     /// If the file cannot be made.
-    pub fn create(path: &Path) -> Result<Spool, Failure> {
-        let failed = |error: io::Error| Failure::io("make", path, &error);
+    pub fn create(path: &Path) -> Result<Spool, Error> {
+        let failed = |error: io::Error| Error::io("make", path, error);
         let to = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
         let from = File::open(path).map_err(failed)?;
         Ok(Spool { to, from, path: path.to_owned(), len: 0, flushed: 0 })
@@ -30,9 +30,9 @@ impl Spool {
     ///
     /// # Errors
     /// If the disk is full, or writing fails otherwise.
-    pub fn push(&mut self, text: &str) -> Result<u64, Failure> {
+    pub fn push(&mut self, text: &str) -> Result<u64, Error> {
         let at = self.len;
-        self.to.write_all(text.as_bytes()).map_err(|e| Failure::io("write", &self.path, &e))?;
+        self.to.write_all(text.as_bytes()).map_err(|e| Error::io("write", &self.path, e))?;
         self.len += text.len() as u64;
         Ok(at)
     }
@@ -41,9 +41,9 @@ impl Spool {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&mut self, at: u64, len: usize) -> Result<String, Failure> {
+    pub fn read(&mut self, at: u64, len: usize) -> Result<String, Error> {
         let path = self.path.clone();
-        let failed = |error: io::Error| Failure::io("read", &path, &error);
+        let failed = |error: io::Error| Error::io("read", &path, error);
         if at + len as u64 > self.flushed {
             self.to.flush().map_err(failed)?;
             self.flushed = self.len;
@@ -58,8 +58,8 @@ impl Spool {
     ///
     /// # Errors
     /// If what is left cannot be written, or the file cannot be mapped.
-    pub fn finish(mut self) -> Result<Texts, Failure> {
-        self.to.flush().map_err(|error| Failure::io("write", &self.path, &error))?;
+    pub fn finish(mut self) -> Result<Texts, Error> {
+        self.to.flush().map_err(|error| Error::io("write", &self.path, error))?;
         drop(self.to);
         Ok(Texts { map: Mapped::open(&self.path)?, path: self.path })
     }
@@ -76,13 +76,13 @@ impl Texts {
     ///
     /// # Errors
     /// If the file changed behind our back.
-    pub fn get(&self, range: Range<u64>) -> Result<&str, Failure> {
+    pub fn get(&self, range: Range<u64>) -> Result<&str, Error> {
         let all: &[u8] = self.map.as_ref();
         let bytes = all.get(range.start as usize..range.end as usize);
         let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
         text.ok_or_else(|| {
             let error = io::Error::other("it changed while it was in use");
-            Failure::io("read", &self.path, &error)
+            Error::io("read", &self.path, error)
         })
     }
 

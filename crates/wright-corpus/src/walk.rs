@@ -1,7 +1,7 @@
 //! Paths to files, in an order that depends on their names alone.
 
 use crate::data_folder::DataFolder;
-use crate::failure::Failure;
+use crate::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub enum Source {
 }
 
 /// What reports call a path: as it was given, with `/` between its parts.
-pub fn name(path: &Path) -> String {
+pub(crate) fn name(path: &Path) -> String {
     path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
 }
 
@@ -28,7 +28,7 @@ pub fn name(path: &Path) -> String {
 ///
 /// # Errors
 /// If one of `paths` is not there.
-pub fn files(paths: &[PathBuf], outs: &[&Path]) -> Result<Vec<Source>, Failure> {
+pub fn find(paths: &[PathBuf], outs: &[&Path]) -> Result<Vec<Source>, Error> {
     let outs: Vec<PathBuf> = outs.iter().filter_map(|out| fs::canonicalize(out).ok()).collect();
     let mut found = Vec::new();
     for path in paths {
@@ -36,7 +36,7 @@ pub fn files(paths: &[PathBuf], outs: &[&Path]) -> Result<Vec<Source>, Failure> 
             found.push(Source::Stdin);
             continue;
         }
-        let metadata = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
+        let metadata = fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
         if metadata.is_dir() {
             folder(path, &outs, &mut found);
         } else {
@@ -112,6 +112,7 @@ fn is_one_of(outs: &[PathBuf], path: &Path) -> bool {
     is_named_so && fs::canonicalize(path).is_ok_and(|path| outs.contains(&path))
 }
 
+/// What a folder holds.
 enum Entry {
     Folder,
     Source(Source),
@@ -142,7 +143,7 @@ fn kind(path: &Path) -> Entry {
 }
 
 /// What a source that is not looked at is called in the report.
-pub fn skipped(path: &Path, reason: SkipReason, why: &str) -> Item {
+pub(crate) fn skipped(path: &Path, reason: SkipReason, why: &str) -> Item {
     let path: Arc<str> = name(path).into();
     Item::Skipped { path, reason, detail: why.to_owned() }
 }
@@ -164,7 +165,7 @@ mod tests {
         symlink(root, root.join("b/loop")).unwrap();
         symlink(root.join("self"), root.join("self")).unwrap();
         symlink(root.join("a.txt"), root.join("b/link.txt")).unwrap();
-        let found = files(&[root.to_owned()], &[Path::new("nowhere")]).unwrap();
+        let found = find(&[root.to_owned()], &[Path::new("nowhere")]).unwrap();
         let said: Vec<String> = found
             .iter()
             .map(|source| match source {
@@ -185,9 +186,9 @@ mod tests {
             "b/c/d.txt 1",
         ];
         assert_eq!(said, wanted);
-        let made = files(&[root.to_owned()], &[&root.join("a.txt"), &root.join("b")]).unwrap();
+        let made = find(&[root.to_owned()], &[&root.join("a.txt"), &root.join("b")]).unwrap();
         let left = made.iter().filter(|s| matches!(s, Source::File(..))).count();
         assert_eq!(left, 1, "what is made of the input is not read: {made:?}");
-        assert!(files(&[root.join("nothing")], &[]).is_err());
+        assert!(find(&[root.join("nothing")], &[]).is_err());
     }
 }

@@ -1,24 +1,22 @@
 //! What turns text into ids: a tokenizer.json, plain bytes, or one trained on the text itself.
 
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::pack::Options;
-use crate::pack::divide::{self, Held};
-use crate::pack::gather::Gathered;
+use crate::Work;
+use crate::error::Error;
+use crate::pack::collect::Collected;
+use crate::pack::holdout::{self, Held};
+use crate::pack::options::PackOptions;
 use crate::pack::spool::Texts;
-use crate::progress::Progress;
-use crate::shard;
+use crate::tokenizer::END;
+use crate::vocabulary::read_vocabulary;
 use std::path::Path;
-use wright_data::holdout;
+use wright_data::holdout::parts;
 use wright_data::report::Tokenizer;
-use wright_host::{Count, Interrupt};
+use wright_host::Count;
 use wright_text::bpe_trainer::{BpeTrainer, DEFAULT_PRE};
 use wright_train::Vocabulary;
 
 /// More text teaches a tokenizer little.
 const TEXT_BYTES_MAX: u64 = 256 << 20;
-/// The token that ends a document.
-const END: &str = "<|endoftext|>";
 /// Documents after which pages that were read are handed back.
 const FORGET_EVERY: usize = 1024;
 
@@ -44,11 +42,11 @@ impl Chosen {
 ///
 /// # Errors
 /// If it cannot be used.
-pub fn named(options: &Options) -> Result<Option<Chosen>, Failure> {
+pub fn named(options: &PackOptions) -> Result<Option<Chosen>, Error> {
     let Some(from) = options.tokenizer.as_deref() else { return Ok(None) };
     let vocabulary = match from {
         "bytes" => Vocabulary::Bytes,
-        path => shard::vocabulary(Path::new(path), None)?,
+        path => read_vocabulary(Path::new(path), None)?,
     };
     Ok(Some(Chosen::new(vocabulary, from, 0)))
 }
@@ -72,28 +70,25 @@ fn suitable(bytes: u64) -> usize {
 /// # Errors
 /// If a text cannot be read, or the person stopped it.
 pub fn trained(
-    options: &Options,
-    gathered: &mut Gathered,
+    options: &PackOptions,
+    collected: &mut Collected,
     texts: &Texts,
     held: &Held,
-    interrupt: &Interrupt,
-) -> Result<Chosen, Failure> {
-    let n_vocab = options.vocab.unwrap_or_else(|| suitable(gathered.kept_bytes));
-    let fail = |error: wright_text::Error| Failure::new(Exit::BadInput, error);
-    let mut trainer = BpeTrainer::new(DEFAULT_PRE, options.threads).map_err(fail)?;
-    let sampled = TEXT_BYTES_MAX as f64 / gathered.kept_bytes.max(1) as f64;
-    let mut progress = Progress::start("words", gathered.kept_bytes, Count::Bytes);
+    work: &Work<'_>,
+) -> Result<Chosen, Error> {
+    let n_vocab = options.vocab.unwrap_or_else(|| suitable(collected.kept_bytes));
+    let mut trainer = BpeTrainer::new(DEFAULT_PRE, work.threads)?;
+    let sampled = TEXT_BYTES_MAX as f64 / collected.kept_bytes.max(1) as f64;
+    let mut progress = work.reporter.start("words", collected.kept_bytes, Count::Bytes);
     let mut done = 0;
-    for (number, record) in gathered.records.iter().enumerate() {
-        if interrupt.is_set() {
-            return Err(Failure::interrupted());
-        }
-        let place = divide::place(record);
+    for (number, record) in collected.records.iter().enumerate() {
+        work.check()?;
+        let place = holdout::place(record);
         let order = u64::from_be_bytes(std::array::from_fn(|at| record.hash[at]));
         if order as f64 / u64::MAX as f64 <= sampled {
             let text = texts.get(place.clone())?;
             let held = held.get(&(number as u32)).map(Vec::as_slice).unwrap_or_default();
-            for part in holdout::parts(text.len(), held).iter().filter(|part| !part.held_out) {
+            for part in parts(text.len(), held).iter().filter(|part| !part.held_out) {
                 trainer.feed(&text[part.from..part.to]);
             }
         }
@@ -105,24 +100,23 @@ pub fn trained(
     }
     progress.finish();
     let n_bytes = trainer.n_bytes();
-    let mut progress = Progress::start("tokenizer", n_vocab as u64, Count::Things("tokens"));
+    let mut progress = work.reporter.start("tokenizer", n_vocab as u64, Count::Things("tokens"));
     let mut watch = |n: usize| {
         progress.set(n as u64);
-        !interrupt.is_set()
+        !work.interrupt.is_set()
     };
     let trained = trainer.train_watched(n_vocab, &[END], &mut watch);
     progress.finish();
     let trained = match trained {
-        Err(_) if interrupt.is_set() => return Err(Failure::interrupted()),
-        other => other.map_err(fail)?,
+        Err(_) if work.interrupt.is_set() => return Err(Error::Interrupted),
+        other => other?,
     };
     if trained.n_vocab() < n_vocab {
         let has = trained.n_vocab();
-        gathered.tally.note(format!(
+        collected.tally.note(format!(
             "tokenizer: {has} tokens instead of {n_vocab}: no more pairs come twice in this text"
         ));
     }
-    let vocabulary = Vocabulary::from_json(&trained.json().to_string(), usize::MAX)
-        .map_err(crate::train::failure)?;
+    let vocabulary = Vocabulary::from_json(&trained.json().to_string(), usize::MAX)?;
     Ok(Chosen::new(vocabulary, "trained", n_bytes))
 }

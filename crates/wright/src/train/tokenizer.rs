@@ -3,26 +3,18 @@
 //! The result is a tokenizer.json that Hugging Face's libraries and `wright shard` read, and on
 //! wish the same as a GGUF file without weights. Nothing has its name before it is whole.
 
-use crate::context::Context;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::progress::Progress;
-use crate::reading::{self, Found, Tally, walk};
-use crate::{terminal, train};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::open::context::Context;
+use crate::terminal;
+use crate::train::tally;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use wright_data::duplicates;
-use wright_host::{Count, atomic_file, machine, units};
-use wright_text::Error;
-use wright_text::bpe_trainer::{BpeTrainer, DEFAULT_PRE, TrainedBpe};
+use wright_corpus::{LearnedTokenizer, Tally, TokenizerOptions};
+use wright_host::{atomic_file, units};
+use wright_text::bpe_trainer::{DEFAULT_PRE, TrainedBpe};
 use wright_train::Vocabulary;
-
-/// Text that counts in full. Of what comes after only every second document does, from twice as
-/// much on every fourth, and so on: more teaches little, and the table of words is to stay bounded.
-const TEXT_BYTES_FULL: u64 = 1 << 30;
-/// Ends every document.
-const END: &str = "<|endoftext|>";
 
 /// Make a tokenizer
 #[derive(Debug, clap::Args)]
@@ -89,15 +81,16 @@ fn learn(args: &TrainArgs, context: &Context) -> Result<Exit, Failure> {
         [Some(&args.out), args.gguf.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
     check_free(&outputs, args.force)?;
     let started = Instant::now();
-    let n_threads = args.threads.map_or_else(machine::usable_processors, usize::from);
-    let trainer = BpeTrainer::new(&args.pre, n_threads).map_err(failure)?;
-    let mut trainer = trainer.min_frequency(args.min_frequency.into());
-    let tally = read(args, &outputs, &mut trainer, context)?;
-    if trainer.n_bytes() == 0 {
-        return Err(nothing_read(&tally));
-    }
-    let trained = merge(args, trainer, context)?;
-    check_size(args, &trained)?;
+    let options = TokenizerOptions {
+        n_vocab: args.vocab as usize,
+        pre: args.pre.clone(),
+        min_frequency: args.min_frequency.into(),
+        reading: wright_data::ReadOptions { fields: args.field.clone(), ..Default::default() },
+    };
+    let sources = wright_corpus::find(&args.paths, &outputs)?;
+    let work = context.work(args.threads);
+    let LearnedTokenizer { trained, tally } =
+        wright_corpus::train_tokenizer(sources, &options, &work)?;
     write(args, &trained)?;
     let seconds = started.elapsed().as_secs_f64();
     let said = match args.json {
@@ -129,93 +122,15 @@ fn check_free(paths: &[&Path], force: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Feeds the trainer, in the order of names.
-fn read(
-    args: &TrainArgs,
-    outputs: &[&Path],
-    trainer: &mut BpeTrainer,
-    context: &Context,
-) -> Result<Tally, Failure> {
-    let sources = walk::files(&args.paths, outputs)?;
-    let options = wright_data::ReadOptions { fields: args.field.clone(), ..Default::default() };
-    let mut seen = 0;
-    let mut tally = reading::read(sources, &options, &context.interrupt, |batch| {
-        for found in batch {
-            let Found::Document(document) = found else { continue };
-            if counts(&document.text, seen) {
-                trainer.feed(&document.text);
-            }
-            seen += document.text.len() as u64;
-        }
-        Ok(())
-    })?;
-    if trainer.n_bytes() < seen {
-        let (learnt, all) = (units::bytes(trainer.n_bytes()), units::bytes(seen));
-        tally.note(format!("learnt from {learnt} of {all}: documents were chosen by their hashes"));
-    }
-    Ok(tally)
-}
-
-/// Whether a text is learnt from, `seen` bytes having come before it.
-fn counts(text: &str, seen: u64) -> bool {
-    let halvings = (seen / TEXT_BYTES_FULL).checked_ilog2().map_or(0, |n| n + 1);
-    halvings == 0 || {
-        let hash = duplicates::text_hash(text);
-        u64::from_le_bytes(std::array::from_fn(|at| hash[at])).trailing_zeros() >= halvings
-    }
-}
-
-fn nothing_read(tally: &Tally) -> Failure {
-    let mut what = "there is no text to learn from".to_owned();
-    if let Some(skipped) = tally.skipped_in_words() {
-        what.push_str(&format!("; {skipped}"));
-    }
-    Failure::new(Exit::BadInput, what).hint("name files or folders that hold text")
-}
-
-fn merge(args: &TrainArgs, trainer: BpeTrainer, context: &Context) -> Result<TrainedBpe, Failure> {
-    let mut progress = Progress::start("merging", args.vocab.into(), Count::Things("tokens"));
-    let trained = trainer.train_watched(args.vocab as usize, &[END], &mut |n_vocab| {
-        progress.set(n_vocab as u64);
-        !context.interrupt.is_set()
-    });
-    progress.finish();
-    trained.map_err(failure)
-}
-
-/// A vocabulary smaller than what was asked for is refused: a model's shape hangs on its size.
-fn check_size(args: &TrainArgs, trained: &TrainedBpe) -> Result<(), Failure> {
-    let n = trained.n_vocab();
-    if n == args.vocab as usize {
-        return Ok(());
-    }
-    let what = format!(
-        "the text is too small for {} tokens: no pair comes {} times after {n}",
-        args.vocab, args.min_frequency
-    );
-    Err(Failure::new(Exit::BadInput, what)
-        .hint(format!("--vocab {n}, more text, or a smaller --min-frequency")))
-}
-
 fn write(args: &TrainArgs, trained: &TrainedBpe) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(&trained.json())
         .map_err(|error| Failure::new(Exit::Defect, format!("the tokenizer: {error}")))?;
     // What Wright itself could not read is not written.
-    let vocabulary = Vocabulary::from_json(&json, trained.n_vocab()).map_err(train::failure)?;
+    let vocabulary = Vocabulary::from_json(&json, trained.n_vocab())?;
     atomic_file::replace(&args.out, |to| to.write_all(json.as_bytes()))?;
     let Some(path) = &args.gguf else { return Ok(()) };
     let bytes = vocabulary.gguf();
     Ok(atomic_file::replace(path, |to| to.write_all(&bytes))?)
-}
-
-fn failure(error: Error) -> Failure {
-    let hint = error.hint();
-    let failure = match error {
-        Error::Stopped => return Failure::interrupted(),
-        Error::UnknownPretokenizer(_) | Error::VocabularyTooSmall { .. } => Failure::usage(error),
-        _ => Failure::new(Exit::BadInput, error),
-    };
-    Failure { hint, ..failure }
 }
 
 fn bytes_a_token(trained: &TrainedBpe) -> f64 {
@@ -225,7 +140,7 @@ fn bytes_a_token(trained: &TrainedBpe) -> f64 {
 fn summary(args: &TrainArgs, trained: &TrainedBpe, tally: &Tally, seconds: f64) -> String {
     let mut said = String::new();
     // Writing to a string does not fail.
-    let _ = tally.write(&mut said);
+    let _ = tally::write(tally, &mut said);
     said + &format!(
         "tokenizer  {}: {} tokens, {:.2} bytes of text each, {} distinct words, in {}\n",
         args.out.display(),
@@ -251,18 +166,4 @@ fn as_json(
         "bytes_per_token": bytes_a_token(trained), "skipped": tally.skipped,
         "encodings": tally.encodings, "notes": tally.notes, "seconds": seconds,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_ever_more_text_ever_fewer_documents_count() {
-        let n = |seen: u64| (0..4000).filter(|n| counts(&format!("text {n}"), seen)).count();
-        assert_eq!([n(0), n(TEXT_BYTES_FULL - 1)], [4000, 4000]);
-        assert!((1800..2200).contains(&n(TEXT_BYTES_FULL)));
-        assert!((800..1200).contains(&n(3 * TEXT_BYTES_FULL)));
-        assert!((400..600).contains(&n(4 * TEXT_BYTES_FULL)));
-    }
 }

@@ -1,17 +1,25 @@
 //! What reading met: how much, and what was passed over and why, with examples.
 
-use super::{Found, Source};
+use crate::walk::Source;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use wright_data::report::{Amount, Report, Skipped};
-use wright_data::{Item, SkipReason};
-use wright_host::units;
+use wright_data::{Document, Item, SkipReason};
 
 /// Examples of what was dropped or skipped.
-pub const EXAMPLES: usize = 3;
-/// Notes that a report holds, and those that are shown.
+pub(crate) const EXAMPLES: usize = 3;
+/// Notes that a report holds.
 const NOTES_MAX: usize = 50;
-const NOTES_SHOWN: usize = 6;
+
+/// What [`ingest`](crate::ingest()) hands over.
+#[derive(Debug)]
+pub enum Found {
+    Document(Document),
+    /// A file that states the licence of what is in its folder and below.
+    Licence {
+        folder: String,
+        licence: String,
+    },
+}
 
 /// Counts over all of an input.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,12 +37,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn new(sources: &[Source]) -> Tally {
+    pub(crate) fn new(sources: &[Source]) -> Tally {
         let files = sources.iter().filter(|source| !matches!(source, Source::Skipped(..))).count();
         Tally { files: files as u64, ..Tally::default() }
     }
 
-    /// What a report of packed data says of it.
+    /// What the report of packed data says of it.
     pub fn of(report: &Report) -> Tally {
         Tally {
             files: report.files,
@@ -47,7 +55,7 @@ impl Tally {
     }
 
     /// Counts a batch. Returns what of it is to be worked on.
-    pub fn count(&mut self, batch: Vec<Item>) -> Vec<Found> {
+    pub(crate) fn count(&mut self, batch: Vec<Item>) -> Vec<Found> {
         batch.into_iter().filter_map(|item| self.item(item)).collect()
     }
 
@@ -70,7 +78,7 @@ impl Tally {
     }
 
     /// Adds a note, unless there are too many.
-    pub fn note(&mut self, note: String) {
+    pub(crate) fn note(&mut self, note: String) {
         match self.notes.len() {
             n if n < NOTES_MAX => self.notes.push(note),
             n if n == NOTES_MAX => self.notes.push("and more of the kind".into()),
@@ -92,56 +100,18 @@ impl Tally {
     }
 
     /// Puts what was passed over in an order of its own.
-    pub fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         self.skipped.sort_by_key(|skipped| skipped.reason);
-    }
-
-    /// What was passed over, in a few words for an error; none if nothing was.
-    pub fn skipped_in_words(&self) -> Option<String> {
-        let one = |skipped: &Skipped| {
-            let example = skipped.examples.first().map(String::as_str).unwrap_or_default();
-            format!("{} {} ({example})", skipped.files, skipped.reason.name())
-        };
-        let all: Vec<String> = self.skipped.iter().map(one).collect();
-        (!all.is_empty()).then(|| format!("skipped: {}", all.join(", ")))
-    }
-
-    /// Writes lines for a person.
-    ///
-    /// # Errors
-    /// As writing to `to` does.
-    pub fn write(&self, to: &mut String) -> std::fmt::Result {
-        writeln!(
-            to,
-            "read       {} in {}: {} of text in {}",
-            units::bytes(self.file_bytes),
-            units::number_of(self.files, "file"),
-            units::bytes(self.found.bytes),
-            units::number_of(self.found.documents, "document")
-        )?;
-        for note in self.notes.iter().take(NOTES_SHOWN) {
-            writeln!(to, "           {note}")?;
-        }
-        for (name, n) in self.encodings.iter().filter(|(name, _)| *name != "utf-8") {
-            writeln!(to, "           {} taken for {name}", units::number_of(*n, "document"))?;
-        }
-        for skipped in &self.skipped {
-            writeln!(to, "skipped    {} {}", skipped.files, skipped.reason.name())?;
-            for example in &skipped.examples {
-                writeln!(to, "           {example}")?;
-            }
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wright_data::{Document, Encoding};
+    use wright_data::Encoding;
 
     #[test]
-    fn what_is_passed_over_is_counted_with_examples_and_shown() {
+    fn what_is_passed_over_is_counted_with_examples() {
         let skip = |path: &str, detail: &str| Item::Skipped {
             path: path.into(),
             reason: SkipReason::Damaged,
@@ -161,19 +131,12 @@ mod tests {
         batch.push(Item::Note { path: "d".into(), text: "taken so".into() });
         let mut tally = Tally::new(&[Source::Stdin]);
         assert_eq!(tally.count(batch).len(), 1);
-        let mut said = String::new();
-        tally.write(&mut said).unwrap();
-        let wanted = [
-            "read       0 bytes in 1 file: 5 bytes of text in 1 document",
-            "           d: taken so",
-            "           1 document taken for windows-1252",
-            "skipped    5 damaged",
-            "           0.gz: cut",
-            "           1.gz: cut",
-            "           2.gz: cut",
-        ];
-        assert_eq!(said.lines().collect::<Vec<_>>(), wanted);
-        assert_eq!(tally.skipped_in_words().unwrap(), "skipped: 5 damaged (0.gz: cut)");
+        let skipped = &tally.skipped[0];
+        assert_eq!((skipped.files, skipped.examples.len()), (5, EXAMPLES));
+        assert_eq!(skipped.examples[0], "0.gz: cut");
+        assert_eq!((tally.files, tally.found.documents, tally.found.bytes), (1, 1, 5));
+        assert_eq!(tally.encodings["windows-1252"], 1);
+        assert_eq!(tally.notes, ["d: taken so"]);
         for _ in 0..100 {
             tally.note("again".into());
         }

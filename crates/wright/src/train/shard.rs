@@ -1,8 +1,8 @@
 //! `wright shard`: text to token ids, in the form that `wright train` reads.
 
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::{stdin, terminal, train};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::terminal::{self, stdin};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use wright_host::{atomic_file, units};
@@ -32,18 +32,18 @@ pub struct Args {
 pub fn main(args: &Args) -> Result<Exit, Failure> {
     let vocabulary = match args.tokenizer.as_str() {
         "bytes" => Vocabulary::Bytes,
-        path => vocabulary(Path::new(path), None)?,
+        path => wright_corpus::read_vocabulary(Path::new(path), None)?,
     };
-    let encoder = vocabulary.encoder().map_err(train::failure)?;
+    let encoder = vocabulary.encoder()?;
     let n_vocab = vocabulary.n_vocab();
-    let mut builder = ShardBuilder::new(n_vocab, vocabulary.hash()).map_err(train::failure)?;
+    let mut builder = ShardBuilder::new(n_vocab, vocabulary.hash())?;
     let (mut n_docs, mut n_ids, mut n_bytes) = (0u64, 0u64, 0u64);
     for path in &args.files {
         let text = stdin::file(path)?;
         n_bytes += text.len() as u64;
         for document in documents(&text, args.split.as_deref()) {
             let ids = encoder.document(document);
-            builder.push(&ids).map_err(train::failure)?;
+            builder.push(&ids)?;
             n_docs += 1;
             n_ids += ids.len() as u64;
         }
@@ -71,20 +71,6 @@ pub fn main(args: &Args) -> Result<Exit, Failure> {
     };
     terminal::print(&said)?;
     Ok(Exit::Done)
-}
-
-/// A tokenizer.json for a model of `n_vocab` tokens, or of as many as it has.
-///
-/// # Errors
-/// If it cannot be read or used.
-pub fn vocabulary(path: &Path, n_vocab: Option<usize>) -> Result<Vocabulary, Failure> {
-    let text = stdin::file(path)?;
-    Vocabulary::from_json(&text, n_vocab.unwrap_or(usize::MAX)).map_err(|error| {
-        let what = format!("{}: {error}", path.display());
-        Failure::new(Exit::BadInput, what).hint(
-            "give a Hugging Face tokenizer.json with byte-level BPE as GPT-2 has it, or `bytes`",
-        )
-    })
 }
 
 /// The pieces of `text` between lines that are `separator`; those of blanks are left out.

@@ -1,27 +1,26 @@
 //! Kept texts to shards, with a line in the manifest for each document.
 
+use crate::Work;
 use crate::data_folder::{MANIFEST, REPORT, TOKENIZER};
-use crate::failure::Failure;
-use crate::pack::Options;
-use crate::pack::divide::{self, Held};
-use crate::pack::gather::{Gathered, Record};
+use crate::error::Error;
+use crate::pack::collect::{Collected, Record};
+use crate::pack::holdout::{self, Held};
+use crate::pack::options::PackOptions;
 use crate::pack::spool::Texts;
 use crate::pack::staging::Staging;
-use crate::progress::Progress;
-use crate::reading::walk;
-use crate::train;
+use crate::walk;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use wright_data::duplicates::{hex, text_hash};
-use wright_data::holdout::{self, Part};
+use wright_data::holdout::{Part, parts};
 use wright_data::licence::UNKNOWN;
 use wright_data::report::{
     Amount, Divided, Entry, FORMAT, Half, LicenceFrom, PartOf, Report, Settings, Split, Tokenizer,
     VERSION,
 };
-use wright_host::{Count, Interrupt, atomic_file};
+use wright_host::{Count, atomic_file};
 use wright_train::Vocabulary;
 use wright_train::shard::ShardBuilder;
 
@@ -42,8 +41,8 @@ struct Shards<'a> {
 }
 
 impl<'a> Shards<'a> {
-    fn new(split: Split, vocabulary: (usize, u64), staging: &'a Staging) -> Result<Self, Failure> {
-        let shard = ShardBuilder::new(vocabulary.0, vocabulary.1).map_err(train::failure)?;
+    fn new(split: Split, vocabulary: (usize, u64), staging: &'a Staging) -> Result<Self, Error> {
+        let shard = ShardBuilder::new(vocabulary.0, vocabulary.1)?;
         Ok(Shards { split, vocabulary, staging, shard, index: 0, half: Half::default() })
     }
 
@@ -58,8 +57,8 @@ impl<'a> Shards<'a> {
     }
 
     /// Adds a document. Returns where it lies.
-    fn push(&mut self, ids: &[u32], bytes: u64) -> Result<(String, u64), Failure> {
-        self.shard.push(ids).map_err(train::failure)?;
+    fn push(&mut self, ids: &[u32], bytes: u64) -> Result<(String, u64), Error> {
+        self.shard.push(ids)?;
         self.half.amount.add(bytes, ids.len() as u64);
         let place = (self.name(), self.index);
         self.index += 1;
@@ -69,18 +68,18 @@ impl<'a> Shards<'a> {
         Ok(place)
     }
 
-    fn close(&mut self) -> Result<(), Failure> {
+    fn close(&mut self) -> Result<(), Error> {
         let name = self.name();
         let path = self.staging.file(&name);
         let next = ShardBuilder::new(self.vocabulary.0, self.vocabulary.1);
-        let bytes = std::mem::replace(&mut self.shard, next.map_err(train::failure)?).finish();
+        let bytes = std::mem::replace(&mut self.shard, next?).finish();
         atomic_file::replace(&path, |to| to.write_all(&bytes))?;
         self.half.shards.push(name);
         self.index = 0;
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Half, Failure> {
+    fn finish(mut self) -> Result<Half, Error> {
         if self.index > 0 || self.half.shards.is_empty() {
             self.close()?;
         }
@@ -90,8 +89,8 @@ impl<'a> Shards<'a> {
 
 /// What writing needs to know.
 pub struct Packing<'a> {
-    pub options: &'a Options,
-    pub gathered: &'a Gathered,
+    pub options: &'a PackOptions,
+    pub collected: &'a Collected,
     pub texts: &'a Texts,
     pub held: &'a Held,
     pub vocabulary: &'a Vocabulary,
@@ -118,20 +117,20 @@ impl Packing<'_> {
     ///
     /// # Errors
     /// If the disk is full, or the person stopped it.
-    pub fn write(&self, interrupt: &Interrupt) -> Result<Written, Failure> {
+    pub fn write(&self, work: &Work<'_>) -> Result<Written, Error> {
         let vocabulary = (self.vocabulary.n_vocab(), self.vocabulary.hash());
-        let encoder = self.vocabulary.encoder().map_err(train::failure)?;
+        let encoder = self.vocabulary.encoder()?;
         let mut train = Shards::new(Split::Train, vocabulary, self.staging)?;
         let mut validation = Shards::new(Split::Validation, vocabulary, self.staging)?;
         let mut manifest = Manifest::create(self.staging.file(MANIFEST))?;
         let (mut licences, mut sources) = (BTreeMap::new(), BTreeMap::new());
-        let records = &self.gathered.records;
-        let total = self.gathered.kept_bytes;
-        let mut progress = Progress::start("encoding", total, Count::Bytes);
+        let records = &self.collected.records;
+        let total = self.collected.kept_bytes;
+        let mut progress = work.reporter.start("encoding", total, Count::Bytes);
         let (mut number, mut done) = (0, 0);
         let encode = |number: u32, text: &str| {
             let held = self.held.get(&number).map(Vec::as_slice).unwrap_or_default();
-            let parts = holdout::parts(text.len(), held);
+            let parts = parts(text.len(), held);
             let is_whole = parts.len() == 1;
             let encode = |part: Part| {
                 let text = &text[part.from..part.to];
@@ -161,8 +160,7 @@ impl Packing<'_> {
             progress.set(done);
             Ok(())
         };
-        let threads = self.options.threads;
-        let written = divide::each_text(records, self.texts, threads, interrupt, encode, take);
+        let written = holdout::each_text(records, self.texts, work, encode, take);
         progress.finish();
         written?;
         manifest.finish()?;
@@ -181,7 +179,7 @@ impl Packing<'_> {
         encoded: &Encoded,
         shards: &mut Shards<'_>,
         id: u64,
-    ) -> Result<Entry, Failure> {
+    ) -> Result<Entry, Error> {
         let part = encoded.part;
         let bytes = (part.to - part.from) as u64;
         let (shard, index) = shards.push(&encoded.ids, bytes)?;
@@ -212,7 +210,7 @@ impl Packing<'_> {
         if let Some(licence) = &record.licence {
             return (licence.to_string(), LicenceFrom::Document);
         }
-        if let Some(licence) = self.gathered.folders.of(&record.path) {
+        if let Some(licence) = self.collected.folders.of(&record.path) {
             return (licence.to_owned(), LicenceFrom::Folder);
         }
         match &self.options.licence {
@@ -230,9 +228,9 @@ impl Packing<'_> {
         written: Written,
         split: Divided,
         tokenizer: Tokenizer,
-    ) -> Result<Report, Failure> {
-        let (options, gathered) = (self.options, self.gathered);
-        let tally = &gathered.tally;
+    ) -> Result<Report, Error> {
+        let (options, collected) = (self.options, self.collected);
+        let tally = &collected.tally;
         let report = Report {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -241,8 +239,8 @@ impl Packing<'_> {
             files: tally.files,
             file_bytes: tally.file_bytes,
             found: tally.found,
-            dropped: gathered.dropped.clone(),
-            boilerplate: gathered.boilerplate.clone(),
+            dropped: collected.dropped.clone(),
+            boilerplate: collected.boilerplate.clone(),
             skipped: tally.skipped.clone(),
             encodings: tally.encodings.clone(),
             notes: tally.notes.clone(),
@@ -259,7 +257,7 @@ impl Packing<'_> {
         Ok(report)
     }
 
-    fn json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Failure> {
+    fn json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Error> {
         let path = self.staging.file(name);
         Ok(atomic_file::replace(&path, |to| {
             serde_json::to_writer_pretty(&mut *to, value)?;
@@ -268,7 +266,7 @@ impl Packing<'_> {
     }
 }
 
-fn settings(options: &Options) -> Settings {
+fn settings(options: &PackOptions) -> Settings {
     let paths = options.paths.iter().map(|path| walk::name(path)).collect();
     Settings {
         paths,
@@ -309,21 +307,21 @@ struct Manifest {
 }
 
 impl Manifest {
-    fn create(path: PathBuf) -> Result<Manifest, Failure> {
-        let file = File::create(&path).map_err(|error| Failure::io("make", &path, &error))?;
+    fn create(path: PathBuf) -> Result<Manifest, Error> {
+        let file = File::create(&path).map_err(|error| Error::io("make", &path, error))?;
         Ok(Manifest { to: BufWriter::new(file), path, entries: 0 })
     }
 
-    fn push(&mut self, entry: &Entry) -> Result<(), Failure> {
+    fn push(&mut self, entry: &Entry) -> Result<(), Error> {
         self.entries += 1;
         let mut line = serde_json::to_string(entry).unwrap_or_default();
         line.push('\n');
         let written = self.to.write_all(line.as_bytes());
-        written.map_err(|error| Failure::io("write", &self.path, &error))
+        written.map_err(|error| Error::io("write", &self.path, error))
     }
 
-    fn finish(mut self) -> Result<(), Failure> {
+    fn finish(mut self) -> Result<(), Error> {
         let written = self.to.flush().and_then(|()| self.to.get_ref().sync_all());
-        written.map_err(|error| Failure::io("write", &self.path, &error))
+        written.map_err(|error| Error::io("write", &self.path, error))
     }
 }

@@ -1,8 +1,7 @@
 //! A folder in the making: it has its name only when it is whole and on disk.
 
 use crate::data_folder::DataFolder;
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,28 +30,23 @@ impl Staging {
     /// # Errors
     /// If something stands there that may not be replaced, another program makes the same folder,
     /// or it cannot be made.
-    pub fn begin(out: &Path, replace: bool) -> Result<Staging, Failure> {
+    pub fn begin(out: &Path, replace: bool) -> Result<Staging, Error> {
         if out.file_name().is_none() {
-            return Err(Failure::usage(format!("{} is no name for a folder", out.display()))
-                .hint("name a folder that is to be made, such as -o data"));
+            return Err(Error::NoFolderName(out.to_owned()));
         }
         check_free(out, replace)?;
         let partial = beside(out, ".partial");
         let is_foreign = partial.exists() && !partial.join(LOCK).exists();
         if is_foreign && fs::read_dir(&partial).is_ok_and(|mut all| all.next().is_some()) {
-            let what = format!("{} is in the way", partial.display());
-            return Err(Failure::usage(what).hint("move it away, or name another folder"));
+            return Err(Error::InTheWay(partial));
         }
-        let failed = |error: io::Error| Failure::io("make", &partial, &error);
+        let failed = |error: io::Error| Error::io("make", &partial, error);
         fs::create_dir_all(&partial).map_err(failed)?;
         let lock = partial.join(LOCK);
         let lock = File::options().create(true).truncate(false).write(true).open(lock);
         let lock = lock.map_err(failed)?;
         if !lock::try_lock(&lock).map_err(failed)? {
-            let what = format!("another program packs into {}", out.display());
-            return Err(
-                Failure::new(Exit::Busy, what).hint("wait for it, or name another folder with -o")
-            );
+            return Err(Error::Busy(out.to_owned()));
         }
         let staging = Staging { partial, out: out.to_owned(), _lock: lock, is_finished: false };
         staging.clear();
@@ -76,8 +70,8 @@ impl Staging {
     ///
     /// # Errors
     /// If it cannot be renamed.
-    pub fn finish(mut self) -> Result<(), Failure> {
-        let failed = |error: io::Error| Failure::io("make", &self.out, &error);
+    pub fn finish(mut self) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::io("make", &self.out, error);
         fs::remove_file(self.partial.join(LOCK)).map_err(failed)?;
         if let Ok(folder) = File::open(&self.partial) {
             let _ = folder.sync_all();
@@ -113,16 +107,12 @@ impl Drop for Staging {
 
 /// # Errors
 /// If `out` is there and may not be replaced.
-fn check_free(out: &Path, replace: bool) -> Result<(), Failure> {
+fn check_free(out: &Path, replace: bool) -> Result<(), Error> {
     let is_empty = fs::read_dir(out).is_ok_and(|mut all| all.next().is_none());
     if !out.exists() || is_empty || (replace && DataFolder::is_one(out)) {
         return Ok(());
     }
-    let failure = Failure::usage(format!("{} is there already", out.display()));
-    Err(failure.hint(match DataFolder::is_one(out) {
-        true => "--force replaces it, -o names another folder",
-        false => "it was not made by `wright pack`: name another folder with -o",
-    }))
+    Err(Error::Exists { path: out.to_owned(), is_packed: DataFolder::is_one(out) })
 }
 
 #[cfg(test)]
@@ -135,7 +125,7 @@ mod tests {
         let out = folder.path().join("data");
         let staging = Staging::begin(&out, false).unwrap();
         fs::write(staging.file("x"), b"half").unwrap();
-        assert_eq!(Staging::begin(&out, false).err().unwrap().exit, Exit::Busy);
+        assert!(matches!(Staging::begin(&out, false), Err(Error::Busy(_))));
         assert!(!out.exists());
         drop(staging);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
@@ -143,7 +133,8 @@ mod tests {
         fs::write(staging.file("x"), b"whole").unwrap();
         staging.finish().unwrap();
         assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
-        let again = Staging::begin(&out, true).err().unwrap();
-        assert!(again.hint.unwrap().contains("not made by"), "only a data folder is replaced");
+        let again = Staging::begin(&out, true);
+        let is_foreign = matches!(again, Err(Error::Exists { is_packed: false, .. }));
+        assert!(is_foreign, "only a data folder is replaced");
     }
 }

@@ -1,4 +1,4 @@
-//! The folder that `wright pack` makes and `wright train` reads.
+//! The folder that [`pack`](crate::pack()) makes and a training reads.
 //!
 //! ```text
 //! tokenizer.json       what turned text into ids
@@ -10,9 +10,8 @@
 //!
 //! A folder with this content is whole: it gets its name when all of it is written.
 
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::stdin;
+use crate::error::Error;
+use crate::vocabulary::read_text;
 use std::path::{Path, PathBuf};
 use wright_data::report::Report;
 
@@ -34,7 +33,7 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Whether a folder looks like one that `wright pack` made.
+    /// Whether a folder looks like one of packed data.
     pub fn is_one(path: &Path) -> bool {
         [REPORT, MANIFEST, TOKENIZER].iter().all(|name| path.join(name).is_file())
     }
@@ -43,21 +42,16 @@ impl DataFolder {
     ///
     /// # Errors
     /// If it is not there, no packed data, of another version, or lacks a file.
-    pub fn open(path: &Path) -> Result<DataFolder, Failure> {
-        let at = path.display();
+    pub fn open(path: &Path) -> Result<DataFolder, Error> {
         if !path.is_dir() {
-            let exit = if path.exists() { Exit::BadInput } else { Exit::NotFound };
-            return Err(Failure::new(exit, format!("{at} is no folder of packed data"))
-                .hint(format!("make one: wright pack TEXT… -o {at}")));
+            return Err(Error::NotPacked(path.to_owned()));
         }
         let file = path.join(REPORT);
         if !file.is_file() {
-            return Err(Failure::new(Exit::BadInput, format!("{at} holds no {REPORT}")).hint(
-                format!("it is no packed data; make some of its text: wright pack {at} -o data"),
-            ));
+            return Err(Error::NoReport(path.to_owned()));
         }
         let report = read_report(&file)?;
-        let within = |names: &[String]| -> Result<Vec<PathBuf>, Failure> {
+        let within = |names: &[String]| -> Result<Vec<PathBuf>, Error> {
             names.iter().map(|name| member(path, name)).collect()
         };
         Ok(DataFolder {
@@ -71,24 +65,21 @@ impl DataFolder {
     }
 }
 
-/// Reads what `wright pack` says of the data.
+/// Reads the report of packed data.
 ///
 /// # Errors
 /// If the file cannot be read, is something else, damaged, or of another version.
-pub fn read_report(file: &Path) -> Result<Report, Failure> {
-    Report::parse(&stdin::file(file)?).map_err(|error| {
-        Failure::new(Exit::BadInput, format!("{}: {error}", file.display()))
-            .hint("make it anew with `wright pack … --force`")
-    })
+pub fn read_report(file: &Path) -> Result<Report, Error> {
+    Report::parse(&read_text(file)?)
+        .map_err(|source| Error::BadReport { path: file.to_owned(), source })
 }
 
 /// A file of the folder, which the report may not make another's.
-fn member(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+fn member(folder: &Path, name: &str) -> Result<PathBuf, Error> {
     let is_plain = !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
     let path = folder.join(name);
     if is_plain && path.is_file() {
         return Ok(path);
     }
-    let what = format!("{} lacks its file `{name}`", folder.display());
-    Err(Failure::new(Exit::BadInput, what).hint("make it anew with `wright pack … --force`"))
+    Err(Error::MissingFile { folder: folder.to_owned(), name: name.to_owned() })
 }
