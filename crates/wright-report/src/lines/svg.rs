@@ -32,8 +32,9 @@ impl Lines {
         let left = LEFT_MIN.max(widest.ceil() + 10.0);
         let frame = Frame { left, w: (size.width - left - RIGHT).max(1.0), h };
         let legend_end = self.legend(out, &frame);
-        self.y_axis(out, &numbers, &frame, legend_end);
+        self.y_axis(out, &numbers, &frame);
         self.x_axis(out, &frame);
+        self.y_label(out, &frame, legend_end);
         // An element of its own cuts off what lies outside of the axes, but for half a dot.
         let w = frame.w + 4.0;
         let _ = write!(out, "<svg x=\"{left}\" y=\"{TOP}\" width=\"{w}\" height=\"{h}\">");
@@ -63,7 +64,7 @@ impl Lines {
         x
     }
 
-    fn y_axis(&self, out: &mut String, ticks: &[(f64, String)], frame: &Frame, legend_end: f64) {
+    fn y_axis(&self, out: &mut String, ticks: &[(f64, String)], frame: &Frame) {
         let Frame { left, w, h } = frame;
         for (value, text) in ticks {
             let y = TOP + h - self.y.fraction(*value) * h;
@@ -75,7 +76,11 @@ impl Lines {
                 y + 4.0
             );
         }
-        let end = left + w;
+    }
+
+    /// What is measured, above the plot, where the legend leaves room for it.
+    fn y_label(&self, out: &mut String, frame: &Frame, legend_end: f64) {
+        let end = frame.left + frame.w;
         if end - text_width(&self.y.label) > legend_end {
             let label = escape(&self.y.label);
             let _ = write!(out, "<text x=\"{end}\" y=\"17\" text-anchor=\"end\">{label}</text>");
