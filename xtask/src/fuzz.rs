@@ -23,7 +23,10 @@ use mutate::{Mutator, Random};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use targets::{TARGETS, Target, Try};
+use targets::{TARGETS, Target};
+
+/// Tries an input; says whether it was taken for sound.
+type Try = Box<dyn Fn(&[u8]) -> bool>;
 
 #[global_allocator]
 static ALLOCATOR: Cap<std::alloc::System> = Cap::new(std::alloc::System, usize::MAX);

@@ -9,15 +9,18 @@
 //! reason, or one that excepts nothing any more, is itself reported.
 
 mod absences;
+mod circles;
 mod edges;
 mod features;
 mod lengths;
 mod manifest;
 mod marks;
+mod modules;
 mod names;
 mod source;
 mod tree;
 mod unsafety;
+mod wings;
 mod words;
 
 #[cfg(test)]
@@ -61,7 +64,9 @@ fn check(tree: &Tree) -> Vec<Violation> {
     names::check(tree, &sources, &mut found);
     unsafety::check(&sources, &mut found);
     words::check(tree, &sources, &marks, &mut found);
-    absences::check(&sources, &mut found);
+    absences::check(tree, &sources, &mut found);
+    circles::check(&sources, &marks, &mut found);
+    wings::check(tree, &sources, &mut found);
     marks.report_unused(&mut found);
     found.sort();
     found.dedup();

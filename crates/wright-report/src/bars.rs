@@ -4,7 +4,7 @@ mod svg;
 mod terminal;
 
 use crate::axis::{Axis, number};
-use crate::chart::Color;
+use crate::style::Color;
 use crate::table::{Align, Table};
 
 /// The length of a bar.

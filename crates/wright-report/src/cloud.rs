@@ -7,7 +7,7 @@
 mod place;
 
 use crate::axis::number;
-use crate::chart::Size;
+use crate::style::Size;
 use crate::table::{Align, Table};
 use crate::text::{columns, escape, fit, fit_pixels, one_line, tenths_wide};
 use place::{Box, Canvas, place};

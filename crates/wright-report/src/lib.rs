@@ -22,9 +22,10 @@ mod text;
 
 pub use axis::{Axis, round_range};
 pub use bars::{Bar, BarSeries, Bars};
-pub use chart::{Chart, Color, Plot, Size, stylesheet};
+pub use chart::{Chart, Plot, stylesheet};
 pub use cloud::TagCloud;
 pub use lines::{Lines, Mark, Series};
 pub use page::{Page, Passage};
+pub use style::{Color, Size};
 pub use table::{Align, Cell, Table, Tone};
 pub use text::escape;

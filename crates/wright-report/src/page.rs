@@ -2,8 +2,8 @@
 //! fetched. It forbids itself to load or run anything, and all text in it is escaped here, so that
 //! callers hand over text as it is.
 
-use crate::chart::{Chart, Size, stylesheet};
-use crate::style;
+use crate::chart::{Chart, stylesheet};
+use crate::style::{self, Size};
 use crate::table::Table;
 use crate::text::escape;
 use std::fmt::Write;

@@ -1,4 +1,63 @@
-//! The style sheets of charts and pages.
+//! How charts and pages look: colors, sizes and style sheets.
+
+use crate::text;
+
+/// Colors, by the place of a series in the legend. They follow the reader's light or dark page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    First,
+    Second,
+    Third,
+    Fourth,
+    Fifth,
+    Sixth,
+}
+
+impl Color {
+    const ALL: [Color; 6] =
+        [Color::First, Color::Second, Color::Third, Color::Fourth, Color::Fifth, Color::Sixth];
+
+    /// The color of the `n`th series, from 0; after six they begin again.
+    pub fn nth(n: usize) -> Color {
+        Color::ALL[n % Color::ALL.len()]
+    }
+
+    /// The class of it in a style sheet.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Color::First => "first",
+            Color::Second => "second",
+            Color::Third => "third",
+            Color::Fourth => "fourth",
+            Color::Fifth => "fifth",
+            Color::Sixth => "sixth",
+        }
+    }
+
+    /// `text` in this color on a terminal.
+    pub(crate) fn paint(self, text: &str) -> String {
+        let code = [36, 33, 94, 35, 32, 31][self as usize];
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// What tells a series from others where there is no color.
+    pub(crate) fn mark(self) -> char {
+        ['●', '○', '■', '□', '▲', '△'][self as usize]
+    }
+
+    /// The mark in the legend of a terminal.
+    pub(crate) fn legend(self, name: &str, colors: bool) -> String {
+        let (mark, name) = (self.mark(), text::one_line(name));
+        if colors { format!("{} {name}", self.paint("━━")) } else { format!("{mark} {name}") }
+    }
+}
+
+/// Width and height in pixels at which text has its natural size; the picture scales to any width.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Size {
+    pub width: f64,
+    pub height: f64,
+}
 
 /// Classes of a chart with up to two colors, and the variables that set these.
 pub(crate) const CHART: &str = "\

@@ -1,12 +1,11 @@
 //! `wright help`: the verbs, one verb at length, or the exit codes; and the screen that `wright`
 //! alone shows.
 
-use crate::arguments::{self, Line};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::suggest;
 use crate::terminal;
-use clap::CommandFactory;
+use clap::Command;
 
 /// Explain a verb or the exit codes
 #[derive(Debug, clap::Args)]
@@ -16,24 +15,29 @@ pub struct Args {
     topic: Option<String>,
 }
 
-pub fn main(args: &Args) -> Result<Exit, Failure> {
-    let mut line = Line::command();
+/// Explains what `args` asks for, out of the definition of the whole command line.
+///
+/// # Errors
+/// If there is no such verb, or stdout fails.
+pub fn main(args: &Args, mut line: Command) -> Result<Exit, Failure> {
     let text = match args.topic.as_deref() {
         None => line.render_long_help().to_string(),
         Some("exit-codes") => exit_codes(),
         Some(topic) => {
             line.build();
-            let Some(verb) = line.find_subcommand_mut(topic) else { return Err(unknown(topic)) };
-            verb.render_long_help().to_string()
+            match line.find_subcommand_mut(topic) {
+                Some(verb) => verb.render_long_help().to_string(),
+                None => return Err(unknown(topic, &line)),
+            }
         }
     };
     terminal::print(&text)?;
     Ok(Exit::Done)
 }
 
-fn unknown(topic: &str) -> Failure {
-    let mut topics = arguments::verbs();
-    topics.push("exit-codes".to_owned());
+fn unknown(topic: &str, line: &Command) -> Failure {
+    let verbs = line.get_subcommands().map(|verb| verb.get_name().to_owned());
+    let topics: Vec<String> = verbs.chain(["exit-codes".to_owned()]).collect();
     let failure = Failure::usage(format!("no help on '{topic}'"));
     match suggest::closest(topic, topics.iter().map(String::as_str), 3) {
         Some(close) => failure.hint(format!("did you mean `wright help {close}`?")),
@@ -87,7 +91,7 @@ mod tests {
         let screen = screen("smollm2-135m-instruct");
         assert!(screen.lines().count() <= 24);
         assert!(screen.lines().all(|line| line.chars().count() <= 80));
-        for verb in arguments::verbs() {
+        for verb in crate::arguments::verbs() {
             assert!(verb == "run" || screen.contains(&format!("wright {verb}")), "{verb}");
         }
     }

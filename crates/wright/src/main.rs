@@ -15,8 +15,9 @@ mod open;
 mod terminal;
 mod train;
 
-use arguments::{Asked, Verb};
+use arguments::{Asked, Line, Verb};
 use ask::{chat, run};
+use clap::CommandFactory;
 use cli::exit::Exit;
 use cli::failure::Failure;
 use measure::{bench, embed, perplexity, rerank, tokenize};
@@ -56,7 +57,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Asked::Nothing => return without_arguments(),
     };
     if let Verb::Help(args) = &verb {
-        return help::main(args);
+        return help::main(args, Line::command());
     }
     let context = Context::find()?;
     match &verb {
@@ -79,7 +80,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Quantize(args) => quantize::main(args, &context),
         Verb::Imatrix(args) => imatrix::main(args, &context),
         Verb::Doctor(args) => doctor::main(args, &context),
-        Verb::Help(args) => help::main(args),
+        Verb::Help(args) => help::main(args, Line::command()),
     }
 }
 

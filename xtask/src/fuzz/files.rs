@@ -1,6 +1,6 @@
 //! Files of all kinds that `wright pack` reads: sound ones, and what is done with an input.
 
-use super::targets::Try;
+use super::Try;
 use std::io::{Cursor, Write};
 use wright_data::{Input, Item, ReadOptions, quality};
 

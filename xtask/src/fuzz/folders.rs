@@ -1,6 +1,6 @@
 //! Readers of the files that a folder of Hugging Face's holds: weights, numbers, vocabularies.
 
-use super::targets::Try;
+use super::Try;
 use serde_json::{Value, json};
 use wright_model::convert;
 use wright_model::safetensors::Safetensors;

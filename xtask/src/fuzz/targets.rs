@@ -1,15 +1,12 @@
 //! The readers of files from strangers, each with sound files to begin with.
 
-use super::{files, folders};
+use super::{Try, files, folders};
 use std::sync::Arc;
 use wright_chat::{Message, Role};
 use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
 use wright_model::type_mix::{FileType, MixOptions};
 use wright_model::{Bytes, DType, Gguf, Importance, Model, Value, join, requantize};
 use wright_text::{Algorithm, RenderOptions, Spec, Template, TokenKind, Tokenizer};
-
-/// Tries an input; says whether it was taken for sound.
-pub type Try = Box<dyn Fn(&[u8]) -> bool>;
 
 /// A reader.
 pub struct Target {

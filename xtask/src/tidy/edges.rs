@@ -5,7 +5,7 @@ use super::manifest::{Manifest, Section};
 use super::tree::Tree;
 use std::collections::{BTreeMap, BTreeSet};
 
-const PAGE: &str = "ARCHITECTURE.md";
+pub const PAGE: &str = "ARCHITECTURE.md";
 const ROOT: &str = "Cargo.toml";
 const RULE: &str = "edges";
 
@@ -83,7 +83,7 @@ fn read_table(page: &str) -> BTreeMap<String, Row> {
 }
 
 /// The words in backquotes.
-fn quoted(cell: &str) -> impl Iterator<Item = String> + '_ {
+pub fn quoted(cell: &str) -> impl Iterator<Item = String> + '_ {
     cell.split('`').skip(1).step_by(2).map(str::to_owned)
 }
 

@@ -9,6 +9,7 @@ const RULES: &[(&str, &str)] = &[
     ("long", "above a long function, or before the first item of a long file"),
     ("wide", "on the line or the line above"),
     ("path", "on the line or the line above"),
+    ("circle", "on the import that closes the circle, or the line above"),
 ];
 
 struct Mark<'a> {

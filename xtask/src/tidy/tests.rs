@@ -9,6 +9,12 @@ const PAGE: &str = "\
 | `wright-kernels` | – | slices |
 | `wright-model` | `wright-kernels` | logits |
 | `wright` | `wright-model` | the binary |
+
+| modules | verbs | what |
+|---|---|---|
+| `arguments` | – | the parser |
+| `ask` `train` | `ask::run` `ask::chat` `train::plan` | verbs |
+| `cli` | – | flags and failures |
 ";
 const KERNELS: &str = "[package]\nname = \"wright-kernels\"\n";
 const MODEL: &str =
@@ -26,7 +32,15 @@ fn findings(changes: &[(&str, &str)]) -> Vec<String> {
         ("crates/wright-model/Cargo.toml", MODEL),
         ("crates/wright-model/src/lib.rs", "#![forbid(unsafe_code)]\n"),
         ("crates/wright/Cargo.toml", BINARY),
-        ("crates/wright/src/main.rs", "#![forbid(unsafe_code)]\nfn main() {}\n"),
+        ("crates/wright/src/main.rs", "#![forbid(unsafe_code)]\nmod ask;\nfn main() {}\n"),
+        ("crates/wright/src/arguments.rs", "use crate::ask::{chat, run};\n"),
+        ("crates/wright/src/ask.rs", "pub mod chat;\npub mod run;\npub mod notes;\n"),
+        ("crates/wright/src/ask/chat.rs", "use crate::cli;\n"),
+        ("crates/wright/src/ask/run.rs", "use super::notes::x;\n"),
+        ("crates/wright/src/ask/notes.rs", "pub fn x() {}\n"),
+        ("crates/wright/src/cli.rs", "pub fn fail() {}\n"),
+        ("crates/wright/src/train.rs", "pub mod plan;\n"),
+        ("crates/wright/src/train/plan.rs", "\n"),
     ];
     for &(path, text) in changes {
         files.retain(|(p, _)| *p != path);
@@ -81,9 +95,10 @@ fn a_crate_without_a_row_and_a_row_without_a_crate_are_found() {
     let manifest = "[package]\nname = \"wright-stray\"\n";
     let wanted = ["crates/wright-stray/Cargo.toml:1", "no row"];
     finds_one(&[("crates/wright-stray/Cargo.toml", manifest)], &wanted);
-    let page = format!("{PAGE}| `wright-gone` | – | away |\n");
+    let page = PAGE.replace("\n\n", "\n| `wright-gone` | – | away |\n\n");
     finds_one(&[("ARCHITECTURE.md", &page)], &["ARCHITECTURE.md:6", "no such crate"]);
-    finds_one(&[("ARCHITECTURE.md", "# Rooms\n")], &["no table"]);
+    let found = findings(&[("ARCHITECTURE.md", "# Rooms\n")]);
+    assert!(found.iter().any(|violation| violation.contains("no table")), "{found:#?}");
 }
 
 #[test]
@@ -245,8 +260,83 @@ fn libraries_do_no_io() {
         finds_one(&[(OTHER, code)], &["gguf.rs:1", "wright-model does no I/O", what]);
     }
     finds_nothing(&[("crates/wright-kernels/src/pool.rs", "fn f() { std::process::abort() }\n")]);
-    finds_nothing(&[("crates/wright/src/files.rs", "use std::fs;\n")]);
+    finds_nothing(&[("crates/wright/src/cli/files.rs", "use std::fs;\n")]);
+    let page = format!("{PAGE}\n- Files, the network and\n  clocks are for `wright-model`.\n");
+    let allowed = ("ARCHITECTURE.md", page.as_str());
+    finds_nothing(&[allowed, (OTHER, "use std::{fs, time::Instant};\n")]);
+    finds_one(&[allowed, (OTHER, "fn f() { println!(); }\n")], &["gguf.rs:1", "`println`"]);
     finds_nothing(&[(OTHER, "use std::{io::Read, sync::fs};\nfn f(env: u8) { g(env!(\"A\")) }\n")]);
+}
+
+#[test]
+fn an_arrow_between_wings_points_down() {
+    let up = "use crate::ask::notes;\n";
+    let wanted = ["cli.rs:1", "`cli` may not name `ask`", "above"];
+    finds_one(&[("crates/wright/src/cli.rs", up)], &wanted);
+    let inline = "fn f() { crate::ask::notes::x() }\n";
+    let wanted = ["plan.rs:1", "`train` may not name `ask`", "beside"];
+    finds_one(&[("crates/wright/src/train/plan.rs", inline)], &wanted);
+    let test = "#[cfg(test)]\nmod tests {\n    use crate::arguments;\n}\n";
+    finds_nothing(&[("crates/wright/src/train/plan.rs", test)]);
+}
+
+#[test]
+fn no_verb_names_another() {
+    for code in ["use super::chat;\n", "use crate::ask::{chat::x, notes};\n"] {
+        let wanted = ["run.rs:1", "`ask::run` may not name `ask::chat`"];
+        finds_one(&[("crates/wright/src/ask/run.rs", code)], &wanted);
+    }
+    let notes = [("crates/wright/src/ask/notes.rs", "use super::chat::y;\n")];
+    finds_one(&notes, &["notes.rs:1", "`ask::notes` may not name `ask::chat`"]);
+    let own = [
+        ("crates/wright/src/ask/chat.rs", "mod lines;\nuse lines::Line;\n"),
+        ("crates/wright/src/ask/chat/lines.rs", "use super::z;\n"),
+    ];
+    finds_nothing(&own);
+}
+
+#[test]
+fn every_module_of_the_binary_has_a_place_and_every_place_a_module() {
+    let stray = [("crates/wright/src/stray.rs", "\n")];
+    finds_one(&stray, &["stray.rs:1", "no place in the table of wings"]);
+    let page = PAGE.replace("`ask::chat`", "`ask::talk` `ask::chat`");
+    finds_one(&[("ARCHITECTURE.md", &page)], &["ARCHITECTURE.md:10", "`ask::talk`"]);
+}
+
+const KERNELS_ROOT: &str = "crates/wright-kernels/src/lib.rs";
+
+#[test]
+fn files_form_no_circle() {
+    let one = ("crates/wright-kernels/src/one.rs", "use crate::two::Two;\n");
+    let back = ("crates/wright-kernels/src/two.rs", "use super::one::One;\n");
+    let wanted = ["one.rs:1", "a circle of files: one → two → one"];
+    finds_one(&[one, back], &wanted);
+    let away = ("crates/wright-kernels/src/two.rs", "pub struct Two;\n");
+    finds_nothing(&[one, away]);
+    // Through a name that the root passes on.
+    let root = (KERNELS_ROOT, "mod one;\nmod two;\npub use one::One;\n");
+    let back = ("crates/wright-kernels/src/two.rs", "use crate::One;\n");
+    finds_one(&[root, one, back], &wanted);
+    // A name of the root itself is a parent's.
+    let root = (KERNELS_ROOT, "mod one;\nmod two;\npub struct One;\n");
+    finds_nothing(&[root, one, back]);
+    // Through a child, and back to what declares it.
+    let child = ("crates/wright-kernels/src/one/deep.rs", "use crate::two::Two;\n");
+    let one = ("crates/wright-kernels/src/one.rs", "mod deep;\n");
+    let back = ("crates/wright-kernels/src/two.rs", "use crate::one;\n");
+    finds_one(&[one, child, back], &["a circle of files", "one::deep"]);
+    let test = "#[cfg(test)]\nmod tests {\n    use crate::one;\n}\n";
+    finds_nothing(&[one, child, ("crates/wright-kernels/src/two.rs", test)]);
+}
+
+#[test]
+fn a_circle_may_be_argued_for_where_there_is_one() {
+    let one = ("crates/wright-kernels/src/one.rs", "use crate::two::Two;\n");
+    let marked = "// tidy: circle: each is half of the other\nuse super::one::One;\n";
+    let two = "crates/wright-kernels/src/two.rs";
+    finds_nothing(&[one, (two, marked)]);
+    let alone = ("crates/wright-kernels/src/one.rs", "pub struct One;\n");
+    finds_one(&[alone, (two, marked)], &["two.rs:1", "excepts nothing"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Bar, Bars};
 use crate::axis::Axis;
-use crate::chart::Color;
+use crate::style::Color;
 use crate::text::{columns, fit, one_line};
 
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

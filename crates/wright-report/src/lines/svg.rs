@@ -1,7 +1,7 @@
 //! Lines as SVG.
 
 use super::{Lines, Mark, Series};
-use crate::chart::Size;
+use crate::style::Size;
 use crate::text::escape;
 use std::fmt::Write;
 

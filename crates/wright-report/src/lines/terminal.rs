@@ -2,7 +2,7 @@
 //! series alone tells whose they are, and else in a mark for each series.
 
 use super::{Lines, Mark, Series};
-use crate::chart::Color;
+use crate::style::Color;
 use crate::text::{columns, fit, one_line};
 
 /// A grid of cells that hold dots or a mark, each with the color of what was drawn there last.
