@@ -47,7 +47,7 @@ struct Options {
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Failure> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = wright_host::machine::usable_processors();
         let mut options = Self { pairs: PAIRS_MIN, threads, write: false, cases: Vec::new() };
         let mut args = args.iter();
         while let Some(arg) = args.next() {

@@ -38,7 +38,7 @@ struct Options {
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Failure> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = wright_host::machine::usable_processors();
         let mut options =
             Options { runs: 3, threads, windows: 12, imatrix: false, types: Vec::new() };
         let mut args = args.iter();

@@ -40,7 +40,7 @@ struct Options {
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Failure> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = wright_host::machine::usable_processors();
         let pre = DEFAULT_PRE.to_owned();
         let mut options = Options { pairs: 3, threads, vocab: None, pre, corpora: Vec::new() };
         let mut args = args.iter();

@@ -77,7 +77,7 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
     let peers = Peers::locate()?;
     let setting = Setting {
         corpus: corpus::write(&peers)?,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        threads: wright_host::machine::usable_processors(),
         workspace: workspace.to_owned(),
         peers,
     };

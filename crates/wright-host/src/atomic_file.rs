@@ -112,6 +112,23 @@ impl Drop for AtomicFile {
 
 /// Puts what `write` writes in the place of `path`, whose folder must exist.
 ///
+/// ```
+/// use std::io::Write;
+/// use wright_host::atomic_file;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("settings.json");
+/// atomic_file::replace(&path, |to| to.write_all(b"{}"))?;
+/// // A write that fails half-way changes nothing.
+/// let failed = atomic_file::replace(&path, |to| {
+///     to.write_all(b"{ \"half")?;
+///     Err(std::io::ErrorKind::StorageFull.into())
+/// });
+/// assert!(failed.is_err());
+/// assert_eq!(std::fs::read(&path)?, b"{}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If `write` or the file system fails; what stood there before is then still whole.
 pub fn replace(

@@ -5,6 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Applies `work` to each of `items` on up to `threads` threads; results are in the order of the
 /// items.
+///
+/// ```
+/// let lengths = wright_host::parallel_map(&["a", "bb", "ccc"], 2, |text| text.len());
+/// assert_eq!(lengths, [1, 2, 3]);
+/// ```
 pub fn parallel_map<T: Sync, R: Send>(
     items: &[T],
     threads: usize,

@@ -3,7 +3,7 @@
 //! Hugging Face's cache, ollama's store, llama.cpp's cache and LM Studio's folder. Nothing there is
 //! ever written or removed: each belongs to its program, which has its own way to do that.
 
-use crate::reference::{Reference, says};
+use crate::reference::{Reference, mentions};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
@@ -34,7 +34,7 @@ impl Found {
         let Some(rest) = self.id.strip_prefix("hf:") else { return false };
         let Some((own, name)) = rest.split_once(':') else { return false };
         own.eq_ignore_ascii_case(repository)
-            && file.as_deref().is_none_or(|wanted| wanted == name || says(name, wanted))
+            && file.as_deref().is_none_or(|wanted| wanted == name || mentions(name, wanted))
     }
 
     /// How its program removes it.

@@ -33,6 +33,14 @@ impl Reference {
     /// `org/repo`, `org/repo:Q4_K_M`, `hf:org/repo:file.gguf`, an address of a repository or a file
     /// on the hub, `ollama://smollm2:135m`, `ollama.com/library/smollm2`, `pypi:package==1.0`,
     /// `https://host/model.gguf`, `./model.gguf`.
+    ///
+    /// ```
+    /// use wright_hub::reference::Reference;
+    ///
+    /// let reference = Reference::parse("https://hf.co/org/repo:Q4_K_M").unwrap();
+    /// assert_eq!(reference.canonical(), "hf:org/repo:Q4_K_M");
+    /// assert_eq!(Reference::parse("smollm2"), None);
+    /// ```
     pub fn parse(text: &str) -> Option<Reference> {
         if let Some(rest) = strip(text, &["pypi:", "pypi://"]) {
             let (package, version) = match rest.split_once("==") {
@@ -148,7 +156,7 @@ fn ollama(text: &str) -> Option<Reference> {
 }
 
 /// Whether a file's name speaks of a type: as a word of it, not inside another.
-pub fn says(name: &str, wanted: &str) -> bool {
+pub fn mentions(name: &str, wanted: &str) -> bool {
     let (name, wanted) = (name.to_ascii_lowercase(), wanted.to_ascii_lowercase());
     let edge = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_');
     name.match_indices(&wanted).any(|(at, _)| {

@@ -3,7 +3,7 @@
 use super::http::Client;
 use crate::catalogue::{Entry, HttpFile, PypiPart, Source};
 use crate::error::{Error, ErrorKind, Hint};
-use crate::reference::{Reference, says};
+use crate::reference::{Reference, mentions};
 use serde_json::Value;
 
 /// Where hubs are, and who asks.
@@ -170,7 +170,7 @@ fn choose<'a>(
         lower.ends_with(".gguf") && !lower.contains("mmproj") && !lower.contains("imatrix")
     };
     let models: Vec<&str> = names.iter().filter(is_model).copied().collect();
-    let of_type = |wanted: &str| models.iter().copied().find(|name| says(name, wanted));
+    let of_type = |wanted: &str| models.iter().copied().find(|name| mentions(name, wanted));
     let found = match wanted {
         Some(wanted) => {
             let exact = models.iter().copied().find(|name| *name == wanted);
