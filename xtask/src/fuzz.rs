@@ -13,6 +13,7 @@ mod coverage;
 mod files;
 mod folders;
 pub mod guided;
+mod logs;
 mod mutate;
 mod targets;
 

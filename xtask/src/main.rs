@@ -7,10 +7,12 @@
 
 mod bench_peers;
 mod bench_quantize;
+mod bench_store;
 mod bench_story;
 mod bench_tokenizer;
 mod bench_train;
 mod fuzz;
+mod llm_log;
 mod neon;
 mod parity;
 mod peers;
@@ -34,7 +36,7 @@ usage: cargo xtask CHORE
                 formats, depth, batch, start)
   fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N;
                 --guided keeps inputs that reach new code; or only: gguf, safetensors, tokenizer,
-                config, template, html, jsonl, pdf, parquet, archive)
+                config, template, llm-log, html, jsonl, pdf, parquet, archive)
   bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
   bench-tokenizer  compare a tokenizer's training with Hugging Face's: merges, tokens, time
                 (--pairs N, --threads N, --vocab N, --pre NAME; or only: stories, packages)
@@ -42,6 +44,8 @@ usage: cargo xtask CHORE
                 7m, 47m)
   bench-story   train on the same text for the same time as PyTorch, and compare held-out loss
                 (--minutes N, --text FILE, --threads N, --fresh, --write)
+  bench-store   speed of the memory with a million turns, beside `llm` (--turns N, --without-llm)
+  llm-log       import and export a log of `llm`, and let `llm` itself compare and verify it
   neon          run the kernels' tests for AArch64 under emulation (arguments go to the tests)
   schema-suite  check the validator of JSON schemas against the official test suite (or only:
                 draft2020-12, draft2019-09, draft7, draft6, draft4)
@@ -83,6 +87,8 @@ fn main() -> ExitCode {
         "bench-train" => bench_train::run(&workspace_root(), rest),
         "bench-story" => bench_story::run(&workspace_root(), rest),
         "bench-quantize" => bench_quantize::run(&workspace_root(), rest),
+        "bench-store" => bench_store::run(&workspace_root(), rest),
+        "llm-log" => llm_log::run(&workspace_root(), rest),
         "bench-tokenizer" => bench_tokenizer::run(&workspace_root(), rest),
         "parity" => parity::run(&workspace_root(), rest),
         "neon" => neon::run(rest),

@@ -4,6 +4,7 @@ use crate::chat::from_node;
 use crate::tree::{ensure_fragment, load_chain};
 use crate::{Error, Json, SqliteStore, hash};
 use rusqlite::{OptionalExtension, params};
+use std::collections::HashSet;
 use wright_chat::{Cost, Message};
 
 /// A conversation in a list.
@@ -67,17 +68,36 @@ pub struct DayStats {
 impl SqliteStore {
     /// Conversations, the one with the newest turn first.
     pub(crate) fn list_conversations(&self, limit: usize) -> Result<Vec<Conversation>, Error> {
+        let mut keys = Vec::new();
+        let mut seen = HashSet::new();
+        // From the newest turn on, until there are enough; then those without turns.
+        for sql in [
+            "SELECT conversation FROM turns ORDER BY key DESC",
+            "SELECT key FROM conversations ORDER BY key DESC",
+        ] {
+            let mut statement = self.db.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            while keys.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let key: i64 = row.get(0)?;
+                if seen.insert(key) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys.into_iter().map(|key| self.load_conversation(key)).collect()
+    }
+
+    fn load_conversation(&self, key: i64) -> Result<Conversation, Error> {
         let mut statement = self.db.prepare_cached(
             "SELECT id, name, forked_from, created_ms,
                (SELECT count(*) FROM turns WHERE conversation = c.key),
                (SELECT models.name FROM turns JOIN models ON models.key = model
-                WHERE turns.key = newest)
-             FROM (SELECT *, (SELECT max(key) FROM turns WHERE conversation = c.key) AS newest
-                   FROM conversations AS c) AS c
-             ORDER BY newest DESC NULLS LAST, c.key DESC LIMIT ?1",
+                WHERE conversation = c.key ORDER BY turns.key DESC LIMIT 1)
+             FROM conversations AS c WHERE key = ?1",
         )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map([limit], |row| {
+        Ok(statement.query_row([key], |row| {
             Ok(Conversation {
                 id: row.get(0)?,
                 name: row.get(1)?,
@@ -86,8 +106,7 @@ impl SqliteStore {
                 n_turns: row.get::<_, i64>(4)?.unsigned_abs(),
                 model: row.get(5)?,
             })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        })?)
     }
 
     /// See [`crate::Store::latest_conversation`].

@@ -4,12 +4,15 @@ use crate::chat::from_node;
 use crate::tree::{load_chain, load_message};
 use crate::{Error, SqliteStore, words};
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use wright_chat::{Cost, Message, Usage, from_json};
 
 /// Of a search in order of relevance, so many of the newest matches are compared: a word that
 /// stands in every tenth turn must not cost a look at each.
 const RANKED_MAX: usize = 5000;
+
+/// So many turns are sorted rather than looking through all.
+const SORTED_MAX: i64 = 10_000;
 
 /// Which turns are wanted. Those that are set must all hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,8 +33,10 @@ pub struct Filter {
     pub after: Option<String>,
     /// Only the turn with this id and those after it.
     pub since: Option<String>,
-    /// Words in the prompt or the answer; see the documentation of the store for what is
-    /// understood.
+    /// Words in the prompt or the answer, in any order; case and accents do not count. `"…"` is a
+    /// phrase, `wor*` a beginning; `AND`, `OR`, `NOT` and parentheses combine, and `prompt:` or
+    /// `response:` before a word says where it stands. Scripts without spaces are found by any
+    /// run of their characters.
     pub words: Option<String>,
     /// Best matches first instead of newest first.
     pub by_relevance: bool,
@@ -195,17 +200,24 @@ impl SqliteStore {
             let sql = "turns.schema = ifnull((SELECT schema FROM schema_names WHERE name = ?), ?)";
             conditions.add(sql, [value.clone(), value]);
         }
-        if let Some(id) = &filter.after {
-            conditions.add("turns.id > ?", [id.clone().into()]);
-        }
-        if let Some(id) = &filter.since {
-            conditions.add("turns.id >= ?", [id.clone().into()]);
+        for (id, by_key, by_id) in [
+            (&filter.after, "turns.key > ?", "turns.id > ?"),
+            (&filter.since, "turns.key >= ?", "turns.id >= ?"),
+        ] {
+            let Some(id) = id else { continue };
+            // Keys are in order of ids, and the table in order of keys.
+            let mut statement = self.db.prepare_cached("SELECT key FROM turns WHERE id = ?1")?;
+            match statement.query_row([id], |row| row.get::<_, i64>(0)).optional()? {
+                Some(key) => conditions.add(by_key, [key.into()]),
+                None => conditions.add(by_id, [id.clone().into()]),
+            }
         }
         Ok(())
     }
 
-    /// One model is found by the index of turns by model, which is in order of time; only names
-    /// with several entries need a list.
+    /// Turns of one model are found by an index, which is in order of time. Of a name with several
+    /// entries the turns would have to be sorted, so where they are many, all turns are looked
+    /// through from the newest.
     fn add_model(&self, model: &str, conditions: &mut Conditions) -> Result<(), Error> {
         let mut statement =
             self.db.prepare_cached("SELECT key FROM models WHERE name = ?1 OR resolved = ?1")?;
@@ -215,7 +227,13 @@ impl SqliteStore {
             [key] => conditions.add("turns.model = ?", [key.into()]),
             _ => {
                 let list: Vec<String> = keys.iter().map(i64::to_string).collect();
-                conditions.add(&format!("turns.model IN ({})", list.join(", ")), []);
+                let list = list.join(", ");
+                let sql =
+                    format!("SELECT ifnull(sum(turns), 0) FROM daily WHERE model IN ({list})");
+                let n_turns: i64 = self.db.query_row(&sql, [], |row| row.get(0))?;
+                // A plus keeps the index from being used.
+                let plus = if n_turns > SORTED_MAX { "+" } else { "" };
+                conditions.add(&format!("{plus}turns.model IN ({list})"), []);
             }
         }
         Ok(())

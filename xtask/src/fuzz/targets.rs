@@ -1,6 +1,6 @@
 //! The readers of files from strangers, each with sound files to begin with.
 
-use super::{Try, files, folders};
+use super::{Try, files, folders, logs};
 use std::sync::Arc;
 use wright_chat::{Message, Role};
 use wright_model::gguf_writer::{Field, GgufHeader, TensorHeader};
@@ -43,6 +43,12 @@ pub const TARGETS: &[Target] = &[
         make: || Box::new(folders::try_sentencepiece),
     },
     Target { name: "template", seeds: template_seeds, words: TEMPLATE_WORDS, make: make_template },
+    Target {
+        name: "llm-log",
+        seeds: logs::llm_seeds,
+        words: logs::LLM_WORDS,
+        make: logs::make_llm,
+    },
     Target {
         name: "html",
         seeds: files::html_seeds,
