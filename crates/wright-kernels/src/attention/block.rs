@@ -305,7 +305,11 @@ impl<C: Cell> Product<'_, C> {
                     fetch_cells(next, 16 * P);
                     next = next.wrapping_add(self.b_stride);
                 }
-                let bs: [V; P] = std::array::from_fn(|p| C::load::<V>(b.add(p * 16)));
+                // No closure here: the compiler may call it, and then keeps the sums in memory.
+                let mut bs = [V::splat(0.0); P];
+                for (p, bs) in bs.iter_mut().enumerate() {
+                    *bs = C::load::<V>(b.add(p * 16));
+                }
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let a = V::splat(*a.add(r * self.a_stride + i));
                     for (b, sum) in bs.iter().zip(sums.iter_mut()) {

@@ -272,9 +272,14 @@ impl Block {
             let whole = self.k & !15;
             let mut at = 0;
             while at < whole {
-                let xs: [V; M] = std::array::from_fn(|a| V::load_at(x.add(a * self.x_stride + at)));
-                let ws: [V; N] =
-                    std::array::from_fn(|b| S::load(w.add(b * self.w_stride + at * S::BYTES)));
+                // No closures here: the compiler may call one, and then keeps the tile in memory.
+                let (mut xs, mut ws) = ([V::splat(0.0); M], [V::splat(0.0); N]);
+                for (a, xs) in xs.iter_mut().enumerate() {
+                    *xs = V::load_at(x.add(a * self.x_stride + at));
+                }
+                for (b, ws) in ws.iter_mut().enumerate() {
+                    *ws = S::load(w.add(b * self.w_stride + at * S::BYTES));
+                }
                 if M == 1 {
                     for b in 0..N {
                         prefetch(w.wrapping_add(b * self.w_stride + at * S::BYTES + AHEAD));
