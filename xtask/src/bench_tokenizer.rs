@@ -13,17 +13,19 @@ use crate::peers::Peers;
 use crate::wright::said;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use wright_text::bpe_trainer::{BpeTrainer, DEFAULT_PRE, MIN_FREQUENCY};
 
 const USAGE: &str = "\
-usage: cargo xtask bench-tokenizer [--pairs N] [--threads N] [--vocab N] [--pre NAME] [CORPUS…]
+usage: cargo xtask bench-tokenizer [--pairs N] [--threads N] [--vocab N] [--pre NAME]
+                                   [--text FILE] [CORPUS…]
 
-corpora: stories (12 MB of ../shared/data), packages (100 MB of documentation and sources that a
-Rust toolchain, cargo's registry and the peers' Python packages bring); both, if none is named";
+corpora: stories (12 MB of books; docs/training.md says how to get the file for --text), packages
+(100 MB of documentation and sources from the Rust toolchain, cargo's registry and the peers' Python
+packages); default: both";
 const CORPORA: &[&str] = &["stories", "packages"];
 /// How many times the peer's rate is to be reached.
 const WANTED: f64 = 2.0;
@@ -35,14 +37,18 @@ struct Options {
     /// None: several for each corpus.
     vocab: Option<usize>,
     pre: String,
+    /// The file of the corpus `stories`.
+    text: PathBuf,
     corpora: Vec<&'static str>,
 }
 
 impl Options {
-    fn parse(args: &[String]) -> Result<Self, Failure> {
+    fn parse(workspace: &Path, args: &[String]) -> Result<Self, Failure> {
         let threads = wright_host::machine::usable_processors();
         let pre = DEFAULT_PRE.to_owned();
-        let mut options = Options { pairs: 3, threads, vocab: None, pre, corpora: Vec::new() };
+        let text = workspace.join("../shared/data/kids-stories.txt.xz");
+        let corpora = Vec::new();
+        let mut options = Options { pairs: 3, threads, vocab: None, pre, text, corpora };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
@@ -51,6 +57,7 @@ impl Options {
                 "--threads" => options.threads = number(arg, value()?)?,
                 "--vocab" => options.vocab = Some(number(arg, value()?)?),
                 "--pre" => value()?.clone_into(&mut options.pre),
+                "--text" => options.text = PathBuf::from(value()?),
                 name => match CORPORA.iter().find(|corpus| **corpus == name) {
                     Some(corpus) => options.corpora.push(corpus),
                     None => return Err(format!("`{arg}` is not known\n\n{USAGE}").into()),
@@ -91,7 +98,7 @@ struct Bench<'a> {
 /// # Errors
 /// If the peers are not set up, or a corpus cannot be put together.
 pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
-    let options = Options::parse(args)?;
+    let options = Options::parse(workspace, args)?;
     let peers = Peers::locate()?;
     fs::create_dir_all(peers.path("tokenizer"))?;
     println!(
@@ -101,11 +108,11 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
     let mut is_fine = true;
     for name in &options.corpora {
         let texts = match *name {
-            "stories" => corpus::stories(workspace)?,
+            "stories" => corpus::stories(&options.text)?,
             _ => corpus::packages(&peers)?,
         };
         let Some(texts) = texts else {
-            println!("{name:10} skipped: ../shared/data/kids-stories.txt.xz is not there");
+            println!("{name:10} skipped: {} does not exist; use --text", options.text.display());
             continue;
         };
         let bench = Bench { options: &options, workspace, peers: peers.clone(), texts };
@@ -231,7 +238,8 @@ mod tests {
     #[test]
     fn options_and_ratios() {
         let parse = |line: &str| {
-            Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            Options::parse(Path::new(""), &words)
         };
         let options = parse("--pairs 5 stories --vocab 512").expect("fine");
         assert_eq!((options.pairs, options.vocab), (5, Some(512)));

@@ -49,7 +49,7 @@ fn try_out(model: Model) {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_an_error() {
+fn a_file_truncated_anywhere_is_an_error() {
     let whole = small();
     assert!(load(whole.clone()).is_ok());
     for len in 0..whole.len() {
@@ -60,7 +60,7 @@ fn a_file_cut_anywhere_is_an_error() {
 }
 
 #[test]
-fn a_file_with_any_byte_changed_is_refused_or_runs() {
+fn a_file_with_any_byte_changed_is_rejected_or_runs() {
     let whole = small();
     let mut n_accepted = 0;
     for at in 0..whole.len() {
@@ -102,7 +102,7 @@ fn headers_of_every_shape_with_a_byte_changed_are_refused_or_run() {
 
 /// Nothing is allocated for a number that the file's length belies.
 #[test]
-fn counts_that_the_file_cannot_hold_are_refused() {
+fn counts_larger_than_the_file_are_rejected() {
     for at in [8, 16] {
         for count in [u64::MAX, 1 << 40, 1000] {
             let mut bytes = small();
@@ -171,7 +171,7 @@ fn versions_byte_orders_and_parts_are_named() {
 }
 
 #[test]
-fn what_is_twice_or_impossible_is_named() {
+fn duplicate_and_impossible_entries_are_named() {
     let mut twice = Writer::new("llama");
     twice.u32("a.b", 1).u32("a.b", 2);
     refused(twice.finish(), ErrorKind::BadModel, &["a.b", "twice"]);
@@ -275,7 +275,7 @@ fn tensors_without_a_place_are_named() {
 }
 
 #[test]
-fn batches_that_do_not_fit_leave_the_session_as_it_was() {
+fn rejected_batches_leave_the_session_unchanged() {
     let model = Tiny::llama(DType::F32).model();
     let mut session = tiny::session(&model, Precision::Fast, 1);
     let ids = Random(1).ids(250, model.n_vocab());
@@ -295,7 +295,7 @@ fn batches_that_do_not_fit_leave_the_session_as_it_was() {
 }
 
 #[test]
-fn logits_that_are_not_finite_are_an_error_and_leave_no_trace() {
+fn non_finite_logits_are_an_error_without_side_effects() {
     let mut bytes = Tiny::llama(DType::F32).bytes();
     // The last tensor's last value is a weight of the last layer's norm.
     let end = bytes.len();

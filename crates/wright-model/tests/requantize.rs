@@ -119,7 +119,7 @@ fn the_first_value_that_is_no_number_is_named() {
 }
 
 #[test]
-fn who_says_stop_is_heard() {
+fn a_stop_request_is_obeyed() {
     let (file, _) = source();
     let stopped = rewritten(&file, 2, &mut |_| false);
     assert!(matches!(stopped, Err(WriteError::Stopped)));

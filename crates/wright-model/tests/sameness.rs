@@ -26,7 +26,7 @@ fn models() -> Vec<(String, Arc<Model>)> {
 }
 
 #[test]
-fn threads_and_chunks_change_no_byte() {
+fn threads_and_chunks_do_not_affect_results() {
     for (name, model) in models() {
         let ids = Random(1).ids(LEN, model.n_vocab());
         for precision in BOTH {
@@ -40,7 +40,7 @@ fn threads_and_chunks_change_no_byte() {
 }
 
 #[test]
-fn company_changes_no_byte() {
+fn other_sequences_do_not_affect_results() {
     for (name, model) in models() {
         let n_vocab = model.n_vocab();
         let mut random = Random(2);
@@ -130,7 +130,7 @@ fn pieces_of_another_session_go_on_as_if_computed() {
             assert_eq!(other.import_pieces(seq, 100, &rest).unwrap(), n_pieces - 7);
             let got = run(&mut other, 0, &ids[n_pieces * 16..], 3);
             assert!(whole.ends_with(&got) && !got.is_empty(), "{name} {precision:?}");
-            assert!(other.import_pieces(seq, 1, &rest).is_err(), "150 is no border of pieces");
+            assert!(other.import_pieces(seq, 1, &rest).is_err(), "150 is not a border of pieces");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The texts to train on: the stories of `../shared/data`, and 100 MB out of packages.
+//! The texts to train on: 12 MB of stories, and 100 MB of text from packages.
 
 use crate::Failure;
 use crate::peers::Peers;
@@ -30,16 +30,18 @@ const BOOKS: &[&str] = &[
     "std",
 ];
 
-/// The books of the stories, or `None` where the data are not.
+/// The books in `path`, plain or compressed by xz, or `None` if the file does not exist.
 ///
 /// # Errors
-/// If the file cannot be unpacked by the program `xz`.
-pub fn stories(workspace: &Path) -> Result<Option<Vec<String>>, Failure> {
-    let path = workspace.join("../shared/data/kids-stories.txt.xz");
+/// If the file cannot be read, or the program `xz` cannot unpack it.
+pub fn stories(path: &Path) -> Result<Option<Vec<String>>, Failure> {
     if !path.is_file() {
         return Ok(None);
     }
-    let (text, _) = said(Command::new("xz").args(["-dc"]).arg(&path))?;
+    let text = match path.extension().is_some_and(|suffix| suffix == "xz") {
+        true => said(Command::new("xz").args(["-dc"]).arg(path))?.0,
+        false => fs::read_to_string(path)?,
+    };
     let mut starts: Vec<usize> = text.match_indices("# Title: ").map(|(at, _)| at).collect();
     starts.push(text.len());
     Ok(Some(starts.windows(2).map(|pair| text[pair[0]..pair[1]].to_owned()).collect()))

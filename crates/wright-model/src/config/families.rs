@@ -1,7 +1,7 @@
-//! The families of models that are known here: what their files do not say.
+//! The supported families of models, with the facts that their files do not state.
 //!
-//! A row says how a family differs from the one it is written after, and nothing else. README's
-//! table of families is printed from here.
+//! A row says how a family differs from the one it builds on, and nothing else. The table in
+//! docs/models.md is checked against it by a test.
 
 use super::{Gating, NormKind};
 use wright_kernels::{Activation, Pairing};
@@ -46,15 +46,15 @@ pub enum Kind {
     Encoder,
 }
 
-/// A family of models: what its files do not say, because its name says it.
+/// A family of models: the facts that follow from its name and are not in its files.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Family {
     /// `general.architecture`.
     pub name: &'static str,
-    /// Models of this family, for people.
+    /// Well-known models of this family.
     pub models: &'static str,
     pub kind: Kind,
-    /// Whether a tiny model with golden logits of another implementation holds it.
+    /// Whether the tests compare a tiny model with golden logits of another implementation.
     pub verified: bool,
     pub(crate) norm: NormKind,
     pub(crate) activation: Activation,
@@ -74,7 +74,7 @@ pub struct Family {
     pub(crate) yarn_truncates: bool,
     /// Norms of queries and keys come after their rotation.
     pub(crate) norm_after_rope: bool,
-    /// Queries and keys of layers that rotate are normalised without weights, if the file has
+    /// Queries and keys of layers that rotate are normalized without weights, if the file has
     /// none.
     pub(crate) plain_head_norm: bool,
     /// Norms have no weights.
@@ -172,7 +172,7 @@ const ENCODER: Family = Family {
     ..GPT
 };
 
-/// The families that run. Each verified one has a tiny model with golden logits in the tests.
+/// The supported families. Each verified one has a tiny model with golden logits in the tests.
 pub const FAMILIES: &[Family] = &[
     LLAMA,
     QWEN,

@@ -198,7 +198,7 @@ impl Tiny {
         }
     }
 
-    /// A gemma3 with a window that is no multiple of a block.
+    /// A gemma3 with a window that is not a multiple of a block.
     pub fn gemma3(dtype: DType) -> Tiny {
         Tiny { arch: "gemma3", n_layer: 7, window: 70, ..Tiny::llama(dtype) }
     }
