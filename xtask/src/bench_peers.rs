@@ -97,7 +97,7 @@ pub fn run(workspace: &Path, args: &[String]) -> Result<bool, Failure> {
     finish(workspace, &options, &rows)
 }
 
-/// Tokens a second.
+/// Tokens per second.
 fn rates(bench: &Bench, options: &Options) -> Result<Vec<Measured>, Failure> {
     let peers = &bench.peers;
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench-quantize`: are Wright's quantised files what llama.cpp's are, and how fast
+//! `cargo xtask bench-quantize`: are Wright's quantized files what llama.cpp's are, and how fast
 //! do they come?
 //!
 //! For each file type both programs make a file of the same F32 model. Compared are the type of

@@ -146,7 +146,7 @@ impl Bench {
         self.part("pack", || {
             let _ = fs::remove_dir_all(self.at("data"));
             let text = fs::canonicalize(&self.options.text)?;
-            let text = text.to_str().ok_or("the text's path is no UTF-8")?;
+            let text = text.to_str().ok_or("the text's path is not UTF-8")?;
             self.wright(&["pack", text, "-o", "data", "--json"])
         })
     }
@@ -222,17 +222,14 @@ impl Bench {
         let gain = gain(scores) * 100.0;
         let verdict = if gain >= WANTED * 100.0 { "reached" } else { "missed" };
         Ok(format!(
-            "# Wright beside PyTorch: the same text, the same time\n\n\
-             {}, {}, {} threads. {} minutes of training each on {}, the same tokens and the same\n\
-             held-out documents, scored by transformers. PyTorch: llamas in f32, eager,\n\
-             AdamW, with a rate for each size (LOG.md). Written by\n\
-             `cargo xtask bench-story --write`.\n\n\
-             {}\n\
-             Wright needs {gain:.1} % fewer bits than the best of PyTorch's; the goal is {:.0} %: \
-             {verdict}.\n\n\
-             `wright plan` had foretold {:.3} bits per byte of the first held-out rows (by its own \
-             count {:.3} came out) and {:.0} s of training.\n\n\
-             What Wright's model writes on \"Once upon a time\":\n\n{}\n",
+            "# Wright beside PyTorch: the same text, the same time\n\n{}, {}, {} threads. {} \
+             minutes of training each on {}, the same tokens and the same\nheld-out documents, \
+             scored by transformers. PyTorch: llamas in f32, eager,\nAdamW, with a rate for each \
+             size (LOG.md). Written by\n`cargo xtask bench-story --write`.\n\n{}\nWright needs \
+             {gain:.1} % fewer bits than the best of PyTorch's; the goal is {:.0} %: \
+             {verdict}.\n\n`wright plan` predicted {:.3} bits per byte on the first held-out \
+             rows (measured by its own count: {:.3}) and {:.0} s of training.\n\nWhat Wright's \
+             model writes after \"Once upon a time\":\n\n{}\n",
             date()?,
             processor(),
             self.options.threads,

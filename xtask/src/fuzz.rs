@@ -84,7 +84,7 @@ impl Options {
                     let target = TARGETS.iter().find(|target| target.name == name);
                     options.targets.push(target.ok_or_else(|| {
                         let names: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
-                        format!("`{name}` is no target of {}\n\n{USAGE}", names.join(", "))
+                        format!("`{name}` is not a target of {}\n\n{USAGE}", names.join(", "))
                     })?);
                 }
             }

@@ -37,7 +37,7 @@ usage: cargo xtask CHORE
   fuzz          try a million hostile inputs for each reader of files (--inputs N, --from N;
                 --guided keeps inputs that reach new code; or only: gguf, safetensors, tokenizer,
                 config, template, llm-log, html, jsonl, pdf, parquet, archive)
-  bench-quantize  compare quantised files with llama.cpp's: types, perplexity, time, memory
+  bench-quantize  compare quantized files with llama.cpp's: types, perplexity, time, memory
   bench-tokenizer  compare a tokenizer's training with Hugging Face's: merges, tokens, time
                 (--pairs N, --threads N, --vocab N, --pre NAME; or only: stories, packages)
   bench-train   compare training's speed and memory with PyTorch (--pairs N, --write; or only: 2m,

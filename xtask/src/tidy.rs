@@ -1,12 +1,12 @@
-//! `cargo xtask tidy`: the rules of the house, as a program.
+//! `cargo xtask tidy`: the project's rules, as a program.
 //!
-//! ARCHITECTURE.md and the style of the project are only worth something while they are true, so
-//! this reads the tree and says where it is not. It looks at text: it does not compile, format or
-//! resolve anything (`rustfmt` and `clippy` do), and it changes no file.
+//! ARCHITECTURE.md, SECURITY.md and the project's style are only useful while they are true, so
+//! this reads the tree and reports where they are not. It looks at text: it does not compile or
+//! format anything (`rustfmt` and `clippy` do), and it changes no files.
 //!
-//! A rule may be broken on purpose, in the open: a comment `tidy: RULE: reason` on the line, or in
-//! the comment above the function, or at the head of the file, excepts it. A marker without a
-//! reason, or one that excepts nothing any more, is itself reported.
+//! A rule may be broken on purpose: a comment `tidy: RULE: reason` on the line, in the comment
+//! above the function, or at the head of the file, is an exception. A marker without a reason, or
+//! one that is no longer needed, is itself reported.
 
 mod absences;
 mod circles;
@@ -17,10 +17,14 @@ mod manifest;
 mod marks;
 mod modules;
 mod names;
+mod promises;
+mod prose;
 mod source;
+mod spelling;
 mod tree;
 mod unsafety;
 mod wings;
+mod wording;
 mod words;
 
 #[cfg(test)]
@@ -67,6 +71,8 @@ fn check(tree: &Tree) -> Vec<Violation> {
     absences::check(tree, &sources, &mut found);
     circles::check(&sources, &marks, &mut found);
     wings::check(tree, &sources, &mut found);
+    promises::check(tree, &sources, &mut found);
+    prose::check(tree, &sources, &marks, &mut found);
     marks.report_unused(&mut found);
     found.sort();
     found.dedup();
@@ -87,8 +93,9 @@ pub fn run(root: &Path, args: &[String]) -> Result<bool, Failure> {
         println!("{violation}");
     }
     match found.len() {
-        0 => println!("tidy: {} files, nothing to say", tree.len()),
-        n => println!("tidy: {} files, {n} to mend", tree.len()),
+        0 => println!("tidy: {} files, no problems", tree.len()),
+        1 => println!("tidy: {} files, 1 problem", tree.len()),
+        n => println!("tidy: {} files, {n} problems", tree.len()),
     }
     Ok(found.is_empty())
 }

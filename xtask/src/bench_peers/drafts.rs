@@ -18,8 +18,8 @@ const N_TOKENS: &str = "200";
 const OTHER: &str = "--no-drafts";
 
 impl Bench {
-    /// Tokens a second of answers with drafts beside those without, in turn; all prompts of a kind
-    /// of task count together.
+    /// Tokens per second of answers with drafts and without, in turn; all prompts of a kind of task
+    /// count together.
     ///
     /// # Errors
     /// If the program fails, or an answer with drafts is another than without.

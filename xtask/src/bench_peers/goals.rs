@@ -29,7 +29,7 @@ pub fn goal(row: &Measured) -> Option<Goal> {
         ("SmolLM2 Q4_1", "2,000 tokens read before: first token") => {
             return Some(Goal::Most(150.0));
         }
-        (_, "memory at most") => 0.8,
+        (_, "peak memory") => 0.8,
         (_, "prose, beside --no-drafts") => 0.97,
         (_, test) if test.ends_with("beside --no-drafts") => 2.0,
         ("SmolLM2 Q4_1", "pp512") => 4.0,

@@ -64,7 +64,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Tokens a second of each test, after `depth` tokens in the cache.
+    /// Tokens per second of each test, after `depth` tokens in the cache.
     ///
     /// # Errors
     /// If a program fails or writes something else than its results.
@@ -120,7 +120,7 @@ impl Bench {
         llama_result(&stdout)
     }
 
-    /// Tokens a second of `n_seq` sequences that are written together.
+    /// Tokens per second of `n_seq` sequences that are written together.
     ///
     /// # Errors
     /// If a program fails or writes something else than its results.

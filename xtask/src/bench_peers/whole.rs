@@ -91,7 +91,7 @@ impl Bench {
     /// If a program fails.
     pub fn memory(&self, model: &str, path: &Path) -> Result<Measured, Failure> {
         let run = Run { path, prompt: PROMPT, n_tokens: "64", kept: None };
-        let mut measured = Measured::new(model, "memory at most", "MB", true);
+        let mut measured = Measured::new(model, "peak memory", "MB", true);
         for pair in 0..=self.pairs {
             let ours = peak_mb(&self.peers, &self.ours(&run))?;
             let theirs = peak_mb(&self.peers, &self.theirs(&run)?)?;

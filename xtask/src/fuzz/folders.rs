@@ -110,7 +110,7 @@ fn use_pieces(pieces: &Pieces) {
     }
 }
 
-/// Two pieces, a kind, and a normaliser, as Protocol Buffers.
+/// Two pieces, a kind, and a normalizer, as Protocol Buffers.
 pub fn sentencepiece_seeds() -> Vec<Vec<u8>> {
     let pieces: &[&[u8]] = &[
         &[10, 14, 10, 5, b'<', b'u', b'n', b'k', b'>', 21, 0, 0, 0, 0, 24, 2],

@@ -57,7 +57,7 @@ pub fn wrap(args: &[String]) -> Result<bool, Failure> {
     Ok(command.status()?.success())
 }
 
-/// Builds this program anew with counters, and runs it.
+/// Builds this program again with counters, and runs it.
 ///
 /// # Errors
 /// If it cannot be built.

@@ -60,7 +60,7 @@ fn compare_model(setting: &Setting, name: &str, path: &Path) -> Result<Check, Fa
     let ratio = ours.mean() / theirs.mean();
     let detail = format!(
         "mean KL over {} positions: Wright {:.3e}, llama.cpp {:.3e}, ratio {ratio:.3} (at most \
-         {RATIO_MAX}); largest {:.2e} and {:.2e}; likeliest token kept {:.2} % and {:.2} %; \
+         {RATIO_MAX}); largest {:.2e} and {:.2e}; most likely token kept {:.2} % and {:.2} %; \
          floor {floor:.0e}",
         ours.n,
         ours.mean(),

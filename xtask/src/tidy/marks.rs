@@ -10,6 +10,7 @@ const RULES: &[(&str, &str)] = &[
     ("wide", "on the line or the line above"),
     ("path", "on the line or the line above"),
     ("circle", "on the import that closes the circle, or the line above"),
+    ("prose", "on the line or the line above"),
 ];
 
 struct Mark<'a> {

@@ -21,6 +21,15 @@ pub struct Comment<'a> {
     pub line: usize,
 }
 
+/// One string literal as it stands in the source, with its quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Literal<'a> {
+    pub text: &'a str,
+    pub line: usize,
+    /// The index of its token.
+    pub token: usize,
+}
+
 /// A scanned Rust file.
 #[derive(Debug)]
 pub struct Source<'a> {
@@ -28,6 +37,7 @@ pub struct Source<'a> {
     pub text: &'a str,
     pub tokens: Vec<Token<'a>>,
     pub comments: Vec<Comment<'a>>,
+    pub literals: Vec<Literal<'a>>,
     /// Token ranges `[from, to)` that only a test build compiles.
     test_ranges: Vec<(usize, usize)>,
     /// The whole file is test code.
@@ -36,9 +46,9 @@ pub struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub fn scan(path: &'a str, text: &'a str) -> Self {
-        let (tokens, comments) = scan(text);
-        let test_ranges = test_ranges(&tokens);
-        Self { path, text, tokens, comments, test_ranges, is_test_file: is_test_path(path) }
+        let Scanned { tokens, comments, literals } = scan(text);
+        let (test_ranges, is_test_file) = (test_ranges(&tokens), is_test_path(path));
+        Self { path, text, tokens, comments, literals, test_ranges, is_test_file }
     }
 
     /// Whether only a test build compiles the token with this index.
@@ -102,9 +112,16 @@ fn is_test_path(path: &str) -> bool {
     file == "tests.rs" || parts.any(|p| matches!(p, "tests" | "benches" | "examples"))
 }
 
-/// Splits `text` into tokens and comments.
-fn scan(text: &str) -> (Vec<Token<'_>>, Vec<Comment<'_>>) {
-    let (mut tokens, mut comments) = (Vec::new(), Vec::new());
+/// What a file consists of.
+struct Scanned<'a> {
+    tokens: Vec<Token<'a>>,
+    comments: Vec<Comment<'a>>,
+    literals: Vec<Literal<'a>>,
+}
+
+/// Splits `text` into tokens, comments and string literals.
+fn scan(text: &str) -> Scanned<'_> {
+    let (mut tokens, mut comments, mut literals) = (Vec::new(), Vec::new(), Vec::new());
     let mut at = 0;
     let mut line = 1;
     while let Some(c) = text[at..].chars().next() {
@@ -118,6 +135,7 @@ fn scan(text: &str) -> (Vec<Token<'_>>, Vec<Comment<'_>>) {
             comments.push(Comment { text: &rest[..len], line });
             len
         } else if let Some(len) = string_len(rest) {
+            literals.push(Literal { text: &rest[..len], line, token: tokens.len() });
             tokens.push(Token { text: "\"", line });
             len
         } else if c == '\'' {
@@ -137,7 +155,7 @@ fn scan(text: &str) -> (Vec<Token<'_>>, Vec<Comment<'_>>) {
         line += rest[..len].matches('\n').count();
         at += len;
     }
-    (tokens, comments)
+    Scanned { tokens, comments, literals }
 }
 
 fn is_word(c: char) -> bool {

@@ -388,3 +388,39 @@ fn an_optional_dependency_of_the_binary_is_part_of_full_and_no_default() {
     let bad = manifest("default = [\"full\"]\nfull = [\"dep:wright-model\"]");
     finds_one(&[("crates/wright/Cargo.toml", &bad)], &["leave `default` out"]);
 }
+
+#[test]
+fn misspellings_are_found_with_the_right_word() {
+    finds_one(&[(LIB, "#![forbid(unsafe_code)]\n// We recieve it.\n")], &["lib.rs:2", "receive"]);
+    finds_one(&[("README.md", "Fine.\n\nIt occured.\n")], &["README.md:3", "occurred"]);
+    let message = "#![forbid(unsafe_code)]\nconst A: &str = \"a long \\\n    adress here\";\n";
+    finds_one(&[(LIB, message)], &["lib.rs:3", "address"]);
+    let fine = "#![forbid(unsafe_code)]\n// `recieve` is a name, as is a/recieve, and HashMapp.\n";
+    finds_nothing(&[(LIB, fine), ("LOG.md", "It occured.\n")]);
+}
+
+#[test]
+fn private_words_are_found_with_plain_ones() {
+    finds_one(&[("README.md", "How to mend it.\n")], &["README.md:1", "`mend`", "fix"]);
+    finds_one(&[("README.md", "It writes ten tokens a\nsecond.\n")], &["tokens per second"]);
+    finds_one(&[("README.md", "That is no folder.\n")], &["is not a folder"]);
+    finds_nothing(&[("README.md", "There is no folder, and it is no longer than that.\n")]);
+    finds_one(&[("README.md", "It is optimised.\n")], &["optimiz"]);
+    finds_nothing(&[("README.md", "We amend and optimize it. One a\n\ncore.\n")]);
+}
+
+#[test]
+fn names_and_test_data_are_not_prose() {
+    let text = "#![forbid(unsafe_code)]\nconst A: &str = \"mend\";\n\
+                #[cfg(test)]\nmod tests {\n    const B: &str = \"how to mend it\";\n}\n";
+    finds_nothing(&[(LIB, text)]);
+    let excepted = "#![forbid(unsafe_code)]\n// tidy: prose: a quotation\n// To mend it.\n";
+    finds_nothing(&[(LIB, excepted)]);
+}
+
+#[test]
+fn tests_that_security_names_exist() {
+    let page = "| promise | `hostile.rs`: `a_test_that_is_there`, `a_test_that_is_gone` |\n";
+    let test = "#![forbid(unsafe_code)]\n#[test]\nfn a_test_that_is_there() {}\n";
+    finds_one(&[("SECURITY.md", page), (LIB, test)], &["SECURITY.md:1", "`a_test_that_is_gone`"]);
+}

@@ -45,7 +45,7 @@ fn check_unfinished(source: &Source<'_>, found: &mut Vec<Violation>) {
         let message = if next == "!" && UNFINISHED_MACROS.contains(&token.text) {
             format!("`{}!` is left in", token.text)
         } else if token.text == "#" && next == "[" && source.word(i + 2) == "ignore" {
-            "an ignored test is no test: let it skip with a word why, or remove it".to_owned()
+            "an ignored test is not a test: let it skip with a word why, or remove it".to_owned()
         } else {
             continue;
         };
