@@ -38,7 +38,7 @@ const TIMES_MAX: usize = 4;
 const SECONDS_MAX: u64 = 10;
 
 const USAGE: &str = "usage: cargo xtask fuzz [--inputs N] [--from NUMBER] [--each | --guided] \
-    [--file PATH] [TARGET…]";
+                     [--file PATH] [TARGET…]";
 
 /// The input at work, for the thread that watches over its time.
 static AT_WORK: AtomicU64 = AtomicU64::new(u64::MAX);

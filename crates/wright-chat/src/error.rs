@@ -1,13 +1,13 @@
-//! What can go wrong with a model, in words that help.
+//! Errors of models, with hints for users.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What kind of failure it was: what a server's status, an exit code or a retry depends on.
+/// The kind of error, on which a server's status, an exit code or a retry depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The request cannot be answered as it is: bad option, bad schema, wrong role order.
+    /// The request is invalid: bad option, bad schema, wrong order of roles.
     BadRequest,
     /// No model, adapter, file or stored response has that name.
     NotFound,
@@ -15,9 +15,9 @@ pub enum ErrorKind {
     ContextOverflow,
     /// The request or an attachment is larger than is accepted.
     TooLarge,
-    /// This model cannot do what was asked (embed, score, see images …).
+    /// This model does not support the request (embeddings, scores, images …).
     Unsupported,
-    /// The model's file or template is at fault.
+    /// The model's file or template is faulty.
     BadModel,
     /// A key is missing or wrong.
     Unauthorized,
@@ -83,7 +83,7 @@ impl Error {
         Error { kind, message: message.into(), hint: None, remedy: None, retry_after_s: None }
     }
 
-    /// The same error with advice.
+    /// The same error with a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

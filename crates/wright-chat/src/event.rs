@@ -1,9 +1,9 @@
-//! What a model says while it answers, and what stands at the end.
+//! Events of a streamed answer, and the complete response.
 
 use crate::{Message, ProviderData, ToolCall, Usage};
 use serde::{Deserialize, Serialize};
 
-/// Something that happened while a model answered, in order.
+/// An event of an answer in progress, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
@@ -17,7 +17,7 @@ pub enum Event {
     Token { token: TokenInfo },
     /// Prompt tokens read so far.
     Prefill { done: u32, total: u32 },
-    /// Something the person should know, such as turns dropped from a long chat.
+    /// A notice for the user, such as turns dropped from a long chat.
     Notice { text: String },
 }
 
@@ -54,7 +54,7 @@ pub enum FinishReason {
     ContextFull,
     /// The answer repeated itself without end.
     Loop,
-    /// It ends in tool calls.
+    /// The answer ends with tool calls.
     ToolCalls,
     /// The caller or the sink asked to stop.
     Cancelled,

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 /// One prepared answer.
 #[derive(Debug, Clone)]
 pub enum FakeReply {
-    /// Say this, piece by piece.
+    /// Answer with this, piece by piece.
     Say(Vec<String>),
     /// Call these tools.
     Call(Vec<ToolCall>),
@@ -20,7 +20,7 @@ pub enum FakeReply {
 }
 
 impl FakeReply {
-    /// Say this, a word at a time.
+    /// Answer with this, one word at a time.
     pub fn say(text: &str) -> Self {
         FakeReply::Say(text.split_inclusive(' ').map(str::to_owned).collect())
     }

@@ -55,7 +55,7 @@ pub struct ProviderData {
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Content {
     Text(Text),
-    /// What a model thought before it answered; kept apart from the answer.
+    /// A model's reasoning before its answer, kept separate from the answer.
     Reasoning(Text),
     Media(Media),
     ToolCall(ToolCall),
@@ -159,12 +159,12 @@ impl Message {
         Self::text(Role::System, Origin::Operator, text)
     }
 
-    /// What the person in the conversation says.
+    /// A message from the user.
     pub fn user(text: impl Into<String>) -> Self {
         Self::text(Role::User, Origin::User, text)
     }
 
-    /// What a model answered.
+    /// A model's answer.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::text(Role::Assistant, Origin::Model, text)
     }

@@ -55,14 +55,14 @@ impl Provider {
 /// What a model is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// The name that it is asked for by.
+    /// The name by which it is requested.
     pub id: String,
     pub provider: Provider,
     /// Architecture and size for a local model, such as `llama 135M Q4_1`.
     pub summary: String,
     /// Tokens of prompt and answer together, if known.
     pub context_length: Option<u32>,
-    /// Length of its embeddings, if it makes any.
+    /// Length of its embeddings, if it produces any.
     pub embedding_length: Option<u32>,
     pub licence: Option<String>,
     pub capabilities: Capabilities,
@@ -77,12 +77,12 @@ pub struct Token {
     pub special: bool,
 }
 
-/// How likely a continuation is.
+/// The log-probability of a continuation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Natural log-probability of each token of the continuation.
     pub logprobs: Vec<f32>,
-    /// Whether each token was also the likeliest one.
+    /// Whether each token was also the most likely one.
     pub greedy: Vec<bool>,
 }
 
@@ -94,9 +94,8 @@ impl Score {
 }
 
 /// A language model, wherever it runs.
-///
-/// Calls block; several threads may call at once, and an implementation that can work on several
-/// requests together does. Nothing here is async: that lives in the server alone.
+/// Calls block. Several threads may call at once, and implementations batch requests where they
+/// can. Nothing here is async.
 pub trait Model: Send + Sync {
     fn describe(&self) -> Description;
 
@@ -114,8 +113,8 @@ pub trait Model: Send + Sync {
         sink: &mut dyn Sink,
     ) -> Result<Response, Error>;
 
-    /// How likely each of `continuations` is after `context` (an empty context scores from the
-    /// model's beginning-of-text token).
+    /// Scores each of `continuations` after `context`; with an empty context, after the model's
+    /// beginning-of-text token.
     ///
     /// # Errors
     /// If this model cannot score text, a text does not fit its context, or it fails.
@@ -124,13 +123,13 @@ pub trait Model: Send + Sync {
         Err(Error::unsupported(&self.describe().id, "score text"))
     }
 
-    /// The tokens of `text`, which is only text: no control token comes of it.
+    /// The tokens of `text`, which never become control tokens.
     ///
     /// # Errors
     /// If this model does not show its tokens.
     fn tokenize(&self, text: &Text) -> Result<Vec<Token>, Error> {
         let _ = text;
-        Err(Error::unsupported(&self.describe().id, "show its tokens"))
+        Err(Error::unsupported(&self.describe().id, "tokenize text"))
     }
 
     /// One vector for each text, each of `embedding_length` values.
@@ -142,8 +141,8 @@ pub trait Model: Send + Sync {
         Err(Error::unsupported(&self.describe().id, "embed text"))
     }
 
-    /// How well each of `texts` answers `query`: the higher, the better. Scores of one model can be
-    /// compared with each other, and with no others.
+    /// Relevance of each of `texts` to `query`; higher is better. Only scores of the same model are
+    /// comparable.
     ///
     /// # Errors
     /// If this model does not rank texts, a text does not fit its context, or it fails.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub enum Origin {
     /// Whoever runs the program: a system prompt, a template, a flag.
     Operator,
-    /// The person in the conversation.
+    /// The user in the conversation.
     User,
     /// A model's own words. Which model it was is in the record of the turn.
     Model,

@@ -1,4 +1,4 @@
-//! What is asked of a model.
+//! Requests to a model.
 
 use crate::{Message, Text, Tool, ToolChoice};
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 pub enum Prompt {
     /// Rendered through the model's chat template.
     Chat(Vec<Message>),
-    /// Continued as it stands, with no template (the beginning-of-text token, if any, is added).
+    /// Continued as it is, without a template (the beginning-of-text token, if any, is added).
     Raw(Text),
-    /// Text before and after a gap that the model fills.
+    /// The text before and after a gap to fill.
     Fill { prefix: Text, suffix: Text },
 }
 
-/// The form that an answer must have.
+/// The format that an answer must have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseFormat {
@@ -76,17 +76,17 @@ pub enum ReasoningEffort {
     Max,
 }
 
-/// Sampler and decoding options. `None` leaves the model's own default.
+/// Sampling options. `None` means the model's default.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
     /// 0 is greedy.
     pub temperature: Option<f32>,
-    /// Keep the k likeliest tokens; 0 keeps all.
+    /// Keep the k most likely tokens; 0 keeps all.
     pub top_k: Option<u32>,
-    /// Keep the likeliest tokens that together reach this probability.
+    /// Keep the most likely tokens that together reach this probability.
     pub top_p: Option<f32>,
-    /// Keep tokens at least this likely relative to the likeliest.
+    /// Keep tokens at least this likely relative to the most likely one.
     pub min_p: Option<f32>,
     /// Divide (positive) or multiply (negative) logits of recent tokens by this; 1 is off.
     pub repetition_penalty: Option<f32>,
@@ -113,7 +113,7 @@ pub struct Options {
     /// At most this many tokens of reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u32>,
-    /// Whatever only some hosted model knows.
+    /// Options that only some hosted models support.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
 }
@@ -140,7 +140,7 @@ pub struct Request {
     /// Whether one answer may hold several tool calls. `None`: as the model likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
-    /// The form that the answer must have, if any.
+    /// The format that the answer must have, if any.
     #[serde(default)]
     pub format: Option<ResponseFormat>,
     /// Adapters to apply, in order.

@@ -1,9 +1,9 @@
-//! Where a model's events go, and how the receiver says "enough".
+//! Receivers of a model's events, which can also stop the answer.
 
 use crate::Event;
 use std::ops::ControlFlow;
 
-/// Receives events as they happen. `Break` stops the answer; what was said so far is kept.
+/// Receives events as they happen. `Break` stops the answer; the text so far is kept.
 pub trait Sink {
     fn event(&mut self, event: Event) -> ControlFlow<()>;
 }

@@ -30,7 +30,7 @@ pub enum ToolChoice {
 pub struct ToolCall {
     pub id: String,
     pub name: String,
-    /// The arguments as the model wrote them: JSON if the model kept to the schema.
+    /// The arguments as the model wrote them: JSON if the model followed the schema.
     pub arguments: String,
     /// Whether the provider ran the tool itself: such a call is recorded and not run here.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -52,7 +52,7 @@ impl ToolCall {
     }
 }
 
-/// What running a tool gave.
+/// The result of a tool call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The [`ToolCall::id`] that this answers.

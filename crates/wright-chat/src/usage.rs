@@ -48,13 +48,13 @@ impl fmt::Display for Cost {
     }
 }
 
-/// What an answer took.
+/// Tokens and time that an answer took.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
     /// All tokens of the prompt, those from a cache included.
     pub prompt_tokens: u32,
-    /// Prompt tokens that a cache already held.
+    /// Prompt tokens found in a cache.
     pub cached_tokens: u32,
     /// Prompt tokens that were written to a provider's cache, at a price of their own.
     #[serde(skip_serializing_if = "is_zero")]

@@ -50,7 +50,7 @@ pub fn to_json<T: Versioned>(value: &T) -> Value {
     let mut object = serde_json::Map::new();
     object.insert("v".into(), T::VERSION.into());
     // Every implementation is a struct or an enum of structs whose maps have string keys, so
-    // serialising it neither fails nor gives anything but an object.
+    // serializing it neither fails nor gives anything but an object.
     if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
         object.extend(fields);
     }

@@ -17,7 +17,7 @@ pub enum Error {
     /// A tokenizer cannot be trained as it was asked for.
     #[error(transparent)]
     Tokenizer(#[from] wright_text::Error),
-    /// A file is no tokenizer that can be used.
+    /// A file is not a tokenizer that can be used.
     #[error("{}: {source}", path.display())]
     BadTokenizer { path: PathBuf, source: wright_train::Error },
     /// The text gives fewer pairs that come often enough than there were to be merged.
@@ -39,24 +39,24 @@ pub enum Error {
     #[error("{} is longer than {} MiB", path.display(), bytes_max >> 20)]
     TooLarge { path: PathBuf, bytes_max: u64 },
     /// The path that is to be made has no last part.
-    #[error("{} is no name for a folder", .0.display())]
+    #[error("{} is not a valid folder name", .0.display())]
     NoFolderName(PathBuf),
     /// The folder is there; `is_packed` says whether it is one of packed data.
-    #[error("{} is there already", path.display())]
+    #[error("{} already exists", path.display())]
     Exists { path: PathBuf, is_packed: bool },
     /// The folder in which data is packed before it has its name belongs to something else.
-    #[error("{} is in the way", .0.display())]
+    #[error("{} is not a folder", .0.display())]
     InTheWay(PathBuf),
-    #[error("another program packs into {}", .0.display())]
+    #[error("another process is packing into {}", .0.display())]
     Busy(PathBuf),
-    #[error("{} is no folder of packed data", .0.display())]
+    #[error("{} is not a folder of packed data", .0.display())]
     NotPacked(PathBuf),
     #[error("{} holds no report.json", .0.display())]
     NoReport(PathBuf),
     #[error("{}: {source}", path.display())]
     BadReport { path: PathBuf, source: ReportError },
     /// The report names a file that is not there, or not in the folder.
-    #[error("{} lacks its file `{name}`", folder.display())]
+    #[error("{} is missing its file `{name}`", folder.display())]
     MissingFile { folder: PathBuf, name: String },
     #[error("interrupted")]
     Interrupted,
@@ -74,8 +74,8 @@ impl Error {
 
 fn amount(bytes: u64) -> String {
     match bytes {
-        0 => "there is no text to train on".to_owned(),
-        n => format!("{n} bytes of text are too few to train on and to hold some out"),
+        0 => "no text to train on".to_owned(),
+        n => format!("{n} bytes of text are not enough for training and held-out documents"),
     }
 }
 

@@ -14,7 +14,7 @@ const NOTES_MAX: usize = 50;
 #[derive(Debug)]
 pub enum Found {
     Document(Document),
-    /// A file that states the licence of what is in its folder and below.
+    /// A file that states the licence of its folder and everything below.
     Licence {
         folder: String,
         licence: String,
@@ -81,7 +81,7 @@ impl Tally {
     pub(crate) fn note(&mut self, note: String) {
         match self.notes.len() {
             n if n < NOTES_MAX => self.notes.push(note),
-            n if n == NOTES_MAX => self.notes.push("and more of the kind".into()),
+            n if n == NOTES_MAX => self.notes.push("and more like these".into()),
             _ => {}
         }
     }

@@ -102,7 +102,10 @@ fn feed(
     })?;
     if trainer.n_bytes() < seen {
         let (learnt, all) = (units::bytes(trainer.n_bytes()), units::bytes(seen));
-        tally.note(format!("learnt from {learnt} of {all}: documents were chosen by their hashes"));
+        tally.note(format!(
+            "learned from {learnt} of {all}: a sample of the documents, chosen by \
+                            hash"
+        ));
     }
     Ok(tally)
 }

@@ -23,8 +23,8 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 /// The files of `paths`: folders with all that is below them, sorted by name, without what is
-/// hidden, linked folders and what is no file. What is made of them, `outs`, is left out wherever
-/// it lies.
+/// hidden, linked folders and what is not a file. What is made of them, `outs`, is left out
+/// wherever it lies.
 ///
 /// # Errors
 /// If one of `paths` is not there.
@@ -96,7 +96,7 @@ fn folder(path: &Path, outs: &[PathBuf], found: &mut Vec<Source>) {
                     found.push(Source::Skipped(
                         path,
                         SkipReason::Unsupported,
-                        "made of the others",
+                        "generated from the other files",
                     ));
                 }
                 Entry::Source(source) => found.push(source),
@@ -131,10 +131,10 @@ fn kind(path: &Path) -> Entry {
         return Entry::Folder;
     }
     let Ok(metadata) = fs::metadata(path) else {
-        return skip(SkipReason::Unreadable, "a link that leads nowhere, or in a circle");
+        return skip(SkipReason::Unreadable, "a broken or circular link");
     };
     if metadata.is_dir() {
-        return skip(SkipReason::NoFile, "a link to a folder; name that folder to read it");
+        return skip(SkipReason::NoFile, "a link to a folder; name the folder itself to read it");
     }
     match metadata.is_file() {
         true => Entry::Source(Source::File(path.to_owned(), metadata.len())),
@@ -154,7 +154,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn folders_are_walked_in_order_and_circles_are_no_trap() {
+    fn folders_are_walked_in_order_without_following_cycles() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();

@@ -11,7 +11,7 @@ fn passed_over(member: &str) -> Option<SkipReason> {
     member.split('/').any(|part| hidden(part) || part == "__MACOSX").then_some(SkipReason::Hidden)
 }
 
-/// `archive/member`, without what leads nowhere.
+/// `archive/member`, without empty and `.` parts.
 fn path_of(archive: &str, member: &str) -> Arc<str> {
     let parts = member.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | ".."));
     let parts: Vec<&str> = parts.collect();

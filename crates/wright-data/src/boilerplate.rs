@@ -1,10 +1,10 @@
 //! Paragraphs that many documents have: licence headers, notices, navigation, footers.
 //!
-//! A paragraph is what stands between lines without a letter. It is told by its letters and digits
-//! alone, so that layout, comment marks and case do not matter. One of [`LETTERS_MIN`] or more that
-//! [`DOCUMENTS_MIN`] documents have stays in the first of them and goes from the others; shorter
-//! ones (a heading, a line of dialogue, a refrain) go only where they stand between two that go and
-//! are themselves repeated so often.
+//! A paragraph is the text between lines without a letter. Only its letters and digits are
+//! compared, so layout, comment markers and case do not matter. One of at least [`LETTERS_MIN`]
+//! letters that [`DOCUMENTS_MIN`] documents share is kept in the first of them and removed from the
+//! others; shorter ones (headings, dialogue, refrains) are removed only between two removed
+//! paragraphs, and only if they are repeated as often.
 //!
 //! Why these limits: cut into 2,902 pieces, 38 children's classics repeat no paragraph of more than
 //! 95 letters in three pieces, and refrains and "Yes." up to that; the documentation of Python
@@ -17,9 +17,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Letters and digits of a paragraph that may go by itself.
+/// Minimum letters and digits of a paragraph to be removed on its own.
 pub const LETTERS_MIN: usize = 150;
-/// Documents that must have it.
+/// Minimum number of documents that contain it.
 pub const DOCUMENTS_MIN: u64 = 3;
 /// Marks of comments that stand alone on a line between two paragraphs of one comment.
 const MARKS: &[&[u8]] = &[b"#", b"//", b"///", b"//!", b"*", b"--", b";", b";;", b"%", b"..", b"!"];
@@ -97,7 +97,7 @@ pub fn paragraphs(text: &str) -> Vec<Paragraph> {
     all
 }
 
-/// What a document adds to [`Counts`]: each of its paragraphs once.
+/// The hashes that a document adds to [`Counts`]: each of its paragraphs once.
 pub fn hashes(text: &str) -> Vec<u64> {
     let mut all: Vec<u64> = paragraphs(text).iter().map(|paragraph| paragraph.hash).collect();
     all.sort_unstable();
@@ -128,7 +128,7 @@ impl Counts {
         Counts { buckets: vec![[0; WAYS]; wanted.next_power_of_two()] }
     }
 
-    /// Takes note of the [`hashes`] of a document.
+    /// Records the [`hashes`] of a document.
     pub fn add(&mut self, hashes: &[u64]) {
         let mask = self.buckets.len() as u64 - 1;
         for &hash in hashes {

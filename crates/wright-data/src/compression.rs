@@ -1,5 +1,5 @@
-//! Compressed streams, opened layer by layer, within a budget: whatever the layers are, what comes
-//! out is at most so many times what went in, so that no bomb goes off.
+//! Compressed streams, unpacked layer by layer within a budget: the output is at most a fixed
+//! multiple of the input, which stops decompression bombs.
 
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_grows_beyond_the_budget_is_stopped() {
+    fn unpacking_stops_at_the_budget() {
         let budget = Budget::default();
         budget.add_raw(10);
         let mut endless = budget.unpacked(io::repeat(b'a'));

@@ -1,6 +1,6 @@
 //! Where a long text may be cut: at a heading, a paragraph, a line, a sentence, a word.
 
-/// The best place to cut `text` within `slack` bytes of `near`. Always a boundary of characters.
+/// The best place to split `text` within `slack` bytes of `near`. Always a character boundary.
 pub fn place(text: &str, near: usize, slack: usize) -> usize {
     let floor = |at: usize| (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
     let [from, to, near] = [near.saturating_sub(slack), near.saturating_add(slack), near]

@@ -1,10 +1,11 @@
-//! What reading gives: documents, and what was passed over and why. Nothing vanishes unsaid.
+//! The results of reading: documents, and skipped input with the reason. Nothing is dropped
+//! silently.
 
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
 
-/// Text that belongs together.
+/// A document: text that belongs together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The file that it came from, as the caller named it, and the member if that is an archive.
@@ -13,9 +14,9 @@ pub struct Document {
     pub number: u64,
     pub text: String,
     pub title: Option<String>,
-    /// What the document itself says of its licence.
+    /// The licence that the document itself declares.
     pub licence: Option<String>,
-    /// What the document itself says of where it came from.
+    /// The source that the document itself declares.
     pub source: Option<String>,
     pub encoding: Encoding,
 }
@@ -46,22 +47,22 @@ impl Encoding {
     }
 }
 
-/// Why a file, a member or a line was passed over, in whole or from some place on.
+/// Why a file, a member or a line was skipped, entirely or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkipReason {
     Empty,
     Binary,
-    /// A kind of file that is known and not read.
+    /// A known file format that is not supported.
     Unsupported,
-    /// Cut off, or not what it says it is; what came before the damage is kept.
+    /// Truncated or damaged; what precedes the damage is kept.
     Damaged,
-    /// Compressed data that grow beyond all measure.
+    /// Compressed data that unpacks to an unreasonable size.
     Bomb,
     TooLarge,
-    /// A PDF without text, as a scan is, or one that is encrypted.
+    /// A PDF without text, such as a scan, or an encrypted one.
     NoText,
-    /// A line of JSONL that is no object, or lacks the field.
+    /// A line of JSONL that is not an object, or lacks the field.
     BadLine,
     Unreadable,
     Hidden,
@@ -87,7 +88,7 @@ impl SkipReason {
     }
 }
 
-/// What reading a file gives, in the order of its bytes.
+/// A result of reading a file, in the order of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     Document(Document),
@@ -97,12 +98,12 @@ pub enum Item {
         /// More about it, for people.
         detail: String,
     },
-    /// A file that states the licence of what is in its folder and below.
+    /// A file that states the licence of its folder and everything below.
     Licence {
         folder: String,
         licence: String,
     },
-    /// How a file was taken, where that was a choice.
+    /// How a file was interpreted, if there was a choice.
     Note {
         path: Arc<str>,
         text: String,
@@ -119,10 +120,10 @@ impl Item {
             io::ErrorKind::FileTooLarge => SkipReason::TooLarge,
             _ => SkipReason::Damaged,
         };
-        let kept = if some { "; what came before is kept" } else { "" };
+        let kept = if some { "; the documents before it are kept" } else { "" };
         Item::Skipped { path: Arc::clone(path), reason, detail: format!("{error}{kept}") }
     }
 }
 
-/// Takes items; false ends the reading.
+/// Receives items; returning false stops reading.
 pub type Sink<'a> = dyn FnMut(Item) -> bool + 'a;

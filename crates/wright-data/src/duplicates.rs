@@ -1,11 +1,11 @@
-//! Documents that say the same: exact copies by SHA-256, near ones by MinHash.
+//! Duplicate documents: exact ones by SHA-256, near ones by MinHash.
 //!
 //! Near duplicates are found by one-permutation MinHash (Li, Owen and Zhang 2012) with optimal
 //! densification (Shrivastava 2017) over runs of five words, in bands (Broder 1997; Indyk and
-//! Motwani 1998): documents that share a band are candidates, and whether their sets of runs
-//! overlap enough is then computed from the texts themselves. The first of several stays.
+//! Motwani 1998): documents that share a band are candidates, and the overlap of their shingles is
+//! then computed from the texts themselves. The first of several is kept.
 //!
-//! An index takes about 200 bytes of memory a document, whatever its length.
+//! An index takes about 200 bytes of memory per document, whatever its length.
 
 use crate::words::{mix, shingles};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ const BINS: usize = 64;
 const BANDS: usize = 12;
 /// Bins in a band; a pair of similarity 0.8 shares one of 12 bands with a probability of 0.99.
 const ROWS: usize = 5;
-/// Runs that two documents share, of all that either has: from here on they are near duplicates.
+/// Fraction of shingles that two documents share, from which on they are near duplicates.
 pub const NEAR: f64 = 0.8;
 
 /// SHA-256 of a text.
@@ -89,7 +89,7 @@ pub enum Duplicate {
     Near(u32, f64),
 }
 
-/// The documents that were kept so far, found by what they say.
+/// An index of the documents kept so far, by content.
 ///
 /// ```
 /// use wright_data::duplicates::{Duplicate, Index, bands, text_hash};

@@ -1,7 +1,7 @@
 //! Bytes to text: UTF-8, UTF-16 with a byte order mark, and Windows-1252 for what is neither.
 //!
-//! It guesses no other encodings: a text in Shift-JIS or KOI8-R comes out as mojibake, which the
-//! filter of that name drops with an example.
+//! Other encodings are not detected: text in Shift-JIS or KOI8-R becomes mojibake, which the filter
+//! of that name drops with an example.
 
 use crate::document::Encoding;
 use std::io::{self, Read};
@@ -54,7 +54,7 @@ pub(crate) fn is_binary(head: &[u8]) -> bool {
     head.contains(&0) || head.iter().filter(|b| odd(b)).count() * one_in > head.len()
 }
 
-/// UTF-16 as UTF-8; what is no character becomes U+FFFD.
+/// UTF-16 as UTF-8; what is not a character becomes U+FFFD.
 pub(crate) struct Utf16<R> {
     from: R,
     order: ByteOrder,
@@ -215,7 +215,7 @@ mod tests {
     fn binary_is_told_from_text() {
         assert!(is_binary(b"\x7fELF\x02\x01\0"));
         assert!(!is_binary("plain\n\x1b[1mbold é".as_bytes()));
-        assert!(is_binary(b"\xe9\x01\xb3\x1d of bytes \xff that are no text"));
+        assert!(is_binary(b"\xe9\x01\xb3\x1d of bytes \xff that are not text"));
         assert!(!is_binary(b"caf\xe9 \x93au lait\x94"));
         assert!(!is_binary(b""));
     }

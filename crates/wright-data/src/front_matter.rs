@@ -2,7 +2,7 @@
 
 use crate::licence;
 
-/// More lines than this are no front matter.
+/// More lines than this are not a front matter.
 const LINES_MAX: usize = 100;
 
 /// What it said.

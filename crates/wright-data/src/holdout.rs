@@ -1,13 +1,13 @@
-//! Which text is held out to measure a model by: chosen by what it says, not by where it stands.
+//! Choice of the held-out text: by content, not by position.
 //!
 //! The units are whole documents; of one that is much larger than a part of the held-out text, the
 //! units are sections, cut at headings and paragraphs. Units are taken in the order of their
-//! hashes. One of which a fifth of the runs of eight words also stands elsewhere is not taken: it
-//! would measure memory. So adding a document hardly changes the choice, and no near duplicate
-//! straddles the split, not even a tale that stands in two books.
+//! hashes. A unit is skipped if a fifth of its eight-word sequences also occur elsewhere, since it
+//! would measure memorization. So adding a document hardly changes the choice, and no near
+//! duplicate straddles the split, not even a story that appears in two books.
 //!
-//! A section of a book whose other sections are learnt from is easier than a new book: its people
-//! and places are known. Whoever wants the harder measure gives more, or smaller, documents.
+//! A section of a book whose other sections are trained on is easier than a new book, since its
+//! people and places are known. For a harder measure, provide more or smaller documents.
 
 use crate::cut;
 use crate::duplicates::{TextHash, short, text_hash};
@@ -23,7 +23,7 @@ pub const ELSEWHERE_MAX: f64 = 0.2;
 const UNITS: u64 = 8;
 /// Shorter sections have too little context to be predicted by.
 const SECTION_BYTES_MIN: u64 = 4096;
-/// With less text nothing can be learnt and measured.
+/// Minimum bytes of text for training and evaluation.
 pub const TEXT_BYTES_MIN: u64 = 1024;
 /// Candidates beyond this are looked at by a sample of their runs, so that memory is bounded.
 const SAMPLED_BYTES: u64 = 64 << 20;
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_elsewhere_is_not_held_out() {
+    fn text_that_also_occurs_elsewhere_is_not_held_out() {
         // Each text twice but for its end, and a few that stand alone.
         let mut all = texts(60, 100);
         let copies: Vec<String> = all[..50].iter().map(|text| format!("{text} again")).collect();

@@ -1,7 +1,7 @@
-//! The text of an HTML page: what a reader reads, without scripts, navigation, forms and asides.
+//! The readable text of an HTML page, without scripts, navigation, forms and asides.
 //!
-//! It is no parser of trees: one pass over tags, in linear time, that never fails. Lists of links
-//! that no element marks as navigation are left out where four or more stand together.
+//! It is not a parser of trees: one pass over tags, in linear time, that never fails. Lists of
+//! links that no element marks as navigation are left out where four or more stand together.
 
 mod entities;
 
@@ -274,7 +274,7 @@ struct Out {
 #[derive(Default)]
 struct Line {
     text: String,
-    /// Bytes of `text` that are no link.
+    /// Bytes of `text` that are not a link.
     plain: usize,
 }
 

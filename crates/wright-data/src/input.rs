@@ -58,7 +58,7 @@ pub(crate) fn read_whole(
     match from.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes) {
         Err(error) => Err(Box::new(Item::unreadable(path, &error, false))),
         Ok(n) if n as u64 > bytes_max => {
-            let detail = format!("more than {} MB, which one such file may have", bytes_max >> 20);
+            let detail = format!("larger than the limit of {} MB for such a file", bytes_max >> 20);
             let path = Arc::clone(path);
             Err(Box::new(Item::Skipped { path, reason: SkipReason::TooLarge, detail }))
         }

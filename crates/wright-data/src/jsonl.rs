@@ -48,7 +48,11 @@ impl Bad {
     /// Says so. False if the sink wants no more.
     pub fn report(self, path: &Arc<str>, sink: &mut Sink<'_>) -> bool {
         let Some(first) = self.first else { return true };
-        let detail = format!("{} of its {}s; the first is {first}", self.number, self.what);
+        let detail = match (self.number, self.what) {
+            (1, _) => first,
+            (n, "entry") => format!("{n} entries; the first is {first}"),
+            (n, what) => format!("{n} {what}s; the first is {first}"),
+        };
         sink(Item::Skipped { path: Arc::clone(path), reason: SkipReason::BadLine, detail })
     }
 }
@@ -95,7 +99,7 @@ pub(crate) fn read(
 
 fn object(line: &[u8]) -> Result<(Value, Encoding), String> {
     let (text, encoding) = encoding::decode(line);
-    let value = serde_json::from_str(&text).map_err(|error| format!("no JSON: {error}"))?;
+    let value = serde_json::from_str(&text).map_err(|error| format!("not valid JSON: {error}"))?;
     Ok((value, encoding))
 }
 
@@ -164,7 +168,7 @@ pub(crate) fn document(
     encoding: Encoding,
     options: &ReadOptions,
 ) -> Result<Document, String> {
-    let Some(object) = value.as_object() else { return Err("no object".into()) };
+    let Some(object) = value.as_object() else { return Err("not an object".into()) };
     let strings = |name: &str| object.get(name).and_then(Value::as_str);
     let text = match options.fields.as_slice() {
         [] => FIELDS.iter().find_map(|name| strings(name)).map(str::to_owned),
@@ -180,7 +184,7 @@ pub(crate) fn document(
     };
     let text = text.replace("\r\n", "\n").trim().to_owned();
     if text.len() > options.document_bytes {
-        return Err(format!("a text of more than {} bytes", options.document_bytes));
+        return Err(format!("a text longer than {} bytes", options.document_bytes));
     }
     let licence = field(value, &LICENCES);
     Ok(Document {

@@ -1,13 +1,13 @@
-//! From bytes of files to documents: what is text in them, where it came from and under which
-//! licence, what is kept and what is dropped, and why.
+//! Turns the bytes of files into documents: their text, its source and licence, what is kept, what
+//! is dropped and why.
 //!
-//! [`read()`] takes the bytes of a file of any kind and gives [`Item`]s. [`quality`] and
-//! [`duplicates`] say which documents teach nothing new, [`boilerplate`] which paragraphs,
-//! [`holdout`] which text a model is measured by, and [`report`] is how all of it is written down.
+//! [`read()`] turns the bytes of a file of any supported format into [`Item`]s. [`quality`] and
+//! [`duplicates`] find documents that are not worth training on, [`boilerplate`] repeated
+//! paragraphs, [`holdout`] chooses the evaluation text, and [`report`] describes the result.
 //!
-//! This crate opens no file, reads no clock and prints nothing, and knows no tokens: readers in,
-//! documents out. It works as well on one document after the other as on many at once: each
-//! function depends on its arguments alone.
+//! This crate opens no files, reads no clock, prints nothing and knows nothing about tokens:
+//! readers in, documents out. Every function depends on its arguments alone, so documents can be
+//! processed one by one or in parallel.
 #![forbid(unsafe_code)]
 
 mod archive;

@@ -1,6 +1,6 @@
-//! Which licence a text says that it has, as an SPDX identifier where it is one that we know.
+//! The licence that a text declares, as an SPDX identifier if it is a known one.
 //!
-//! A statement is taken as it stands: nothing here judges whether it is true or enough.
+//! Declarations are taken literally; nothing here judges whether they are true or sufficient.
 
 use crate::cut;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Parquet: tables, column by column, in groups of rows. The columns of text become documents, as
 //! the fields of JSONL do; all others are passed over unread.
 //!
-//! A page of each column is in memory at a time, whatever the size of the file. Nothing that a file
-//! says of its sizes is believed: pages grow as they are unpacked, within the budget of the file.
+//! A page of each column is in memory at a time, whatever the size of the file. Sizes that a file
+//! declares are not trusted: pages grow as they are unpacked, within the file's budget.
 //!
 //! Source: the Parquet format specification (apache/parquet-format). Read are the encodings and
 //! compressions that writers of text use; the others are named and the file is skipped.
@@ -115,7 +115,7 @@ impl Table<'_, '_> {
             if bytes.len() > self.options.document_bytes {
                 self.budget.spend(spent)?;
                 let most = self.options.document_bytes;
-                self.bad.add(self.rows, format!("a text of more than {most} bytes"));
+                self.bad.add(self.rows, format!("a text longer than {most} bytes"));
                 return Ok(true);
             }
             let (value, how) = encoding::decode(bytes);
@@ -140,7 +140,7 @@ impl Table<'_, '_> {
 /// An end of the bytes of a footer is damage to it, and no end of the file.
 fn end_is_damage(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged("a footer that ends in the middle"),
+        io::ErrorKind::UnexpectedEof => damaged("a truncated footer"),
         _ => error,
     }
 }
@@ -148,23 +148,23 @@ fn end_is_damage(error: io::Error) -> io::Error {
 /// The footer's bytes, which stand before their length and the magic at the end.
 fn footer(pages: &mut Pages<'_>) -> io::Result<Vec<u8>> {
     let Some(at) = pages.bytes.checked_sub(8) else {
-        return Err(damaged("Parquet that ends in the middle"));
+        return Err(damaged("a truncated Parquet file"));
     };
     let tail = pages.bytes_at(at, 8)?;
     let Some((length, magic)) = tail.split_first_chunk::<4>() else {
-        return Err(damaged("Parquet that ends in the middle"));
+        return Err(damaged("a truncated Parquet file"));
     };
     match magic {
         _ if magic == ENCRYPTED => return Err(unsupported("encrypted Parquet")),
         _ if magic != MAGIC => {
-            return Err(damaged("Parquet without its footer: it is not whole"));
+            return Err(damaged("a Parquet file without a footer: it is incomplete"));
         }
         _ => {}
     }
     let length = u64::from(u32::from_le_bytes(*length));
     let from = at.checked_sub(length).ok_or_else(|| damaged("a footer longer than the file"))?;
     if length > pages.page_bytes {
-        return Err(damaged("a footer larger than any is"));
+        return Err(damaged("a footer that is too large"));
     }
     pages.budget.add_raw(length);
     pages.bytes_at(from, length)

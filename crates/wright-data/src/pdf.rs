@@ -1,8 +1,8 @@
 //! The text of a PDF, in the order in which its pages draw it.
 //!
-//! It takes what it can: objects are found by looking for them, so a broken table of them does no
-//! harm, and what cannot be read is left out. It draws nothing and decrypts nothing, and a scan
-//! without a layer of text has none.
+//! It is lenient: objects are found by scanning, so a broken cross-reference table does no harm,
+//! and what cannot be read is skipped. It renders and decrypts nothing, and a scan without a text
+//! layer yields no text.
 //!
 //! ISO 32000-1: objects (7.3), filters (7.4), pages (7.7), text (9).
 
@@ -57,8 +57,8 @@ pub fn text(bytes: &[u8], most: usize) -> Result<Found, &'static str> {
     }
     let text = interpreter.finish();
     match (pages.is_empty(), text.trim().is_empty()) {
-        (true, _) => Err("no page was found in it"),
-        (_, true) => Err("its pages have no text: it may be a scan"),
+        (true, _) => Err("it contains no pages"),
+        (_, true) => Err("its pages contain no text: it may be a scan"),
         _ => Ok(Found { text, title: store.title() }),
     }
 }

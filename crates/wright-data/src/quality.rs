@@ -1,14 +1,14 @@
-//! Filters for text that teaches a model nothing, in the spirit of Gopher (Rae et al. 2021), C4
-//! (Raffel et al. 2020) and FineWeb (Penedo et al. 2024), and far milder than theirs.
+//! Filters for low-quality text, inspired by Gopher (Rae et al. 2021), C4 (Raffel et al. 2020) and
+//! FineWeb (Penedo et al. 2024), but far more lenient.
 //!
-//! They ask nothing of a language: no lists of words, no lengths of English. The limits are such
-//! that what a person wrote for people passes; a filter that is wrong costs one flag.
+//! They do not depend on a language: no word lists, no English word lengths. The limits are set so
+//! that text written by people for people passes; a wrong filter can be disabled with one option.
 
 use crate::words::{mix, shingles};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
-/// Why a document was dropped.
+/// The reason why a document was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -25,12 +25,12 @@ pub enum Reason {
     Boilerplate,
 }
 
-/// Fewer letters and digits are no document.
+/// Fewer letters and digits are not a document.
 const LETTERS_MIN: usize = 16;
 /// Parts of what is not blank.
 const DIGITS_MAX: f64 = 0.6;
 const LETTERS_AND_DIGITS_MIN: f64 = 0.4;
-/// Characters without a blank that are no word any more, where a script has spaces.
+/// Characters without a blank that are not a word any more, where a script has spaces.
 const WORD_MAX: usize = 100;
 const UNBROKEN_MAX: f64 = 0.5;
 const MOJIBAKE_MAX: f64 = 0.02;
@@ -70,20 +70,23 @@ impl Reason {
         }
     }
 
-    /// What it means, in a line.
+    /// Its meaning, in one line.
     pub fn meaning(self) -> &'static str {
         match self {
-            Reason::ExactDuplicate => "the same text as an earlier document",
-            Reason::NearDuplicate => "four fifths of its runs of five words are an earlier one's",
+            Reason::ExactDuplicate => "identical to an earlier document",
+            Reason::NearDuplicate => {
+                "four fifths of its five-word sequences occur in an earlier \
+                                      document"
+            }
             Reason::TooShort => "fewer than 16 letters and digits",
-            Reason::NoLetters => "no letter of any script",
-            Reason::MostlyDigits => "more than 60 % digits",
-            Reason::MostlySymbols => "fewer than 40 % letters and digits",
-            Reason::Unbroken => "more than half in words of over 100 characters",
-            Reason::Mojibake => "more than 2 % broken or control characters",
-            Reason::RepeatedLines => "more than 60 % in lines that it has said before",
-            Reason::RepeatedPhrases => "more than 60 % of its runs of ten words said before",
-            Reason::Boilerplate => "nothing but paragraphs that earlier documents have",
+            Reason::NoLetters => "no letters of any script",
+            Reason::MostlyDigits => "more than 60% digits",
+            Reason::MostlySymbols => "less than 40% letters and digits",
+            Reason::Unbroken => "more than half of it in words longer than 100 characters",
+            Reason::Mojibake => "more than 2% broken or control characters",
+            Reason::RepeatedLines => "more than 60% in repeated lines",
+            Reason::RepeatedPhrases => "more than 60% of its ten-word sequences repeated",
+            Reason::Boilerplate => "only paragraphs that earlier documents contain",
         }
     }
 }
@@ -165,7 +168,7 @@ fn is_broken(before: char, c: char) -> bool {
     pair || c == char::REPLACEMENT_CHARACTER || (c.is_control() && c != '\u{1b}')
 }
 
-/// Why a text should be dropped, if it should.
+/// The reason to drop a text, if there is one.
 ///
 /// ```
 /// use wright_data::quality::{Reason, judge};
@@ -195,7 +198,7 @@ pub fn judge(text: &str) -> Option<Reason> {
     (repeated_phrases(text) > REPEATED_PHRASES_MAX).then_some(Reason::RepeatedPhrases)
 }
 
-/// Whether a text has hardly any letters and digits.
+/// Whether a text has very few letters and digits.
 pub fn is_too_short(text: &str) -> bool {
     text.chars().filter(|c| c.is_alphanumeric()).take(LETTERS_MIN).count() < LETTERS_MIN
 }
@@ -243,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_write_passes() {
+    fn text_written_by_people_is_kept() {
         let haiku = "An old silent pond.\nA frog jumps into the pond.\nSplash! Silence again.";
         let refrain = "Row, row, row your boat,\nGently down the stream.\nMerrily, merrily,\n\
             merrily, merrily,\nLife is but a dream.\nRow, row, row your boat,\nGently down the \
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_teaches_nothing_does_not() {
+    fn low_quality_text_is_dropped() {
         let cases = [
             ("Hi there.".to_owned(), Reason::TooShort),
             ("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15".to_owned(), Reason::NoLetters),

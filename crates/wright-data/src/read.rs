@@ -93,7 +93,7 @@ impl Reader<'_> {
         };
         match format {
             Format::Compressed(_) | Format::Tar | Format::Zip if depth >= DEPTH_MAX => {
-                sink(skip(SkipReason::Unsupported, "archives within archives, too deep"))
+                sink(skip(SkipReason::Unsupported, "archives nested too deeply"))
             }
             Format::Compressed(compression) => {
                 let inner = compression.open(&mut all, self.options.window_bytes);

@@ -1,6 +1,6 @@
-//! What a packed folder says of itself: a manifest with a line for each document, and a report.
+//! The description of a packed folder: a manifest with one line per document, and a report.
 //!
-//! Both are data for programs that come later, so their fields only grow.
+//! Other programs read both, so fields are only ever added.
 
 use crate::document::SkipReason;
 use crate::quality::Reason;
@@ -184,7 +184,7 @@ pub struct Tokenizer {
     pub trained_on_bytes: u64,
 }
 
-/// What was asked for, as far as it changes the result.
+/// The options that affect the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     pub paths: Vec<String>,
@@ -231,10 +231,10 @@ pub struct Report {
     pub sources: BTreeMap<String, Amount>,
 }
 
-/// Why a file is no report that can be read.
+/// Why a file cannot be read as a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportError {
-    /// It is no JSON, or not of the form.
+    /// It is not JSON, or not of the form.
     Damaged(String),
     /// It is something else.
     Foreign,
@@ -246,7 +246,7 @@ impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReportError::Damaged(why) => f.write_str(why),
-            ReportError::Foreign => f.write_str("it is not the report of packed data"),
+            ReportError::Foreign => f.write_str("it is not a report of packed data"),
             ReportError::Version(theirs) => {
                 write!(f, "it has version {theirs}; this program reads version {VERSION}")
             }
@@ -260,7 +260,7 @@ impl Report {
     /// Reads `report.json`.
     ///
     /// # Errors
-    /// If it is no report, of another version, or damaged.
+    /// If it is not a report, of another version, or damaged.
     pub fn parse(text: &str) -> Result<Report, ReportError> {
         let damaged = |error: serde_json::Error| ReportError::Damaged(error.to_string());
         let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;

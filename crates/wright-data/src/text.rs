@@ -175,19 +175,19 @@ impl<'a, 's> Splitter<'a, 's> {
         if let Some(error) = error {
             say(Item::unreadable(path, &error, self.number > 0));
         } else if self.number == 0 && self.separators == 0 {
-            let detail = "nothing but blanks".to_owned();
+            let detail = "only white space".to_owned();
             say(Item::Skipped { path: Arc::clone(path), reason: SkipReason::Empty, detail });
         }
         let mut note = |text| say(Item::Note { path: Arc::clone(path), text });
         if self.separators > 0 {
             let separator = self.options.separator.as_deref().unwrap_or(SEPARATOR);
-            note(format!("{} documents between lines `{separator}`", self.number));
+            note(format!("{} documents, separated by lines `{separator}`", self.number));
         } else if self.begin == Begin::Titles && self.number > 1 {
-            note(format!("{} documents, each from a line `{TITLE}…` on", self.number));
+            note(format!("{} documents, each starting with a line `{TITLE}…`", self.number));
         }
         if self.cuts > 0 {
             let most = self.options.document_bytes;
-            note(format!("cut {} times: no document is longer than {most} bytes", self.cuts));
+            note(format!("split {} times: a document has at most {most} bytes", self.cuts));
         }
         self.goes_on
     }

@@ -1,4 +1,4 @@
-//! Words of any language, as hashes: what duplicates are told by.
+//! Words of any language as hashes, from which duplicates are detected.
 //!
 //! A word is a run of letters and digits without regard to case; where a script writes no spaces
 //! (Chinese, Japanese, Thai …), each character is one. Punctuation, layout and markup do not count.

@@ -95,7 +95,7 @@ fn chosen_columns_are_joined_and_others_named() {
 }
 
 #[test]
-fn what_cannot_be_read_says_why() {
+fn unreadable_input_is_reported_with_the_reason() {
     let reason = |name: &str, bytes: &[u8]| match items(name, bytes, &ReadOptions::default()).pop()
     {
         Some(Item::Skipped { reason, detail, .. }) => (reason, detail),
@@ -139,7 +139,7 @@ fn one_long_text_for_many_rows_is_stopped() {
 }
 
 #[test]
-fn damage_anywhere_ends_in_documents_or_a_reason() {
+fn damage_anywhere_gives_documents_or_a_reason() {
     let whole = golden("pyarrow-delta.parquet");
     for at in 0..whole.len() {
         let mut damaged = whole.clone();

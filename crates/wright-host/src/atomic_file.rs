@@ -260,7 +260,9 @@ impl WriteOut {
     /// The disk's failure, which it tells only once.
     fn end(self) -> io::Result<()> {
         drop(self.tell);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the writer thread stopped unexpectedly")))
     }
 }
 
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_finished_file_has_its_name() {
+    fn only_a_complete_file_gets_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.gguf");
         let mut file = AtomicFile::with_space(&path, 10, false).unwrap();
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_what_was_there() {
+    fn a_failed_write_keeps_the_previous_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         write(&path, b"first").unwrap();

@@ -15,13 +15,13 @@ pub enum Error {
     #[error("{} is empty", .0.display())]
     Empty(PathBuf),
     /// The file was written to while it was mapped.
-    #[error("{} changed while it was in use", .0.display())]
+    #[error("{} changed while in use", .0.display())]
     Changed(PathBuf),
     /// The file is there and was not to be replaced.
     #[error("{} already exists", .0.display())]
     Exists(PathBuf),
     #[error(
-        "the disk of {} has {} free; this takes {}",
+        "the disk of {} has {} free; {} are needed",
         folder.display(),
         crate::units::bytes(*free_bytes),
         crate::units::bytes(*needed_bytes)

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_file_stays_whole_and_a_written_one_is_noticed() {
+    fn a_replaced_file_stays_intact_and_a_modified_one_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.gguf");
         fs::write(&path, b"first").unwrap();

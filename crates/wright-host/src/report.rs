@@ -11,7 +11,7 @@ pub enum Count {
 
 /// Where a library's notes and progress go.
 pub trait Reporter: Sync {
-    /// Something worth knowing that is no error.
+    /// Information that is not an error.
     fn note(&self, text: &str);
 
     /// Starts to show the progress of one piece of work. `total` is what will have been done at

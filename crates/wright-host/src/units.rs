@@ -1,4 +1,4 @@
-//! Numbers as people read them: bytes, counts, seconds. Decimal units throughout.
+//! Human-readable numbers: bytes, counts, seconds. Units are decimal throughout.
 
 /// `98_362_432` → `98.4 MB`.
 pub fn bytes(n: u64) -> String {
@@ -47,7 +47,11 @@ pub fn seconds(s: f64) -> String {
 
 /// `2, "document"` → `2 documents`.
 pub fn number_of(n: u64, thing: &str) -> String {
-    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+    match (n, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) if !thing.ends_with("ay") => format!("{n} {stem}ies"),
+        _ => format!("{n} {thing}s"),
+    }
 }
 
 /// `n` things a second, or a dash where no time was measured.

@@ -1,4 +1,4 @@
-//! The good small models that Wright knows by name: data in `catalogue.json`, built in.
+//! The catalogue of models that Wright knows by name: `catalogue.json`, built into the program.
 //!
 //! An entry pins its file by size and SHA-256, so it does not matter which of its sources it came
 //! from: one that holds other bytes is passed over. Each says where its figures were seen. The
@@ -17,7 +17,7 @@ pub struct Entry {
     /// What its makers call it.
     pub title: String,
     pub about: String,
-    /// Whether it was made to answer; otherwise it goes on from text.
+    /// Whether it was trained to chat; otherwise it is a base model that continues text.
     pub chat: bool,
     /// `general.architecture` of its file; empty if it is not known beforehand.
     #[serde(default)]

@@ -77,7 +77,7 @@ impl Error {
         wright_host::Error::io(action, path, source).into()
     }
 
-    /// The same error with advice.
+    /// The same error with a hint.
     pub(crate) fn advise(mut self, advice: impl Into<Hint>) -> Error {
         if let Error::Hub { hint, .. } = &mut self {
             *hint = Some(advice.into());

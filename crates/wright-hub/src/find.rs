@@ -156,7 +156,8 @@ fn of_reference(known: &Known<'_>, reference: Reference) -> Result<Meaning, Erro
 }
 
 fn no_file(path: &Path) -> Error {
-    Error::new(ErrorKind::NotFound, format!("no file {}", path.display())).advise(Hint::Path)
+    Error::new(ErrorKind::NotFound, format!("file not found: {}", path.display()))
+        .advise(Hint::Path)
 }
 
 fn unknown(known: &Known<'_>, kept: &[PathBuf], name: &str) -> Error {
@@ -165,7 +166,7 @@ fn unknown(known: &Known<'_>, kept: &[PathBuf], name: &str) -> Error {
         .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases).cloned())
         .chain(known.aliases.keys().cloned())
         .chain(kept.iter().map(|path| stem(path)));
-    Error::new(ErrorKind::NotFound, format!("no model is called '{name}'"))
+    Error::new(ErrorKind::NotFound, format!("unknown model '{name}'"))
         .advise(Hint::Names { asked: name.to_owned(), known: names.collect() })
 }
 

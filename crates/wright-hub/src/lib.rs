@@ -21,7 +21,7 @@
 //!     Meaning::Fetchable(entry) => {
 //!         pull::ensure(&entry, models, &Interrupt::default(), &Means::usual(&Silent))?
 //!     }
-//!     other => panic!("{other:?} is no model of the catalogue"),
+//!     other => panic!("{other:?} is not a model of the catalogue"),
 //! };
 //! # Ok::<(), wright_hub::Error>(())
 //! ```

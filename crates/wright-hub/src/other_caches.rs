@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_with_nothing_holds_nothing() {
+    fn an_empty_home_contains_no_models() {
         let home = tempfile::tempdir().unwrap();
         let all = find_by(|name| (name == "HOME").then(|| home.path().as_os_str().to_owned()));
         assert!(all.iter().all(|found| found.path.starts_with("/usr/share")));

@@ -59,7 +59,7 @@ impl<'a> Means<'a> {
 /// The file that a reference means, fetched if it is not here.
 ///
 /// # Errors
-/// As [`ensure`], and if the reference leads nowhere.
+/// As [`ensure`], and if the reference does not exist.
 pub fn by_reference(
     reference: &Reference,
     models: &Path,
@@ -98,7 +98,7 @@ pub fn ensure(
     let size =
         if entry.bytes > 0 { format!(" ({})", units::bytes(entry.bytes)) } else { "".into() };
     means.reporter.note(&format!(
-        "fetching {}{size}, licence: {} ({})",
+        "downloading {}{size}, licence: {} ({})",
         entry.title, entry.licence, entry.licence_note
     ));
     let mut errors: Vec<(String, Error)> = Vec::new();
@@ -109,7 +109,7 @@ pub fn ensure(
         }
         match from_source(entry, source, models, &staging, interrupt, means) {
             Ok(()) => {
-                means.reporter.note(&format!("kept as {}", path.display()));
+                means.reporter.note(&format!("saved to {}", path.display()));
                 return Ok(path);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
@@ -176,14 +176,18 @@ fn publish(
 fn all_failed(entry: &Entry, mut errors: Vec<(String, Error)>) -> Error {
     let worst = errors.iter().position(|(_, e)| e.kind() == ErrorKind::WrongHash).unwrap_or(0);
     if errors.is_empty() {
-        return Error::new(ErrorKind::Download, format!("{} has no source", entry.title));
+        return Error::new(ErrorKind::Download, format!("{} has no download source", entry.title));
     }
     let each: Vec<String> =
         errors.iter().map(|(source, error)| format!("{source}: {error}")).collect();
     let (source, worst) = errors.swap_remove(worst);
     let message = match each.len() {
         1 => format!("{} from {source}: {worst}", entry.title),
-        n => format!("none of the {n} sources has {}:\n  {}", entry.title, each.join("\n  ")),
+        n => format!(
+            "{} could not be downloaded from any of its {n} sources:\n  {}",
+            entry.title,
+            each.join("\n  ")
+        ),
     };
     Error::Sources { message, worst: Box::new(worst) }
 }

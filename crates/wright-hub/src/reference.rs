@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// A model somewhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// A repository of the hub, and which of its files: a quantisation, a file's name, or any.
+    /// A repository of the hub, and which of its files: a quantization, a file's name, or any.
     HuggingFace {
         repository: String,
         revision: Option<String>,
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_what_could_lead_elsewhere_are_no_references() {
+    fn names_and_path_traversal_are_not_references() {
         for text in
             ["smollm2", "folder/x.gguf", "hf:org", "hf:../repo", "ollama:a/b/c", "org/re po"]
         {

@@ -11,7 +11,7 @@ use crate::lanes::{Lanes, by_lanes, each_isa};
 use crate::math::{exp_lanes, ln, tanh_lanes};
 use crate::pool::Parts;
 
-/// Logits held at a time: 16 MiB. The matrix is packed anew for each chunk, so more is faster.
+/// Logits held at a time: 16 MiB. The matrix is packed again for each chunk, so more is faster.
 const CHUNK_VALUES: usize = 4 << 20;
 
 /// The matrix that makes logits, and what happens to them.
@@ -30,7 +30,7 @@ pub struct Head<'a> {
 /// Rows to score.
 #[derive(Debug, Clone, Copy)]
 pub struct Targets<'a> {
-    /// The token that each row should foretell.
+    /// The token that each row should predict.
     pub ids: &'a [u32],
     /// What each row's loss counts in the gradients.
     pub weights: &'a [f32],
@@ -49,7 +49,7 @@ pub struct HeadGradients<'a> {
 /// the sum of weight × loss. `scratch` is kept by the caller so that it is allocated once.
 ///
 /// # Panics
-/// If lengths do not fit, or a target is no id of the vocabulary.
+/// If lengths do not fit, or a target is not an id of the vocabulary.
 pub fn head_loss(
     pool: &Pool,
     head: &Head<'_>,

@@ -1,4 +1,4 @@
-//! The arithmetic of Wright: slices in, slices out.
+//! The numeric kernels of Wright: slices in, slices out.
 //!
 //! Block formats, the float and integer kernels that a transformer needs, and the thread pool
 //! that runs them. Each kernel's file holds its scalar form, which is the reference, and a form per
@@ -11,7 +11,7 @@
 //! - A sum of floats has 16 virtual lanes, reduced by one fixed tree, however wide a vector is.
 //! - Multiply-adds are fused and written out; `exp`, `sin`, `cos` and `tanh` are our own.
 //!
-//! This crate knows no model: no tensor names, no layers, no files, no clock.
+//! This crate knows nothing about models: no tensor names, no layers, no files, no clock.
 
 mod activation;
 pub mod attention;

@@ -21,7 +21,7 @@ mod rows;
 
 /// Most outputs of one task, where weights are decoded.
 const TASK_OUTPUTS_MAX: usize = 96;
-/// Rows up to which float weights are converted anew for each tile.
+/// Rows up to which float weights are converted again for each tile.
 const FEW_ROWS: usize = 4;
 /// Bytes of weights in a task of few rows: less is not worth a task.
 const TASK_BYTES_MIN: usize = 32 << 10;

@@ -1,4 +1,4 @@
-//! Root-mean-square and layer normalisation, over rows or over the heads of a row.
+//! Root-mean-square and layer normalization, over rows or over the heads of a row.
 //!
 //! A row's sums have 16 lanes and one order, and rows share nothing, so a row's bytes depend on
 //! the row alone.
@@ -9,10 +9,10 @@ use crate::lanes::{Lanes, each_isa};
 /// Numbers worth one task of the pool.
 const TASK_LEN: usize = 8192;
 
-/// What is normalised, and what it is multiplied with after.
+/// What is normalized, and what it is multiplied with after.
 #[derive(Debug, Clone, Copy)]
 pub struct Norm<'a> {
-    /// Numbers that are normalised together: n_embd, or head_dim for a norm per head.
+    /// Numbers that are normalized together: n_embd, or head_dim for a norm per head.
     pub len: usize,
     /// Added to the mean square or the variance.
     pub eps: f32,
@@ -38,7 +38,7 @@ pub struct Norm<'a> {
 /// # Panics
 /// If the lengths are not whole groups or differ.
 pub fn rms_norm(pool: &Pool, norm: &Norm<'_>, x: &[f32], out: &mut [f32]) {
-    assert_eq!(x.len(), out.len(), "normalised numbers");
+    assert_eq!(x.len(), out.len(), "normalized numbers");
     norm.check(x.len());
     let isa = pool.isa();
     norm.for_groups(pool, out, |group, at, out| {
@@ -65,7 +65,7 @@ pub fn rms_norm_in_place(pool: &Pool, norm: &Norm<'_>, x: &mut [f32]) {
 /// # Panics
 /// If the lengths are not whole groups or differ.
 pub fn layer_norm(pool: &Pool, norm: &Norm<'_>, x: &[f32], out: &mut [f32]) {
-    assert_eq!(x.len(), out.len(), "normalised numbers");
+    assert_eq!(x.len(), out.len(), "normalized numbers");
     norm.check(x.len());
     let isa = pool.isa();
     norm.for_groups(pool, out, |group, at, out| {

@@ -28,7 +28,7 @@ use crate::isa::Isa;
 use crate::lanes::{Lanes, each_isa};
 use crate::{f32_to_bf16, f32_to_f16};
 
-/// Why a row could not be quantised.
+/// Why a row could not be quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuantizeError {
     /// The row's length is not a whole number of blocks, or a buffer has the wrong length.
@@ -43,10 +43,13 @@ impl std::fmt::Display for QuantizeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             QuantizeError::Shape { row_len, block_len } => {
-                write!(f, "a row of {row_len} values is not whole blocks of {block_len}")
+                write!(
+                    f,
+                    "a row of {row_len} values is not a multiple of the block length {block_len}"
+                )
             }
             QuantizeError::NotFinite { index } => write!(f, "value {index} is not finite"),
-            QuantizeError::ReadOnly { dtype } => write!(f, "{dtype} is read and not written"),
+            QuantizeError::ReadOnly { dtype } => write!(f, "{dtype} can be read but not written"),
         }
     }
 }

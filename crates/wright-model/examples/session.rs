@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logits = session.forward(&Batch { segments: &[segment] })?;
     session.copy_prefix(seqs[0], seqs[1], prompt.len())?;
 
-    // One continues with the likeliest id, the other with the second likeliest; both greedily.
+    // One continues with the most likely id, the other with the second most likely; both greedily.
     let [first, second] = two_likeliest(logits.row(0));
     let mut texts = [vec![first], vec![second]];
     for _ in 1..N_NEW {

@@ -1,8 +1,8 @@
-//! What a model is, as data: the families known here and the numbers read from metadata.
+//! A model's configuration as data: the supported families, and hyperparameters read from metadata.
 //!
 //! A family is a row of [`FAMILIES`], never code of its own in the forward pass; what differs
 //! between layers stands in each [`LayerConfig`]. Whether a bias, a norm, a fused projection or
-//! experts are there is not asked here: the tensors themselves tell (`network`).
+//! experts exist follows from the tensors themselves (`network`).
 
 mod experts;
 mod families;
@@ -19,7 +19,7 @@ use families::{LocalRope, RopeUse, ScoreScale};
 use keys::Keys;
 use wright_kernels::Activation;
 
-/// How a norm is computed.
+/// The kind of a norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
     /// x / sqrt(mean(x^2) + eps)
@@ -127,7 +127,7 @@ impl Temperature {
     }
 }
 
-/// One layer's numbers.
+/// The hyperparameters of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerConfig {
     pub heads: Heads,
@@ -161,7 +161,7 @@ pub enum Pooling {
     Rank,
 }
 
-/// A model's numbers.
+/// A model's hyperparameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub arch: &'static str,
@@ -172,7 +172,7 @@ pub struct Config {
     /// Layers behind the last that guess further tokens, which are not run.
     pub n_layer_ahead: usize,
     pub n_embd: usize,
-    /// The longest context the model was made for.
+    /// The context length that the model was trained with.
     pub n_ctx_train: u32,
     /// Token embeddings are multiplied with it.
     pub embed_scale: f32,
@@ -193,7 +193,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the numbers of a model with `n_tensors` tensors.
+    /// Reads the hyperparameters of a model with `n_tensors` tensors.
     ///
     /// # Errors
     /// For an unknown architecture, and for a missing, wrong or impossible number, by its key.
@@ -202,7 +202,7 @@ impl Config {
         let keys = Keys { metadata, arch: family.name };
         let n_block = keys.size("block_count")?;
         if n_block > n_tensors {
-            let why = format!("is {n_block}, but the file has {n_tensors} tensors in all");
+            let why = format!("is {n_block}, but the file has only {n_tensors} tensors");
             return Err(Error::metadata(keys.name("block_count"), why));
         }
         let n_layer_ahead = keys.u32("nextn_predict_layers")?.unwrap_or(0) as usize;
@@ -254,7 +254,7 @@ fn logit_scale(keys: &Keys<'_>, family: &Family) -> Result<f32, Error> {
     Ok(if family.divides_logits { 1.0 / scale } else { scale })
 }
 
-/// Labels that are no text are passed over, as all are of a file that names none.
+/// Labels that are not text are passed over, as all are of a file that names none.
 fn labels(keys: &Keys<'_>) -> Vec<String> {
     let key = keys.name("classifier.output_labels");
     let strings = keys.metadata.strings(&key);
@@ -270,7 +270,7 @@ fn pooling(keys: &Keys<'_>) -> Result<Pooling, Error> {
         Some(3) => Ok(Pooling::Last),
         Some(4) => Ok(Pooling::Rank),
         Some(other) => {
-            let why = format!("is {other}; 0 to 4 have a meaning");
+            let why = format!("is {other}, but must be 0 to 4");
             Err(Error::metadata(keys.name(KEY), why))
         }
     }
@@ -280,7 +280,7 @@ fn family(metadata: &Metadata) -> Result<&'static Family, Error> {
     const KEY: &str = "general.architecture";
     let arch = metadata
         .str(KEY)
-        .ok_or_else(|| Error::metadata(KEY, "is missing: nothing says what model this is"))?;
+        .ok_or_else(|| Error::metadata(KEY, "is missing, so the architecture is unknown"))?;
     FAMILIES.iter().find(|f| f.name == arch).ok_or_else(|| Error::Architecture {
         arch: arch.chars().take(64).collect(),
         known: FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", "),
@@ -425,7 +425,7 @@ fn read_latent(keys: &Keys<'_>, heads: &Heads) -> Result<Option<Latent>, Error> 
     let rank = rank as usize;
     const KEY: &str = "attention.key_length_mla";
     if keys.u32(KEY)?.is_none() {
-        let what = format!("the file is from before {} was written", keys.name(KEY));
+        let what = format!("the file was made before {} was introduced", keys.name(KEY));
         return Err(Error::Feature { what });
     }
     let (key_dim, n_rot) = (keys.size(KEY)?, keys.size("rope.dimension_count")?);

@@ -44,7 +44,7 @@ struct Move {
     map: Map,
 }
 
-/// What converting a model does.
+/// A planned conversion of a model.
 #[derive(Debug, Clone)]
 pub struct Conversion {
     pub header: GgufHeader,
@@ -200,7 +200,7 @@ fn gathered(numbers: &Numbers<'_>, files: &[Safetensors]) -> Result<Vec<Gathered
             let (name, piece) = (place.gguf(place.part), place.piece.unwrap_or(0));
             let (_, pieces) = all.entry(name.clone()).or_insert_with(|| (place, BTreeMap::new()));
             if piece >= PIECES_MAX || pieces.insert(piece, (file, tensor.clone())).is_some() {
-                return Err(Error::malformed(format!("tensor {}", tensor.name), "is there twice"));
+                return Err(Error::malformed(format!("tensor {}", tensor.name), "occurs twice"));
             }
         }
     }
@@ -225,7 +225,7 @@ fn moves(
         let first = &from[0].1;
         if !is_whole || from.iter().any(|(_, tensor)| tensor.shape != first.shape) {
             let what = format!("the pieces of {}", place.gguf(place.part));
-            return Err(Error::malformed(what, "are not all there, or of several shapes"));
+            return Err(Error::malformed(what, "are incomplete or differ in shape"));
         }
         let split = family.splits.iter().find(|(part, _)| *part == place.part);
         let change = family.changes.iter().find(|(part, _)| *part == place.part);
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_are_no_numbers_are_refused_by_name() {
+    fn non_finite_weights_are_rejected_by_name() {
         let mut whole = file(&[("model.embed_tokens.weight", &[3, 8])]);
         let end = whole.len();
         whole[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_place_is_refused() {
+    fn unknown_tensors_are_rejected() {
         let embed: (&str, &[usize]) = ("model.embed_tokens.weight", &[3, 8]);
         let odd = file(&[embed, ("model.layers.0.mlp.up_proj.lora_A", &[8, 8])]);
         assert!(matches!(converted("LlamaForCausalLM", &[odd]), Err(Error::SpareTensors { .. })));

@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-/// What sort of failure it was.
+/// The kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The bytes are not a GGUF file, are cut short, or contradict themselves.
@@ -24,32 +24,32 @@ pub enum ErrorKind {
     ContextFull,
     /// The system did not provide the memory that was asked for.
     Memory,
-    /// The model gave NaN or infinity.
+    /// The model produced NaN or infinity.
     NotFinite,
 }
 
 /// Why a file cannot be read, or a model cannot be run.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum Error {
-    #[error("this is not a GGUF file: it begins with {begins}")]
+    #[error("not a GGUF file: it starts with {begins}")]
     NotGguf { begins: String, hint: &'static str },
-    #[error("the file ends at byte {len}, inside {what}")]
+    #[error("the file ends at byte {len}, in the middle of {what}")]
     Truncated { what: String, len: usize },
-    #[error("{what} is wrong: {why}")]
+    #[error("{what} is invalid: {why}")]
     Malformed { what: String, why: String },
-    #[error("GGUF version {version} cannot be read: {why}")]
+    #[error("GGUF version {version} is not supported: {why}")]
     Version { version: u32, why: &'static str },
     #[error("this file is part {no} of {count}: the model is split over several files")]
     Split { no: u32, count: u32 },
     #[error("tensor {tensor} is stored as {dtype}, which {why}")]
     TensorType { tensor: String, dtype: String, why: &'static str },
-    #[error("architecture {arch:?} is not known here; known are {known}")]
+    #[error("unknown architecture {arch:?}; known are {known}")]
     Architecture { arch: String, known: String, closest: Option<&'static str> },
     #[error("{what} and writes no text")]
     NotGenerative { what: String },
     #[error("architecture {family} is not verified against a reference implementation")]
     Unverified { family: &'static str },
-    #[error("{what}, which this version does not compute")]
+    #[error("{what}, which this version does not support")]
     Feature { what: String },
     #[error("metadata {key} {why}")]
     Metadata { key: String, why: String },
@@ -57,7 +57,7 @@ pub enum Error {
     MissingTensor { name: String },
     #[error("tensor {name} has shape {got}, expected {want}")]
     Shape { name: String, got: String, want: String },
-    #[error("tensors that architecture {arch} has no place for: {names}")]
+    #[error("tensors that architecture {arch} does not use: {names}")]
     SpareTensors { arch: String, names: String },
     #[error("{what}")]
     Batch { what: String },
@@ -65,7 +65,7 @@ pub enum Error {
     ContextFull { what: String },
     #[error("not enough memory for {what}")]
     Memory { what: String },
-    #[error("the model gave {n_bad} logits that are not finite at position {pos}")]
+    #[error("the model produced {n_bad} non-finite logits at position {pos}")]
     NotFinite { n_bad: usize, pos: u32 },
 }
 
@@ -94,22 +94,22 @@ impl Error {
         }
     }
 
-    /// What the person can do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> String {
         match self {
             Error::NotGguf { hint, .. } => (*hint).into(),
             Error::Truncated { .. } => {
-                "the download is probably incomplete: compare its size and fetch it again".into()
+                "the download is probably incomplete: compare its size and download it again".into()
             }
-            Error::Malformed { .. } => "the file is damaged or was made by a faulty tool: \
-                fetch it again, or convert the model again"
+            Error::Malformed { .. } => "the file is damaged or was written by a faulty tool: \
+                                        download it again, or convert the model again"
                 .into(),
             Error::Version { why, .. } if why.contains("big-endian") => {
                 "get the little-endian file, or convert the model again as little-endian".into()
             }
             Error::Version { .. } => "convert the model again with a current converter".into(),
             Error::Split { .. } => {
-                "name the first part, with the others beside it under their own names \
+                "open the first part, with the others next to it under their original names \
                  (NAME-00001-of-00003.gguf), or merge them into one file"
                     .into()
             }
@@ -117,11 +117,11 @@ impl Error {
                 "get the model in another type, such as Q4_K_M, Q8_0 or F16".into()
             }
             Error::Architecture { closest: Some(name), .. } => {
-                format!("the closest known name is {name:?}; a newer version may know this one")
+                format!("the closest known name is {name:?}; a newer version may support this one")
             }
-            Error::Architecture { .. } => "a newer version may know it".into(),
+            Error::Architecture { .. } => "a newer version may support it".into(),
             Error::NotGenerative { .. } => {
-                "use it for embeddings, or take a model that writes text".into()
+                "use it for embeddings, or choose a model that generates text".into()
             }
             Error::Unverified { .. } => {
                 "its answers may be wrong; it runs where that is allowed".into()
@@ -132,14 +132,14 @@ impl Error {
                  get it from another source or convert it again"
                     .into()
             }
-            Error::SpareTensors { .. } => "running it without them would give wrong answers; \
-                a newer version may know this variant"
+            Error::SpareTensors { .. } => "ignoring them would give wrong answers; a newer \
+                                           version may support this variant"
                 .into(),
             Error::Batch { .. } => "this is a defect of the program, not of the model".into(),
-            Error::ContextFull { .. } => "ask for a longer context, or shorten the input".into(),
-            Error::Memory { .. } => "ask for a shorter context or fewer sequences".into(),
+            Error::ContextFull { .. } => "use a longer context, or shorten the input".into(),
+            Error::Memory { .. } => "use a shorter context or fewer sequences".into(),
             Error::NotFinite { .. } => "the weights are damaged, or too large for f16 in the KV \
-                cache: try the exact mode, or check the file's hash"
+                                        cache: try the exact mode, or check the file's hash"
                 .into(),
         }
     }

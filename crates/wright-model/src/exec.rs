@@ -63,7 +63,7 @@ pub trait Exec {
         experts: &Experts,
     ) -> Self::Tensor;
 
-    /// Normalises each group of each row.
+    /// Normalizes each group of each row.
     fn norm(&mut self, x: &Self::Tensor, norm: &Norm) -> Self::Tensor;
 
     /// Turns each head of each row by its position; `rope` is an index into the network's.
@@ -126,7 +126,7 @@ pub trait Exec {
         self.norm(&x, norm)
     }
 
-    /// Several linear maps of one input, which is normalised first where there is a norm.
+    /// Several linear maps of one input, which is normalized first where there is a norm.
     fn norm_linears<const N: usize>(
         &mut self,
         x: &Self::Tensor,

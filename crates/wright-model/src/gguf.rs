@@ -55,7 +55,7 @@ pub(crate) fn shape(dims: &[usize]) -> String {
     dims.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
-/// A parsed file.
+/// A parsed GGUF file.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -90,8 +90,8 @@ impl Gguf {
     /// Reads the header of `bytes`. Allocates at most a small multiple of their length.
     ///
     /// # Errors
-    /// If the bytes are no GGUF, are cut short, contradict themselves, or hold a tensor type that
-    /// cannot be read.
+    /// If the bytes are not GGUF, are truncated or inconsistent, or contain an unsupported tensor
+    /// type.
     pub fn parse(bytes: &Arc<dyn Bytes>) -> Result<Gguf, Error> {
         let gguf = Gguf::parse_part(bytes)?;
         check_split(&gguf.metadata)?;
@@ -115,7 +115,7 @@ impl Gguf {
         for index in 0..n_entries {
             let (key, entry) = reader.entry(index)?;
             if !metadata.insert(key.clone(), entry) {
-                return Err(Error::metadata(key, "is there twice"));
+                return Err(Error::metadata(key, "occurs twice"));
             }
         }
         let alignment = read_alignment(&metadata)?;
@@ -125,10 +125,7 @@ impl Gguf {
         for index in 0..n_tensors {
             let (tensor, offset) = reader.tensor(index)?;
             if !names.insert(tensor.name.clone()) {
-                return Err(Error::malformed(
-                    format!("tensor {}", tensor.name),
-                    "it is there twice",
-                ));
+                return Err(Error::malformed(format!("tensor {}", tensor.name), "it occurs twice"));
             }
             tensors.push(tensor);
             offsets.push(offset);
@@ -136,7 +133,7 @@ impl Gguf {
         let start = reader.at.checked_next_multiple_of(alignment).unwrap_or(usize::MAX);
         for (tensor, offset) in tensors.iter_mut().zip(offsets) {
             if !offset.is_multiple_of(alignment) {
-                let why = format!("its offset {offset} is no multiple of {alignment}");
+                let why = format!("its offset {offset} is not a multiple of {alignment}");
                 return Err(Error::malformed(format!("tensor {}", tensor.name), why));
             }
             place(tensor, start, offset, reader.bytes.len())?;
@@ -158,7 +155,7 @@ impl Gguf {
         }
         let mut parsed = parts.iter().map(Gguf::parse_part).enumerate();
         let Some((_, first)) = parsed.next() else {
-            return Err(Error::malformed("the split model", "it has no part"));
+            return Err(Error::malformed("the split model", "a part is missing"));
         };
         let mut all = first?;
         check_part(&all.metadata, 0, parts.len())?;
@@ -170,11 +167,11 @@ impl Gguf {
         let mut names = HashSet::new();
         if let Some(twice) = all.tensors.iter().find(|t| !names.insert(t.name.as_str())) {
             let what = format!("tensor {}", twice.name);
-            return Err(Error::malformed(what, "it is in two parts"));
+            return Err(Error::malformed(what, "it occurs in two parts"));
         }
         let said = all.metadata.u32("split.tensors.count").map(|n| n as usize);
         if let Some(n) = said.filter(|&n| n != all.tensors.len()) {
-            let why = format!("it has {} tensors, and should have {n}", all.tensors.len());
+            let why = format!("it has {} tensors, expected {n}", all.tensors.len());
             return Err(Error::malformed("the split model", why));
         }
         Ok(all)
@@ -188,7 +185,7 @@ fn check_part(metadata: &Metadata, index: usize, count: usize) -> Result<(), Err
     if no == Some(index) && of == Some(count) {
         return Ok(());
     }
-    let why = format!("it says that it is {no:?} of {of:?}, counted from 0");
+    let why = format!("it declares itself {no:?} of {of:?}, counted from 0");
     Err(Error::malformed(format!("part {} of {count}", index + 1), why))
 }
 
@@ -205,7 +202,7 @@ fn read_version(reader: &mut Reader<'_>) -> Result<u32, Error> {
         v if v.swap_bytes() <= 0xFFFF && v > 0xFFFF => {
             Err(Error::Version { version: v.swap_bytes(), why: "the file is big-endian" })
         }
-        _ => Err(Error::Version { version, why: "only versions 2 and 3 are known" }),
+        _ => Err(Error::Version { version, why: "only versions 2 and 3 are supported" }),
     }
 }
 
@@ -213,7 +210,7 @@ fn read_version(reader: &mut Reader<'_>) -> Result<u32, Error> {
 fn not_gguf(bytes: &[u8]) -> Error {
     let begin = &bytes[..bytes.len().min(16)];
     let hint = if bytes.is_empty() {
-        "the file is empty: fetch it again"
+        "the file is empty: download it again"
     } else if [b"ggjt", b"tjgg", b"ggmf", b"fmgg", b"lmgg", b"ggml"]
         .iter()
         .any(|m| begin.starts_with(*m))
@@ -222,13 +219,13 @@ fn not_gguf(bytes: &[u8]) -> Error {
     } else if begin.starts_with(b"version https://") || begin.starts_with(b"version ") {
         "it is a Git LFS pointer, not the file itself: fetch it with git lfs pull"
     } else if begin.starts_with(b"<") {
-        "it is a web page: the address it came from does not serve the file itself"
+        "it is a web page: the URL does not serve the file itself"
     } else if begin.starts_with(b"PK") {
         "it is a zip archive (a PyTorch checkpoint, perhaps): get the model as GGUF"
     } else if begin.get(8) == Some(&b'{') {
         "it looks like a safetensors file: convert it to GGUF first"
     } else {
-        "give a model in GGUF format"
+        "use a model in GGUF format"
     };
     Error::NotGguf { begins: format!("\"{}\"", begin.escape_ascii()), hint }
 }
@@ -295,14 +292,14 @@ impl<'a> Reader<'a> {
     fn len(&mut self, what: &str) -> Result<usize, Error> {
         let len = self.u64(what)?;
         usize::try_from(len)
-            .map_err(|_| Error::malformed(what, format!("a length of {len} fits no file")))
+            .map_err(|_| Error::malformed(what, format!("the length {len} is impossible")))
     }
 
     /// Whether `count` things of at least `least` bytes can follow.
     fn check_count(&self, what: &str, count: u64, least: u64) -> Result<(), Error> {
         let left = (self.bytes.len() - self.at) as u64;
         if count > left / least {
-            let why = format!("{count} cannot fit into the {left} bytes that follow");
+            let why = format!("{count} do not fit into the remaining {left} bytes");
             return Err(Error::malformed(what, why));
         }
         Ok(())
@@ -379,7 +376,7 @@ impl<'a> Reader<'a> {
         let what = format!("tensor {name}");
         let n_dims = self.u32(&what)? as usize;
         if n_dims == 0 || n_dims > DIMS_MAX {
-            let why = format!("it has {n_dims} dimensions; 1 to {DIMS_MAX} are possible");
+            let why = format!("it has {n_dims} dimensions; 1 to {DIMS_MAX} are allowed");
             return Err(Error::malformed(what, why));
         }
         let mut dims = Vec::with_capacity(n_dims);
@@ -418,7 +415,7 @@ impl<'a> Reader<'a> {
 fn unknown_type(tensor: &str, id: u32) -> Error {
     const NOT_YET: &str = "this version does not read";
     const REMOVED: &str = "was removed from GGUF";
-    const NOT_STORED: &str = "is no type for weights";
+    const NOT_STORED: &str = "is not a type for weights";
     let (name, why) = match id {
         4 => ("Q4_2", REMOVED),
         5 => ("Q4_3", REMOVED),

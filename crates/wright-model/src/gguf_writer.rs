@@ -94,7 +94,7 @@ pub struct TensorHeader {
 }
 
 impl TensorHeader {
-    /// Bytes of its data, without padding. None if rows are no whole blocks, or it is too large.
+    /// Bytes of its data, without padding. None if rows are not whole blocks, or it is too large.
     pub fn n_bytes(&self) -> Option<usize> {
         let row = self.dtype.row_bytes(*self.dims.first()?)?;
         self.dims[1..].iter().try_fold(row, |n, &d| n.checked_mul(d))
@@ -109,7 +109,8 @@ impl TensorHeader {
         let failure = |why: String| Error::malformed(format!("tensor {}", self.name), why);
         let k = if self.dtype == DType::F32 { values.len() } else { self.dims[0] };
         let row_bytes = self.dtype.row_bytes(k);
-        let row_bytes = row_bytes.ok_or_else(|| failure("has no whole blocks".into()))?;
+        let row_bytes =
+            row_bytes.ok_or_else(|| failure("is not a multiple of the block length".into()))?;
         let mut out = vec![0; values.len() / k.max(1) * row_bytes];
         quantize(Isa::detect(), self.dtype, k, values, None, &mut out)
             .map_err(|error| failure(error.to_string()))?;
@@ -158,7 +159,7 @@ impl GgufHeader {
     /// The header as it stands in the file, padded: data may follow at once.
     ///
     /// # Errors
-    /// For a tensor whose rows are no whole blocks of its type.
+    /// For a tensor whose rows are not whole blocks of its type.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut out = b"GGUF".to_vec();
         out.extend(3u32.to_le_bytes());
@@ -213,7 +214,8 @@ impl GgufHeader {
 
     fn size(&self, tensor: &TensorHeader) -> Result<usize, Error> {
         tensor.n_bytes().ok_or_else(|| {
-            let why = format!("rows of {:?} values cannot be {}", tensor.dims, tensor.dtype);
+            let why =
+                format!("rows of {:?} values cannot be stored as {}", tensor.dims, tensor.dtype);
             Error::malformed(format!("tensor {}", tensor.name), why)
         })
     }

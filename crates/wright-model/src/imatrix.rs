@@ -1,4 +1,4 @@
-//! Importance matrices: how large each column's activations are, so that quantising can spend its
+//! Importance matrices: how large each column's activations are, so that quantizing can spend its
 //! precision where a product feels it.
 //!
 //! For each linear map the squares of its inputs are summed by column over a text. The file is
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use wright_kernels::{Activation, DType};
 
-/// Mean squares by tensor, as quantising needs them.
+/// Mean squares by tensor, as quantizing needs them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Importance {
     /// (matrices, k) by the tensor's name.

@@ -25,12 +25,13 @@ pub enum JoinError {
 /// If one is damaged, missing, out of order or of another model, or writing fails.
 pub fn join(parts: &[Arc<dyn Bytes>], out: &mut dyn Write) -> Result<(), JoinError> {
     let parsed: Vec<Gguf> = parts.iter().map(Gguf::parse_part).collect::<Result<_, _>>()?;
-    let first = parsed.first().ok_or_else(|| Error::malformed("the split model", "has no part"))?;
+    let first =
+        parsed.first().ok_or_else(|| Error::malformed("the split model", "is missing part"))?;
     for (index, part) in parsed.iter().enumerate() {
         let number = |key: &str| part.metadata.u32(key).map(|n| n as usize);
         let (no, count) = (number("split.no"), number("split.count"));
         if no != Some(index) || count != Some(parts.len()) {
-            let why = format!("says that it is {no:?} of {count:?}, counted from 0");
+            let why = format!("declares itself {no:?} of {count:?}, counted from 0");
             let what = format!("part {} of {}", index + 1, parts.len());
             return Err(Error::malformed(what, why).into());
         }
@@ -41,7 +42,7 @@ pub fn join(parts: &[Arc<dyn Bytes>], out: &mut dyn Write) -> Result<(), JoinErr
     for tensor in parsed.iter().flat_map(|part| &part.tensors) {
         if !names.insert(&tensor.name) {
             let what = format!("tensor {}", tensor.name);
-            return Err(Error::malformed(what, "is in two parts").into());
+            return Err(Error::malformed(what, "occurs in two parts").into());
         }
         let (name, dims) = (tensor.name.clone(), tensor.dims.clone());
         header.tensors.push(TensorHeader { name, dims, dtype: tensor.dtype });
@@ -49,7 +50,7 @@ pub fn join(parts: &[Arc<dyn Bytes>], out: &mut dyn Write) -> Result<(), JoinErr
     if let Some(n) =
         first.metadata.u32("split.tensors.count").filter(|&n| n as usize != names.len())
     {
-        let why = format!("has {} tensors, and should have {n}", names.len());
+        let why = format!("has {} tensors, expected {n}", names.len());
         return Err(Error::malformed("the split model", why).into());
     }
     out.write_all(&header.encode()?)?;

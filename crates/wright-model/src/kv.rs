@@ -127,7 +127,7 @@ impl KvTable {
     pub fn truncate(&mut self, seq: SeqId, len: usize) -> Result<(), Error> {
         let held = self.len(seq)?;
         if len > held {
-            let what = format!("sequence {} cannot be cut to {len}: it has {held}", seq.0);
+            let what = format!("sequence {} cannot be truncated to {len}: it has {held}", seq.0);
             return Err(Error::batch(what));
         }
         let index = seq.0 as usize;
@@ -168,7 +168,7 @@ impl KvTable {
     fn sequence(&self, seq: SeqId) -> Result<&Sequence, Error> {
         self.sequences.get(seq.0 as usize).ok_or_else(|| {
             let n = self.sequences.len();
-            Error::batch(format!("there is no sequence {}: the session has {n}", seq.0))
+            Error::batch(format!("sequence {} does not exist: the session has {n}", seq.0))
         })
     }
 

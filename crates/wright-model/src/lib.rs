@@ -1,4 +1,4 @@
-//! From a file's bytes to logits.
+//! Turns the bytes of a model file into logits.
 //!
 //! [`Gguf`] reads the container, [`Config`] the numbers of the model in it, [`Network`] finds each
 //! part's weights, and the one [`forward`] pass runs over any [`Exec`]utor: its file is where to
@@ -31,7 +31,8 @@
 //! # }
 //! ```
 //!
-//! This crate opens no file, reads no clock and no environment, prints nothing and knows no text.
+//! This crate opens no files, reads neither clock nor environment, prints nothing and knows nothing
+//! about text.
 #![forbid(unsafe_code)]
 
 pub mod batch;

@@ -218,7 +218,7 @@ impl Metadata {
         Some(self.view(&self.entries[*self.index.get(key)?].1))
     }
 
-    /// None if there is no such key or its value is no string.
+    /// None if there is no such key or its value is not a string.
     pub fn str(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             Value::Str(s) => Some(s),
@@ -226,17 +226,17 @@ impl Metadata {
         }
     }
 
-    /// None if there is no such key or its value is no whole number that fits.
+    /// None if there is no such key or its value is not a whole number that fits.
     pub fn u32(&self, key: &str) -> Option<u32> {
         self.get(key)?.as_u32()
     }
 
-    /// None if there is no such key or its value is no number.
+    /// None if there is no such key or its value is not a number.
     pub fn f32(&self, key: &str) -> Option<f32> {
         self.get(key)?.as_f32()
     }
 
-    /// None if there is no such key or its value is no bool.
+    /// None if there is no such key or its value is not a bool.
     pub fn bool(&self, key: &str) -> Option<bool> {
         match self.get(key)? {
             Value::Bool(b) => Some(b),
@@ -252,7 +252,7 @@ impl Metadata {
     }
 
     /// The elements of an array of strings (bytes: tokens need not be UTF-8). None if there is no
-    /// such key or its value is no array of strings.
+    /// such key or its value is not an array of strings.
     pub fn strings(&self, key: &str) -> Option<impl Iterator<Item = &[u8]>> {
         self.array(key).filter(|a| a.of == ValueType::Str).map(Array::strings)
     }

@@ -13,7 +13,7 @@ pub trait Bytes: AsRef<[u8]> + Send + Sync {}
 
 impl<T: AsRef<[u8]> + Send + Sync + ?Sized> Bytes for T {}
 
-/// A model that can be run. Weights are read from the file's bytes, which it keeps alive.
+/// A model ready to run. Weights are read from the file's bytes, which it keeps alive.
 pub struct Model {
     /// The file, or the parts of a split one.
     parts: Vec<Arc<dyn Bytes>>,
@@ -28,7 +28,7 @@ impl Model {
     /// Reads the header, the numbers and the table of tensors. No weight matrix is touched.
     ///
     /// # Errors
-    /// If the file is damaged, or is no model that can be run here; see [`Error`].
+    /// If the file is damaged or not a supported model; see [`Error`].
     pub fn from_gguf(bytes: Arc<dyn Bytes>) -> Result<Model, Error> {
         Model::from_parts(vec![bytes])
     }
@@ -95,7 +95,7 @@ impl Model {
         }
     }
 
-    /// The longest context the model was made for.
+    /// The context length that the model was trained with.
     pub fn n_ctx_train(&self) -> u32 {
         self.config.n_ctx_train
     }

@@ -1,4 +1,4 @@
-//! How fast this machine multiplies, measured in a moment: for forecasts, not for comparisons.
+//! A quick measurement of this machine's speed, for predictions, not for comparisons.
 //!
 //! The clock is the caller's. Two numbers are taken with the kernels that run models: bytes of
 //! weights read a second when one row meets a matrix too large for the caches, and operations a
@@ -15,7 +15,7 @@ const SMALL: (usize, usize, usize) = (2048, 2048, 128);
 /// The best of so many counts: others on the machine only make it slower.
 const TRIES: usize = 4;
 
-/// What a machine does a second.
+/// The measured speed of a machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
     /// Bytes of weights that decoding reads.

@@ -1,6 +1,6 @@
 //! A model's weights written in other types: streaming, on all threads, in bounded memory.
 //!
-//! A piece of some megabytes at a time is decoded, quantised and written, so that the memory does
+//! A piece of some megabytes at a time is decoded, quantized and written, so that the memory does
 //! not depend on the model. The result depends on nothing but the input, the types and the
 //! importance: not on threads, nor on where pieces begin.
 
@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use wright_kernels::{DType, Pool, QuantizeError, decoded, quantize};
 
-/// Values that one task decodes and quantises.
+/// Values that one task decodes and quantizes.
 const TASK_VALUES: usize = 64 << 10;
 /// Values whose result is held before it is written.
 const PIECE_VALUES: usize = 2 << 20;
@@ -31,7 +31,7 @@ pub struct Step<'a> {
     pub released: Range<usize>,
 }
 
-/// The file that quantising makes: metadata as they were, with the new file type.
+/// The file that quantizing makes: metadata as they were, with the new file type.
 ///
 /// # Errors
 /// If the type needs an importance matrix and there is none, or a tensor cannot be stored.
@@ -81,7 +81,8 @@ pub fn rewrite(
         });
         let made = make(pool, gguf, file, header, importance, (&give, &spent), watch);
         drop(give);
-        let written = writer.join().map_err(|_| io::Error::other("the writing thread died"));
+        let written =
+            writer.join().map_err(|_| io::Error::other("the writer thread stopped unexpectedly"));
         // Where writing failed, making ended for that reason.
         written??;
         made
@@ -206,7 +207,7 @@ impl Job<'_> {
             true => Ok(self.stored_row_bytes()),
             false => {
                 let bytes = self.to.row_bytes(self.from.k());
-                bytes.ok_or_else(|| self.failure("has no whole blocks"))
+                bytes.ok_or_else(|| self.failure("is not a multiple of the block length"))
             }
         }
     }

@@ -32,7 +32,7 @@ pub struct Tensor {
     pub at: Range<usize>,
 }
 
-/// A parsed file.
+/// A parsed GGUF file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Safetensors {
     /// In the order of the header.
@@ -43,7 +43,7 @@ impl Safetensors {
     /// Reads the header.
     ///
     /// # Errors
-    /// If it is cut short, is no JSON of the right form, or contradicts itself or the file.
+    /// If it is truncated, not JSON of the right form, or contradicts itself or the file.
     pub fn parse(file: &[u8]) -> Result<Safetensors, Error> {
         let wrong = |why: String| Error::malformed("the safetensors header", why);
         let Some((len, rest)) = file.split_first_chunk::<8>() else {
@@ -54,7 +54,9 @@ impl Safetensors {
         };
         let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
         if len > HEADER_BYTES_MAX {
-            return Err(wrong(format!("is {len} bytes long, if this is safetensors at all")));
+            return Err(wrong(format!(
+                "would be {len} bytes long; this may not be a safetensors file"
+            )));
         }
         let Some(header) = rest.get(..len) else {
             return Err(Error::Truncated {
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn lies_are_errors() {
+    fn false_declarations_are_errors() {
         let tensor = |dtype: &str, shape: &str, at: &str| {
             format!(r#"{{"a":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{at}}}}}"#)
         };

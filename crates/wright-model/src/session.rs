@@ -1,9 +1,9 @@
-//! A session: a model, a KV cache for some sequences, threads, and one way to compute.
+//! A session: a model, a KV cache for several sequences, threads, and an executor.
 //!
-//! The caller says which tokens come next in which sequence; the session checks it, splits long
-//! batches into passes of bounded memory, and returns logits. Results are the same bytes however
-//! a sequence is cut into batches, whoever shares them, and on any number of threads. It samples
-//! nothing and knows no text.
+//! The caller adds tokens to sequences; the session checks them, splits long batches into passes of
+//! bounded memory, and returns logits. Results are identical however a sequence is split into
+//! batches, whatever else is in them, and on any number of threads. It does not sample and knows
+//! nothing about text.
 
 use crate::Error;
 use crate::batch::{Batch, Rows, Segment, SeqId};
@@ -30,17 +30,17 @@ pub enum Precision {
     Fast,
     /// Activations and cache in f32.
     Exact,
-    /// As `Exact`, plain and slow: the truth that it is tested against.
+    /// As `Exact`, but plain and slow: the reference that it is tested against.
     Scalar,
     /// Everything in f64, plain and slow: for tests.
     Double,
 }
 
-/// What a session is made for.
+/// Options of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionOptions {
     pub precision: Precision,
-    /// Threads that compute, the caller's among them.
+    /// Number of threads, including the caller's.
     pub threads: usize,
     /// Positions that each sequence may have.
     pub n_ctx: usize,
@@ -51,7 +51,7 @@ pub struct SessionOptions {
     /// Tokens computed in one pass; longer batches are split. More takes more memory and is
     /// faster up to some hundred.
     pub n_batch: usize,
-    /// Whether a model of a family that nothing has tested may run.
+    /// Whether a model of an unverified family may run.
     pub unverified: bool,
 }
 
@@ -141,7 +141,7 @@ enum Executor {
     Double(ExactStore<f64>),
 }
 
-/// A model at work.
+/// A model with its KV cache, ready to process batches.
 pub struct Session {
     model: Arc<Model>,
     options: SessionOptions,
@@ -157,7 +157,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Allocates the cache and brings the weights into the executor's form.
+    /// Allocates the KV cache and converts the weights to the executor's format.
     ///
     /// # Errors
     /// If the options are impossible, or the cache does not fit into memory.
@@ -286,7 +286,7 @@ impl Session {
     /// Lets `seq`, which ends at a multiple of 16, go on with up to `n` times 16 positions that
     /// another session of the same model and options exported. `read` gives them by their index;
     /// it is called by all threads, in any order. Returns how many times 16 there were before one
-    /// that `read` did not have, or that is no piece of this cache: none in the plain modes for
+    /// that `read` did not have, or that is not a piece of this cache: none in the plain modes for
     /// tests.
     ///
     /// # Errors
@@ -516,12 +516,12 @@ impl Session {
                 return Err(Error::batch(what));
             }
             if !seen.insert(seq) {
-                return Err(Error::batch(format!("sequence {} is twice in a batch", seq.0)));
+                return Err(Error::batch(format!("sequence {} occurs twice in a batch", seq.0)));
             }
             let causal = self.model.config().layers[0].heads.causal;
             if !causal && (pos > 0 || ids.len() > self.options.n_batch) {
                 let what = format!(
-                    "{} tokens at {pos}: an encoder reads a text at once, of {} at most",
+                    "{} tokens at {pos}: an encoder reads a text in one batch of at most {}",
                     ids.len(),
                     self.options.n_batch
                 );
@@ -540,7 +540,7 @@ impl Session {
             }
             if let Some(id) = ids.iter().find(|&&id| id as usize >= self.model.n_vocab()) {
                 let n_vocab = self.model.n_vocab();
-                let what = format!("token {id} is outside of the vocabulary of {n_vocab}");
+                let what = format!("token {id} is outside the vocabulary of {n_vocab}");
                 return Err(Error::batch(what));
             }
         }

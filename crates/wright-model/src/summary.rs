@@ -1,4 +1,4 @@
-//! What a file holds and what running it takes, as numbers for a person to read.
+//! What a file contains and what running it costs, as numbers.
 
 use crate::batch::{Rows, SeqId};
 use crate::exec::cost::Cost;

@@ -311,7 +311,7 @@ impl<'a> Chooser<'a> {
     }
 }
 
-/// `wanted`, or what serves in its place for rows that are no whole blocks of it.
+/// `wanted`, or what serves in its place for rows that are not whole blocks of it.
 fn fitting(tensor: &TensorInfo, wanted: DType) -> DType {
     let fits = |dtype: DType| tensor.k().is_multiple_of(dtype.block_len());
     if fits(wanted) {

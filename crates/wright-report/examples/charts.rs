@@ -12,7 +12,7 @@ fn losses() -> Chart {
     };
     let lines = Lines::of(
         "steps",
-        "nats a token",
+        "nats per token",
         [
             ("width 64", curve(4.0, 2.1).collect()),
             ("width 128", curve(4.4, 1.7).collect()),

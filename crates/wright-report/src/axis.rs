@@ -5,7 +5,7 @@ use std::ops::Range;
 /// An axis: what it measures, and the range that is drawn. What lies outside is cut off.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// What is measured and in which unit, such as `nats a token`.
+    /// What is measured and in which unit, such as `nats per token`.
     pub label: String,
     pub range: Range<f64>,
 }

@@ -1,4 +1,4 @@
-//! What is left of a chat that is longer than the context.
+//! Truncation of a chat that is longer than the context.
 //!
 //! The system prompt stays, and so does the last turn, which is what the model is to answer. Of the
 //! rest whole turns go, the oldest first; a turn is a question with all that came of it. Turns go

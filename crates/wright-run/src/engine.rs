@@ -96,7 +96,7 @@ pub(crate) enum EngineEvent {
         proposed: usize,
         accepted: usize,
     },
-    /// Log-probability of the next id to be scored, and whether it was the likeliest.
+    /// Log-probability of the next id to be scored, and whether it was the most likely.
     Scored {
         logprob: f32,
         greedy: bool,
@@ -119,7 +119,7 @@ pub(crate) enum End {
     Scored,
 }
 
-/// Log-probability of a token and of the likeliest ones.
+/// Log-probability of a token and of the most likely ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Logprobs {
     pub logprob: f32,
@@ -172,7 +172,7 @@ impl Drop for Engine {
 /// The engine's thread has ended.
 pub(crate) fn dead() -> Error {
     Error::new(ErrorKind::Internal, "the engine has stopped")
-        .hint("its own message stands above; please report it")
+        .hint("see its own message above; please report it")
 }
 
 struct Scheduler {
@@ -452,7 +452,7 @@ pub(crate) fn overflow(n_prompt: usize, n_ctx: usize) -> Error {
     if n_prompt == 0 {
         return Error::new(ErrorKind::BadRequest, "the prompt is empty");
     }
-    let what = format!("the prompt has {n_prompt} tokens, the context only {n_ctx}");
+    let what = format!("the prompt has {n_prompt} tokens, but the context only {n_ctx}");
     Error::new(ErrorKind::ContextOverflow, what)
         .hint("shorten it, or load the model with a longer context")
         .remedy(Remedy::LongerContext)
@@ -470,7 +470,7 @@ pub(crate) fn model_error(error: wright_model::Error) -> Error {
     Error::new(kind, error.to_string()).hint(error.hint())
 }
 
-/// Log-probability of `id` and of the `top` likeliest tokens.
+/// Log-probability of `id` and of the `top` most likely tokens.
 pub(crate) fn logprobs(logits: &[f32], id: u32, top: u32) -> Option<Logprobs> {
     let softmax = LogSoftmax::of(logits)?;
     let logprob = |id: u32| softmax.logprob(logits[id as usize]) as f32;

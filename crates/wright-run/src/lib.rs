@@ -1,10 +1,10 @@
-//! From a prompt to a stream of text.
+//! Turns a prompt into a stream of text.
 //!
 //! The sampler turns logits into token ids; the engine runs many sequences over one session of
 //! `wright-model`; the output stream turns ids into whole characters, reasoning, tool calls and
 //! stops; and [`LocalModel`] combines them into a [`wright_chat::Model`].
 //!
-//! This crate opens no file, reads no clock but through a callback, and prints nothing.
+//! This crate opens no files, reads the clock only through a callback, and prints nothing.
 #![forbid(unsafe_code)]
 
 pub mod capabilities;

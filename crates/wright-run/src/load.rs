@@ -13,10 +13,10 @@ pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
 /// Called with byte ranges of the model's file that need not stay in memory.
 pub type Release = Arc<dyn Fn(Range<usize>) + Send + Sync>;
 
-/// How a model runs.
+/// Options of a local model.
 #[derive(Clone)]
 pub struct LoadOptions {
-    /// The name that it is asked for by.
+    /// The name by which it is requested.
     pub id: String,
     pub precision: Precision,
     pub threads: usize,
@@ -93,7 +93,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What the person can do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             LoadError::Missing(_) | LoadError::TokenKind { .. } | LoadError::Vocabulary { .. } => {

@@ -7,14 +7,14 @@ use wright_chat::Options;
 pub const STOP_STRINGS_MAX: usize = 64;
 pub const STOP_STRING_BYTES_MAX: usize = 4096;
 
-/// An option has a value that it cannot have.
+/// An option with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("option `{name}` is {value}, but must be {range}")]
 pub struct OptionError {
-    /// As the field of [`Options`] is called.
+    /// The name of the field in [`Options`].
     pub name: String,
     pub value: String,
-    /// What would be right, to stand after "must be".
+    /// The valid values, worded to follow "must be".
     pub range: String,
 }
 
@@ -63,7 +63,7 @@ impl Sampling {
     /// For a value out of range, and for an option that only hosted models know.
     pub fn with(&self, options: &Options, n_vocab: u32) -> Result<Sampling, OptionError> {
         if let Some((name, value)) = options.extra.iter().next() {
-            return Err(error(name, value.to_string(), "left out: a local model does not know it"));
+            return Err(error(name, value.to_string(), "omitted: local models do not support it"));
         }
         check_stop(&options.stop)?;
         let mut logit_bias = Vec::with_capacity(options.logit_bias.len());

@@ -19,8 +19,8 @@ pub(crate) const PREFIX_MIN: usize = 16 * BLOCK;
 /// What a block holds, as a hash.
 pub type BlockKey = [u8; 32];
 
-/// Keeps blocks beyond the life of a process. Failures are its own business: a block that cannot
-/// be kept or found is computed again.
+/// Stores KV blocks beyond the lifetime of a process. Its failures are not reported: a block that
+/// cannot be stored or found is computed again.
 pub trait BlockStore: Send + Sync {
     /// The block, if it is there and whole.
     fn get(&self, key: &BlockKey) -> Option<Vec<u8>>;

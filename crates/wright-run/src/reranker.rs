@@ -30,7 +30,7 @@ pub(crate) fn ranks(model: &Model) -> bool {
 }
 
 impl Reranker {
-    /// `None` if the model has no classifier, or one whose labels are no score.
+    /// `None` if the model has no classifier, or one whose labels are not score.
     pub fn find(model: &Model, tokenizer: &Tokenizer) -> Option<Reranker> {
         let labels = Labels::of_model(model)?;
         let source = vocabulary::rank_prompt(model.metadata());
@@ -69,7 +69,7 @@ impl Reranker {
 }
 
 impl Labels {
-    /// `None` if there is no classifier, or its labels are no score.
+    /// `None` if there is no classifier, or its labels are not score.
     fn of_model(model: &Model) -> Option<Labels> {
         let n_labels = model.network().classifier.as_ref()?.out.n_out;
         let is_encoder = model.config().family.kind == Kind::Encoder;

@@ -1,4 +1,4 @@
-//! From logits to the id of the next token.
+//! Sampling: from logits to the ID of the next token.
 //!
 //! The stages, in this order:
 //!
@@ -8,12 +8,12 @@
 //!    multiplied by it, once, however often the token occurs.
 //! 3. **Presence and frequency penalty.** For each token in the window, the presence penalty is
 //!    subtracted once and the frequency penalty as often as the token occurs.
-//! 4. **Greedy.** At temperature 0 the likeliest token is taken, the lowest id among equals, and
+//! 4. **Greedy.** At temperature 0 the most likely token is taken, the lowest ID among equals, and
 //!    no random number is used.
-//! 5. **Top-k.** The k likeliest stay; among equals at the edge, those of lower id.
+//! 5. **Top-k.** The k most likely stay; among equals at the edge, those of lower id.
 //! 6. **Top-p.** With probabilities at temperature 1 over what top-k left, the shortest list of
-//!    likeliest tokens stays whose sum reaches `top_p`: at least one.
-//! 7. **Min-p.** Tokens stay whose probability is at least `min_p` times that of the likeliest.
+//!    most likely tokens stays whose sum reaches `top_p`: at least one.
+//! 7. **Min-p.** Tokens stay whose probability is at least `min_p` times that of the most likely.
 //! 8. **Temperature.** Logits are divided by it. Coming last, it shapes what is left and never
 //!    brings an unlikely token back.
 //! 9. **Draw.** With the tokens left in ascending order of id, the first one whose cumulative
@@ -32,16 +32,16 @@ use thiserror::Error;
 use wright_kernels::math::{exp_f64, ln};
 use wright_kernels::sum_exp_f64;
 
-/// The model's logits cannot be sampled from.
+/// The model's logits cannot be sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SampleError {
-    #[error("the model's logits hold no finite number that could be the likeliest token")]
+    #[error("the model's logits contain no finite number to choose a token from")]
     NotFinite,
-    #[error("the model gave {got} logits where the vocabulary has {n_vocab} tokens")]
+    #[error("the model produced {got} logits for a vocabulary of {n_vocab} tokens")]
     Width { got: usize, n_vocab: u32 },
 }
 
-/// Picks one token after another, by the stages above.
+/// Picks tokens by the stages above.
 ///
 /// ```
 /// use wright_run::{Sampler, Sampling};
@@ -75,7 +75,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Likeliest first; the lower id first among equals. Logits here are never NaN.
+    /// Most likely first; among equals the lower ID first. Logits here are never NaN.
     fn rank(&self, other: &Candidate) -> Ordering {
         let by_logit = other.logit.partial_cmp(&self.logit).unwrap_or(Ordering::Equal);
         by_logit.then(self.id.cmp(&other.id))
@@ -97,7 +97,7 @@ impl Sampler {
         }
     }
 
-    /// Notes a token of the prompt or of the answer for the penalties.
+    /// Records a token of the prompt or of the answer for the penalties.
     pub fn accept(&mut self, id: u32) {
         if !self.sampling.penalises() {
             return;

@@ -40,7 +40,7 @@ fn lane_max(logits: &[f32]) -> Option<f32> {
 /// What is needed to turn logits of one row into log-probabilities.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogSoftmax {
-    /// The likeliest token: the lowest id among equals.
+    /// The most likely token: the lowest id among equals.
     pub best: u32,
     /// ln Σ exp(logit).
     pub log_sum: f64,

@@ -88,7 +88,7 @@ fn a_long_chat_says_what_it_left_out_and_one_long_question_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_before_anything_is_said() {
+fn unsupported_requests_are_rejected_before_any_output() {
     let tool = Tool { name: "f".into(), description: String::new(), parameters: "{}".into() };
     let format = Some(ResponseFormat::Json);
     assert_eq!(refused(&Request { format, ..chat("a") }), ErrorKind::Unsupported);

@@ -1,4 +1,4 @@
-//! Honest long texts, of many kinds, are no loops.
+//! Honest long texts, of many kinds, are not loops.
 
 #[path = "../examples/loop_stop/texts.rs"]
 mod texts;

@@ -79,7 +79,7 @@ fn a_pair_is_no_document_and_its_order_matters() {
 }
 
 #[test]
-fn who_judges_pairs_does_nothing_else_and_says_what_it_is_for() {
+fn rerankers_reject_other_requests_with_a_hint() {
     for name in ["rank_bert", "rank_qwen3"] {
         let model = local(name, Precision::Fast);
         let able = model.describe().capabilities;

@@ -113,7 +113,7 @@ impl SqlRunner {
     /// Opens any SQLite database for reading.
     ///
     /// # Errors
-    /// If the file is not there or is no database.
+    /// If the file is not there or is not a database.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -190,7 +190,7 @@ impl SqlRunner {
     ///
     /// # Errors
     /// If it is not a single statement that only reads, is not valid, or exceeds a limit. Rows
-    /// beyond the limits of a result are no error but left out: see [`Table::is_truncated`].
+    /// beyond the limits of a result are not error but left out: see [`Table::is_truncated`].
     pub fn run(&mut self, sql: &str) -> Result<Table, SqlError> {
         let limits = self.limits;
         let started = Instant::now();

@@ -75,7 +75,7 @@ fn is_mark_of_unspaced(char: char) -> bool {
 ///
 /// Words are joined by AND. `"…"` is a phrase, a trailing `*` a prefix; `AND`, `OR`, `NOT`,
 /// parentheses and `prompt:` or `response:` before a term mean what they do in FTS5. Anything else
-/// is only text, so `c++` or `don't` are no errors.
+/// is only text, so `c++` or `don't` are not errors.
 ///
 /// # Errors
 /// If nothing is left to search for, or operators and parentheses do not match up, as the

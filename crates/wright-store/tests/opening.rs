@@ -21,7 +21,7 @@ fn refused(path: &Path) -> Error {
 fn files_of_others_and_of_the_future_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
-    std::fs::write(&path, "some text that is no database at all, ".repeat(200)).unwrap();
+    std::fs::write(&path, "some text that is not a database at all, ".repeat(200)).unwrap();
     assert!(matches!(refused(&path), Error::Corrupt(_)));
     std::fs::remove_file(&path).unwrap();
     let db = rusqlite::Connection::open(&path).unwrap();

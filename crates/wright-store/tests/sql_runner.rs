@@ -67,7 +67,7 @@ fn disguises(sql: &str) -> Vec<String> {
 }
 
 // tidy: long: a table of statements
-/// Attempts of each class that change something, in statements that work on a handle of one's own.
+/// Attempts of each class that change something, in statements that work on a handle of its own.
 fn writing() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         (

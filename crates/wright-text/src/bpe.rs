@@ -46,7 +46,7 @@ impl Words {
 }
 
 impl Bpe {
-    /// Reads the merges. Those whose parts or result are no text tokens can never apply and are
+    /// Reads the merges. Those whose parts or result are not text tokens can never apply and are
     /// left out.
     ///
     /// `byte_tokens` are the `<0xHH>` tokens; without a rule in `words`, symbols are characters.

@@ -34,7 +34,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Most threads that count.
 const THREADS_MAX: usize = 256;
 
-/// Counts the words of a corpus, then learns its merges.
+/// Trains byte-level BPE: counts the words of a corpus, then finds the merges.
 #[derive(Debug)]
 pub struct BpeTrainer {
     pre: String,
@@ -80,7 +80,7 @@ impl BpeTrainer {
         self.n_bytes
     }
 
-    /// Takes in one text. Nothing joins it to the one before: no word spans two texts.
+    /// Adds one text. No word spans two texts.
     ///
     /// Texts are counted in batches, so that small ones cost little, and a large one is cut where
     /// no word is harmed, so that all threads share it.
@@ -209,7 +209,7 @@ fn check_special(special: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// A trained vocabulary.
+/// A trained tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainedBpe {
     pre: String,
@@ -232,7 +232,7 @@ impl TrainedBpe {
         self.special.len() + self.tokens.len()
     }
 
-    /// How many merges were learnt.
+    /// Number of merges.
     pub fn n_merges(&self) -> usize {
         self.merges.len()
     }

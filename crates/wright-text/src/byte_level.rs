@@ -31,7 +31,7 @@ const fn byte_table() -> [i16; END] {
 }
 
 /// Appends the bytes that `text` stands for. False, with nothing appended, if a character is not of
-/// the alphabet or `text` is no UTF-8.
+/// the alphabet or `text` is not UTF-8.
 pub(crate) fn decode(text: &[u8], out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let mut i = 0;

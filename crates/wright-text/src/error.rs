@@ -1,8 +1,8 @@
-//! What can go wrong with a tokenizer or a chat template, each with advice.
+//! Errors of tokenizers and chat templates, with hints.
 
 use thiserror::Error;
 
-/// A tokenizer that cannot be made, or a conversation that a template cannot put to words.
+/// An invalid tokenizer, or a conversation that a template cannot render.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,21 +18,21 @@ pub enum Error {
     Missing(&'static str),
     #[error("the {field} token is {id}, but there are only {n_vocab} tokens")]
     IdOutOfRange { field: &'static str, id: u32, n_vocab: usize },
-    #[error("`tokenizer.ggml.precompiled_charsmap` is cut short")]
+    #[error("`tokenizer.ggml.precompiled_charsmap` is truncated")]
     Charsmap,
-    #[error("the tokens' texts are {0} bytes together, which is too much")]
+    #[error("the tokens have {0} bytes in total, which is too much")]
     VocabularyBytes(usize),
-    #[error("a vocabulary of {n_vocab} tokens has no room for the {least} that it begins with")]
+    #[error("a vocabulary of {n_vocab} tokens has no room for its {least} initial tokens")]
     VocabularyTooSmall { n_vocab: usize, least: usize },
-    #[error("`{0}` cannot be a special token: it is empty, one letter, or there twice")]
+    #[error("`{0}` cannot be a special token: it is empty, a single character, or a duplicate")]
     SpecialToken(String),
-    #[error("the training of the tokenizer was stopped")]
+    #[error("tokenizer training was interrupted")]
     Stopped,
     /// The template's source does not parse.
     #[error("the chat template does not parse: {0}")]
     TemplateSyntax(String),
     /// The template called `raise_exception`.
-    #[error("the chat template refuses this conversation: {0}")]
+    #[error("the chat template rejects this conversation: {0}")]
     TemplateRefused(String),
     /// The template failed while it ran.
     #[error("the chat template failed: {0}")]
@@ -40,28 +40,28 @@ pub enum Error {
     /// The template used up its budget of work or of output.
     #[error("the chat template does too much work: {0}")]
     TemplateTooMuch(String),
-    #[error("this model's chat template leaves out the system message")]
+    #[error("this model's chat template ignores the system message")]
     NoSystemRole,
-    #[error("this model's chat template leaves out the tools")]
+    #[error("this model's chat template ignores tools")]
     NoTools,
-    #[error("a chat template takes text, and this message holds {0}")]
+    #[error("chat templates accept text, but this message contains {0}")]
     Media(String),
     #[error("there is no built-in chat template named `{0}`")]
     UnknownTemplate(String),
-    #[error("this text holds every character that could mark what is data and what is not")]
+    #[error("this text contains every character that could separate data from markup")]
     NoMarker,
-    #[error("the chat template takes the messages apart, so spans cannot be told")]
+    #[error("the chat template splits messages, so their spans cannot be determined")]
     NoSpans,
 }
 
 impl Error {
-    /// What the person can do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         use crate::{pretokenizer, template};
         Some(match self {
             Error::UnknownAlgorithm(_) => "supported types: gpt2 (byte-level BPE), llama \
-                (SentencePiece), t5 (unigram), bert (WordPiece), gemma4; convert \
-                the model with one of these"
+                                           (SentencePiece), t5 (unigram), bert (WordPiece), \
+                                           gemma4; convert the model with one of these"
                 .to_owned(),
             Error::UnknownPretokenizer(_) => {
                 format!("known pre-tokenizers: {}", pretokenizer::names().join(", "))
@@ -72,10 +72,11 @@ impl Error {
             | Error::IdOutOfRange { .. }
             | Error::Charsmap
             | Error::VocabularyBytes(_) => {
-                "the file is damaged or was converted badly: fetch or convert it again".to_owned()
+                "the file is damaged or was converted incorrectly: download or convert it again"
+                    .to_owned()
             }
             Error::VocabularyTooSmall { least, .. } => format!(
-                "ask for more than {least}: the 256 bytes and the special tokens are always there"
+                "use more than {least}: the 256 bytes and the special tokens are always included"
             ),
             Error::SpecialToken(_) => "special tokens look like `<|endoftext|>`".to_owned(),
             Error::Stopped => return None,
@@ -85,19 +86,19 @@ impl Error {
                     template::builtin::names().join(", ")
                 )
             }
-            Error::TemplateRefused(_) => "change the conversation as the message says, or use \
-                another template"
+            Error::TemplateRefused(_) => "change the conversation as described, or use another \
+                                          template"
                 .to_owned(),
             Error::NoSystemRole => {
                 "put the instructions at the start of the first user message".to_owned()
             }
             Error::NoTools => "use a model that was trained to call tools".to_owned(),
-            Error::Media(_) => "leave it out, or use a model that takes it".to_owned(),
+            Error::Media(_) => "omit it, or use a model that accepts it".to_owned(),
             Error::UnknownTemplate(_) => {
                 format!("built-in templates: {}", template::builtin::names().join(", "))
             }
             Error::NoMarker => "remove noncharacters (U+FDD0 to U+FDEF) from the text".to_owned(),
-            Error::NoSpans => "use a template that prints messages whole".to_owned(),
+            Error::NoSpans => "use a template that prints messages unchanged".to_owned(),
         })
     }
 }

@@ -7,7 +7,7 @@
 //! `families/table.rs`; how the body of a call is parsed is the caller's business.
 //!
 //! A tag is text, whatever tokens spell it. Where tags are control tokens, which no text can hold,
-//! reasoning is recognised anywhere in an answer; elsewhere only at its very start, so that a text
+//! reasoning is recognized anywhere in an answer; elsewhere only at its very start, so that a text
 //! *about* a tag stays text.
 
 mod table;
@@ -141,7 +141,7 @@ pub const BARE_OBJECT: &str = "{";
 pub const BARE_LIST: &str = "[";
 
 /// Fields in which templates look for the reasoning of past turns, the most common first. Which of
-/// them a template reads its source shows, so this is no fact of a family.
+/// them a template reads its source shows, so this is not a fact of a family.
 pub(crate) const REASONING_FIELDS: &[&str] =
     &["reasoning_content", "thinking", "reasoning", "thought"];
 
@@ -166,7 +166,7 @@ impl CallFormat {
         formats.find(|format| contains_all(source, format.template_contains))
     }
 
-    /// Whether a call is recognised by being the whole answer.
+    /// Whether a call is recognized by being the whole answer.
     pub fn is_bare(&self) -> bool {
         matches!(self.open, [BARE_OBJECT | BARE_LIST])
     }

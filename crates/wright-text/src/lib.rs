@@ -1,14 +1,14 @@
-//! Text to token ids and back, and conversations to text.
+//! Text to token IDs and back, and conversations to prompts.
 //!
 //! A [`Tokenizer`] is built from a [`Spec`], which mirrors the metadata that model files carry but
-//! knows no file format. A [`Template`] puts a conversation to words with the model's own Jinja
-//! template; the result, [`Rendered`], remembers what was data, so that no message can form a
-//! control token, alone or together with the template's words.
+//! knows no file format. A [`Template`] renders a conversation with the model's own Jinja template;
+//! the result, [`Rendered`], records which parts were data, so that no message can form a control
+//! token, alone or together with the template's text.
 //!
 //! Letters, digits and marks are those of Unicode [`UNICODE_VERSION`]; a reference with older
 //! tables differs on the characters assigned since.
 //!
-//! This crate opens no file, reads no clock and knows no model.
+//! This crate opens no files, reads no clock and knows nothing about models.
 #![forbid(unsafe_code)]
 
 mod bpe;

@@ -14,7 +14,7 @@ pub enum Algorithm {
     /// BPE over characters with `▁` for a space and byte fallback, no words (`gemma4`, and
     /// `gpt2` where the pre-tokenizer says so).
     CharBpe,
-    /// Unigram: the likeliest cut into pieces (`t5`).
+    /// Unigram: the most likely cut into pieces (`t5`).
     Unigram,
     /// WordPiece: words into the longest pieces from the left (`bert`).
     WordPiece,

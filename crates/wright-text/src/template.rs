@@ -61,7 +61,7 @@ pub struct Template {
 /// How to render.
 #[derive(Debug, Clone, Default)]
 pub struct RenderOptions {
-    /// End with what begins the model's answer.
+    /// Append the prefix of the model's answer.
     pub add_generation_prompt: bool,
     /// For templates that print the date. Without it they have no `strftime_now`.
     pub now: Option<Now>,
@@ -71,7 +71,7 @@ pub struct RenderOptions {
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A conversation put to words: text, with marks where data could be taken for structure.
+/// A rendered conversation: text, with markers where data could be mistaken for control tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// The text with markers in it.
@@ -167,7 +167,7 @@ impl Template {
         &self.engine.source
     }
 
-    /// Whether a system message shows in what the template writes.
+    /// Whether the template renders a system message.
     pub fn takes_system(&self) -> bool {
         self.shows_system() == Some(true)
     }
@@ -179,7 +179,7 @@ impl Template {
         })
     }
 
-    /// Whether tools show in what the template writes.
+    /// Whether the template renders tools.
     pub fn takes_tools(&self) -> bool {
         self.shows_tools() == Some(true)
     }
@@ -252,14 +252,13 @@ impl Template {
         Some(rendered.contains(text))
     }
 
-    /// Puts `messages` to words, offering `tools`.
-    ///
-    /// Nothing in them, whatever it says, becomes a control token, not even together with the
+    /// Renders `messages`, offering `tools`.
+    /// Nothing in them becomes a control token, whatever it says, not even together with the
     /// template's own text.
     ///
     /// # Errors
-    /// When the template refuses the conversation, leaves out the system message or the tools, does
-    /// too much work, or fails; and for media.
+    /// If the template rejects the conversation, ignores the system message or the tools, exceeds
+    /// its budget, or fails; and for media.
     pub fn render(
         &self,
         messages: &[Message],

@@ -18,7 +18,7 @@ use crate::{Algorithm, Error, Rendered, Spec, TokenKind, byte_level};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A vocabulary and its algorithm. Immutable; any number of threads may use it at once.
+/// A vocabulary and its algorithm. Immutable and usable from any number of threads.
 ///
 /// ```
 /// use wright_text::{Algorithm, Spec, Tokenizer};
@@ -90,10 +90,10 @@ pub struct Encoded {
 }
 
 impl Tokenizer {
-    /// Builds the tables.
+    /// Builds a tokenizer.
     ///
     /// # Errors
-    /// For a `spec` that contradicts itself or names what is not known.
+    /// For a `spec` that is inconsistent or names something unknown.
     pub fn new(spec: &Spec) -> Result<Self, Error> {
         spec.check()?;
         let kinds = effective_kinds(spec);
@@ -139,23 +139,24 @@ impl Tokenizer {
         })
     }
 
-    /// The tokens of `text`, which is only text: nothing is added, and no control token comes of
-    /// it whatever it says. Work and memory grow linearly with the text.
+    /// The tokens of `text`. Nothing is added, and text never becomes a control token, whatever it
+    /// says. Time and memory are linear in the text.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut encoder = Encoder::new(self);
         encoder.text(text);
         encoder.ids
     }
 
-    /// The tokens of `text` from the program itself, in which control tokens count by name. Not for
-    /// text from anywhere else.
+    /// The tokens of `text` written by the program itself, in which control tokens are recognized
+    /// by name. Not for text from other sources.
     pub fn encode_special(&self, text: &str) -> Vec<u32> {
         let mut encoder = Encoder::new(self);
         encoder.pieces(text, None, None);
         encoder.ids
     }
 
-    /// `text` as a document: with the tokens at its beginning and end that the model expects.
+    /// The tokens of `text` as a document, with the beginning and end tokens that the model
+    /// expects.
     pub fn encode_document(&self, text: &str) -> Vec<u32> {
         let mut encoder = Encoder::new(self);
         encoder.ids.extend(self.ids.bos.filter(|_| self.add_bos));
@@ -177,8 +178,8 @@ impl Tokenizer {
         Pair { ids, second: tells.then_some(begins) }
     }
 
-    /// The tokens of a conversation as its template put it. The beginning-of-text token is added
-    /// if the model expects one and the template left it out.
+    /// The tokens of a rendered conversation. The beginning-of-text token is added if the model
+    /// expects one and the template omitted it.
     ///
     /// `rendered` must come from a template parsed for this tokenizer.
     pub fn encode_rendered(&self, rendered: &Rendered) -> Vec<u32> {
@@ -210,13 +211,13 @@ impl Tokenizer {
         Encoded { ids, owners }
     }
 
-    /// The bytes that token `id` stands for, empty for an id out of range. A control token has its
-    /// name. Bytes of one token need not be whole characters.
+    /// The bytes of token `id`, empty for an ID out of range; for a control token, its name. The
+    /// bytes of one token need not be whole characters.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
         self.vocabulary.bytes(id)
     }
 
-    /// The text of `ids`, without control tokens, and without the space that encoding put before.
+    /// The text of `ids`, without control tokens and without the leading space that encoding adds.
     pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
         let text = ids.iter().filter(|&&id| !self.is_control(id));
         let bytes: Vec<u8> = text.flat_map(|&id| self.token_bytes(id)).copied().collect();
@@ -226,12 +227,12 @@ impl Tokenizer {
         bytes
     }
 
-    /// Whether `id` is structure, which text alone can never make.
+    /// Whether `id` is a control token, which text alone can never produce.
     pub fn is_control(&self, id: u32) -> bool {
         matches!(self.kind(id), Some(TokenKind::Control | TokenKind::Unknown))
     }
 
-    /// What kind of token `id` is, if it is one.
+    /// The kind of token `id`, if it exists.
     pub fn kind(&self, id: u32) -> Option<TokenKind> {
         self.kinds.get(id as usize).copied()
     }

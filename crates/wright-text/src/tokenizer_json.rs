@@ -28,9 +28,9 @@ const HOLES_MAX: usize = 1024;
 pub enum TokenizerJsonError {
     #[error("tokenizer.json cannot be read: {0}")]
     Json(String),
-    #[error("the tokenizer {0}, which a GGUF file cannot say")]
+    #[error("the tokenizer {0}, which a GGUF file cannot express")]
     Unsupported(String),
-    #[error("the tokenizer is wrong: {0}")]
+    #[error("the tokenizer is invalid: {0}")]
     Wrong(String),
 }
 
@@ -128,7 +128,7 @@ impl Pieces {
     /// names are marked unused.
     ///
     /// # Errors
-    /// If it is no JSON of that form, of a kind that GGUF has no words for, or has ids beyond
+    /// If it is not JSON of that form, of a kind that GGUF has no words for, or has ids beyond
     /// `n_vocab`.
     pub fn read(text: &str, n_vocab: usize) -> Result<Pieces, TokenizerJsonError> {
         let file: File = serde_json::from_str(text).map_err(|e| Json(e.to_string()))?;
@@ -140,7 +140,7 @@ impl Pieces {
             return Err(Wrong(format!("a vocabulary of {n_vocab}")));
         }
         if file.model.vocab.len().max(file.model.merges.len()) > TOKENS_MAX {
-            return Err(Wrong("it has more tokens than any vocabulary".into()));
+            return Err(Wrong("it has too many tokens".into()));
         }
         let pieces = match (file.model.kind.as_str(), &file.model.vocab) {
             ("" | "BPE", Vocab::Ids(ids)) => Pieces::bpe(file, ids, n_vocab)?,
@@ -156,8 +156,8 @@ impl Pieces {
     /// `n_vocab` rows; ids that nothing names are marked unused.
     ///
     /// # Errors
-    /// If it is cut short, of another kind, replaces characters in a way that GGUF has no words
-    /// for, or has more pieces than `n_vocab`.
+    /// If it is truncated, of another kind, replaces characters in a way that GGUF cannot express,
+    /// or has more pieces than `n_vocab`.
     pub fn read_sentencepiece(file: &[u8], n_vocab: usize) -> Result<Pieces, TokenizerJsonError> {
         if n_vocab == 0 || n_vocab > TOKENS_MAX {
             return Err(Wrong(format!("a vocabulary of {n_vocab}")));
@@ -172,7 +172,7 @@ impl Pieces {
     pub fn add(&mut self, id: u32, text: &str, special: bool) -> Result<(), TokenizerJsonError> {
         let (at, n) = (id as usize, self.tokens.len());
         let Some(token) = self.tokens.get_mut(at) else {
-            return Err(Wrong(format!("token {id} is outside of the model's {n}")));
+            return Err(Wrong(format!("token {id} is outside the model's vocabulary of {n}")));
         };
         text.clone_into(token);
         self.token_type[at] = if special { 3 } else { 4 };
@@ -280,7 +280,9 @@ impl Pieces {
                 *slot = Some((text.to_owned(), kind));
                 Ok(())
             }
-            None => Err(Wrong(format!("token {id} is outside of the model's {n_vocab}"))),
+            None => {
+                Err(Wrong(format!("token {id} is outside the model's vocabulary of {n_vocab}")))
+            }
         };
         for (id, text) in vocab {
             let is_unknown = file.model.unk_token.as_deref() == Some(text);
@@ -390,13 +392,13 @@ fn pre_tokenizer(
 ) -> Result<&'static str, TokenizerJsonError> {
     let normal = steps(normalizer, "normalizers");
     if let Some(step) = normal.iter().find(|step| step["type"] != "NFC") {
-        return Err(Unsupported(format!("changes text first by {}", step["type"])));
+        return Err(Unsupported(format!("normalizes text with {}", step["type"])));
     }
     let mut patterns: Vec<&str> = Vec::new();
     for step in steps(pre_tokenizer, "pretokenizers") {
         match step["type"].as_str().unwrap_or_default() {
             "ByteLevel" if step["add_prefix_space"] == true => {
-                return Err(Unsupported("puts a space before text".into()));
+                return Err(Unsupported("adds a space before text".into()));
             }
             "ByteLevel" if step["use_regex"].as_bool().unwrap_or(true) => patterns.push("GPT2"),
             "ByteLevel" => {}
@@ -406,14 +408,14 @@ fn pre_tokenizer(
             "Split" => {
                 let regex = step["pattern"]["Regex"].as_str();
                 patterns.push(regex.ok_or_else(|| {
-                    Unsupported("cuts text by something else than a pattern".into())
+                    Unsupported("splits text by something other than a pattern".into())
                 })?);
             }
-            other => return Err(Unsupported(format!("cuts text by {other}"))),
+            other => return Err(Unsupported(format!("splits text with {other}"))),
         }
     }
     name_of(&patterns, ignore_merges)
-        .ok_or_else(|| Unsupported(format!("cuts text by {}", patterns.join(" then "))))
+        .ok_or_else(|| Unsupported(format!("splits text with {}", patterns.join(" then "))))
 }
 
 /// Whether text gets a space before it, out of what is done to text first.
@@ -423,7 +425,7 @@ fn space_prefix(file: &File) -> Result<bool, TokenizerJsonError> {
         match step["type"].as_str().unwrap_or_default() {
             "Prepend" => prefix = true,
             "Replace" if step["content"] == "▁" => {}
-            other => return Err(Unsupported(format!("changes text first by {other}"))),
+            other => return Err(Unsupported(format!("normalizes text with {other}"))),
         }
     }
     for step in steps(&file.pre_tokenizer, "pretokenizers") {
@@ -431,7 +433,7 @@ fn space_prefix(file: &File) -> Result<bool, TokenizerJsonError> {
             "Metaspace" => prefix |= step["prepend_scheme"].as_str().unwrap_or("always") != "never",
             // Spaces were replaced before, so that there is nothing to cut at.
             "Split" if step["pattern"]["String"] == " " => {}
-            other => return Err(Unsupported(format!("cuts text by {other}"))),
+            other => return Err(Unsupported(format!("splits text with {other}"))),
         }
     }
     Ok(prefix)

@@ -1,6 +1,6 @@
-//! SentencePiece's unigram model: of all ways to cut a text into pieces, the likeliest.
+//! SentencePiece's unigram model: of all ways to cut a text into pieces, the most likely.
 //!
-//! Text is normalised first by the file's own table of replacements (a "precompiled charsmap", a
+//! Text is normalized first by the file's own table of replacements (a "precompiled charsmap", a
 //! double array over the bytes of what is replaced), and its spaces are put in order. Viterbi's
 //! algorithm then finds the cut whose scores sum to the most (Kudo 2018). Pieces are found with
 //! plain spaces, which they were given in place of `▁` when they were read.
@@ -24,7 +24,7 @@ pub(crate) struct Unigram {
 
 impl Unigram {
     /// # Errors
-    /// If the table of replacements is cut short.
+    /// If the table of replacements is truncated.
     pub fn new(spec: &Spec, kinds: &[TokenKind]) -> Result<Unigram, Error> {
         let scores = spec.scores.iter().zip(kinds);
         let normal = scores.clone().filter(|(_, kind)| **kind == TokenKind::Normal);

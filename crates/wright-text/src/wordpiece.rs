@@ -1,6 +1,6 @@
 //! WordPiece, as BERT cuts text: words and punctuation, each into the longest pieces from the left.
 //!
-//! Normalising follows the reference (the `tokenizers` crate, `BertNormalizer`): control characters
+//! Normalizing follows the reference (the `tokenizers` crate, `BertNormalizer`): control characters
 //! go, CJK characters stand alone, accents go and letters become small where the model was made
 //! so. Pieces that begin a word were given a space in front when they were read, in place of the
 //! `▁` that GGUF writes; the others have none.

@@ -112,7 +112,7 @@ fn the_date_is_an_argument() {
 }
 
 #[test]
-fn refusals_and_failures_say_what_and_how_to_mend() {
+fn errors_say_what_failed_and_how_to_fix_it() {
     let refused = "{{ raise_exception('roles must alternate') }}";
     assert_eq!(render(refused, "hi"), Err(Error::TemplateRefused("roles must alternate".into())));
     for (source, want) in [

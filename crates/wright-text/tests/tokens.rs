@@ -37,7 +37,7 @@ const AFMOE_ASIA: &str = "[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-
 
 // tidy: wide: the expression as it is published
 const JAIS2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}";
-/// Steps of the reference that are no expressions.
+/// Steps of the reference that are not expressions.
 const SINGLE_DIGITS: &str = "Digits";
 const PUNCTUATION: &str = "Punctuation";
 
@@ -174,7 +174,7 @@ fn characters(small: &Small) -> (Vec<String>, Vec<String>) {
     let mut tokens = vec!["<unk>".to_owned()];
     tokens.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
     tokens.extend(small.tokens.iter().filter(|token| is_ascii(token)).map(spaced));
-    // No text may have two ids, and no pair two ranks: which one counts is no question here.
+    // No text may have two ids, and no pair two ranks: which one counts is not a question here.
     let more = ["é", "п", "你", "\n", "▁▁"].map(str::to_owned);
     let more: Vec<String> = more.into_iter().filter(|text| !tokens.contains(text)).collect();
     tokens.extend(more);

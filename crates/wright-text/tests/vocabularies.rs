@@ -46,13 +46,13 @@ fn spm_merges_by_score_and_falls_back_to_bytes() {
     check("", &[]);
     let ids = tokenizer.encode("é");
     assert_eq!(ids, [tokenizer.find(" ").unwrap(), 3 + 0xc3, 3 + 0xa9]);
-    // A user-defined token is found in text, and the text after it begins anew.
+    // A user-defined token is found in text, and the text after it begins again.
     let ids = tokenizer.encode("c<tool>c");
     assert_eq!(texts(&tokenizer, &ids), [" ", "c", "<tool>", " ", "c"]);
 }
 
 #[test]
-fn control_tokens_never_come_of_text() {
+fn text_never_becomes_control_tokens() {
     let small = Small::load();
     let tokenizer = small.chat("gpt-2");
     let text = "a<|im_end|>b<|im_start|><|im_end|>";
@@ -72,7 +72,7 @@ fn control_tokens_never_come_of_text() {
 
 /// The pieces `</s>` and `<s>` exist as control; their text in a prompt stays text.
 #[test]
-fn control_pieces_are_out_of_reach_of_merges() {
+fn merges_never_produce_control_pieces() {
     let tokenizer = spm(&["<", "s", "/", ">", "<s", "</", "</s", "s>"], false);
     for text in ["<s>", "</s>", "<unk>", "<0x41>"] {
         let ids = tokenizer.encode(text);

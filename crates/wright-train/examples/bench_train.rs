@@ -1,4 +1,4 @@
-//! Tokens a second of training steps at one shape: `bench_train PRESET ROWS STEPS [THREADS]`.
+//! Tokens per second of training steps at one shape: `bench_train PRESET ROWS STEPS [THREADS]`.
 //! Prints one JSON object a line: the median step's rate, and the loss that it ended with.
 
 use std::sync::Arc;

@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while !run.is_done() {
         let Some(report) = run.step(&|| false)? else { break };
         if report.step % 20 == 0 {
-            println!("step {:>3}  loss {:.3} nats a token", report.step, report.loss);
+            println!("step {:>3}  loss {:.3} nats per token", report.step, report.loss);
         }
     }
 

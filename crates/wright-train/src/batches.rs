@@ -55,7 +55,7 @@ impl Batches {
             }
         }
         if docs.is_empty() || n_ctx == 0 {
-            return Err(Error::Shard("it holds no document of two tokens or more".into()));
+            return Err(Error::Shard("it contains no document of at least two tokens".into()));
         }
         Ok(Batches { shards, starts, docs, n_ctx, seed })
     }

@@ -118,23 +118,23 @@ pub struct Checkpoint<'a> {
 
 impl<'a> Checkpoint<'a> {
     /// # Errors
-    /// If it is no checkpoint, of another version, damaged or cut off.
+    /// If it is not a checkpoint, has another version, or is damaged or truncated.
     pub fn read(bytes: &'a [u8]) -> Result<Checkpoint<'a>, Error> {
         let fail = |why: &str| Error::Checkpoint(why.to_owned());
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| fail("it is no checkpoint"))?;
-        let (version, rest) = rest.split_first_chunk().ok_or_else(|| fail("it is cut off"))?;
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| fail("it is not a checkpoint"))?;
+        let (version, rest) = rest.split_first_chunk().ok_or_else(|| fail("it is truncated"))?;
         let version = u32::from_le_bytes(*version);
         if version != VERSION {
             let why = format!("it has version {version}; this program reads version {VERSION}");
             return Err(Error::Checkpoint(why));
         }
-        let (len, rest) = rest.split_first_chunk().ok_or_else(|| fail("it is cut off"))?;
+        let (len, rest) = rest.split_first_chunk().ok_or_else(|| fail("it is truncated"))?;
         let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
-        let text = rest.get(..len).ok_or_else(|| fail("it is cut off"))?;
+        let text = rest.get(..len).ok_or_else(|| fail("it is truncated"))?;
         let description: Description =
             serde_json::from_slice(text).map_err(|_| fail("its description is damaged"))?;
         let size = description.n_values.checked_mul(12).ok_or_else(|| fail("it is damaged"))?;
-        let values = rest[len..].get(..size).ok_or_else(|| fail("it is cut off"))?;
+        let values = rest[len..].get(..size).ok_or_else(|| fail("it is truncated"))?;
         let tail: [u8; 8] =
             rest[len + size..].try_into().map_err(|_| fail("its length is wrong"))?;
         let mut sum = 0;
@@ -169,7 +169,7 @@ impl<'a> Checkpoint<'a> {
         }
         let weights = self.weights();
         if let Some(at) = weights.iter().position(|x| !x.is_finite()) {
-            let why = format!("weight {at} is {}: no step leads on from there", weights[at]);
+            let why = format!("weight {at} is {}: training cannot continue from it", weights[at]);
             return Err(Error::Checkpoint(why));
         }
         trainer.parameters.values = weights;

@@ -1,11 +1,11 @@
-//! What hours on hardware that a person names take of energy and money.
+//! Energy and cost of hours on given hardware.
 //!
-//! The table holds what the makers and renters published; whoever knows better gives watts and
-//! the price. Prices change: they are for an idea of the sum, not for a budget.
+//! The table holds published figures of manufacturers and cloud providers; callers may override
+//! watts and price. Prices change: use them as a rough estimate, not as a budget.
 
 use crate::Error;
 
-/// A device, as its maker describes it and somebody rents it out.
+/// A device, with published specifications and a rental price.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Device {
     pub name: &'static str,
@@ -25,28 +25,29 @@ pub const DEVICES: [Device; 4] = [
         peak_flop_s: 312e12,
         watts: 400.0,
         price_hour: 1.10,
-        source: "NVIDIA (SXM); about what $35,000 for 96 of them in 14 days (Phi-2) come to",
+        source: "NVIDIA (SXM); price derived from Phi-2, about $35,000 for 96 devices and 14 days",
     },
     Device {
         name: "H100",
         peak_flop_s: 989e12,
         watts: 700.0,
         price_hour: 3.78,
-        source: "NVIDIA (SXM, dense); Lambda's list of May 2026, as techbytes.app tells it",
+        source: "NVIDIA (SXM, dense); Lambda's price list of May 2026, as reported by \
+                 techbytes.app",
     },
     Device {
         name: "L4",
         peak_flop_s: 121e12,
         watts: 72.0,
         price_hour: 0.80,
-        source: "NVIDIA (dense); Modal's list of May 2026, as techbytes.app tells it",
+        source: "NVIDIA (dense); Modal's price list of May 2026, as reported by techbytes.app",
     },
     Device {
         name: "T4",
         peak_flop_s: 65e12,
         watts: 70.0,
         price_hour: 0.59,
-        source: "NVIDIA; Modal's list of May 2026, as techbytes.app tells it",
+        source: "NVIDIA; Modal's price list of May 2026, as reported by techbytes.app",
     },
 ];
 
@@ -61,7 +62,7 @@ pub struct Hardware {
     pub device: Device,
 }
 
-/// What a time on hardware takes.
+/// The energy and cost of some time on hardware.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bill {
     pub device_hours: f64,
@@ -88,7 +89,10 @@ impl Hardware {
         let (n_devices, name) = match rest.strip_prefix(['x', 'X', '×', '*']) {
             Some(name) if digits > 0 => {
                 let count = count.parse().ok().filter(|n| (1..=10_000_000).contains(n));
-                (count.ok_or_else(|| fail("that many devices there are not".into()))?, name.trim())
+                (
+                    count.ok_or_else(|| fail("that number of devices is out of range".into()))?,
+                    name.trim(),
+                )
             }
             _ => (1, trimmed),
         };
@@ -97,12 +101,13 @@ impl Hardware {
         let device = match (known, watts, price_hour) {
             (Some(device), ..) => device,
             (None, Some(watts), Some(price_hour)) => {
-                let source = "as given";
+                let source = "as specified";
                 Device { name: "device", peak_flop_s: 0.0, watts, price_hour, source }
             }
             _ => {
                 let names = DEVICES.map(|device| device.name).join(", ");
-                let why = format!("its watts and price an hour are not known; known are {names}");
+                let why =
+                    format!("its watts and hourly price are unknown; known devices are {names}");
                 return Err(fail(why));
             }
         };

@@ -1,12 +1,12 @@
-//! How well a model foretells text that it did not learn from: in nats a token, and in bits a
-//! byte, which compare across tokenizers.
+//! How well a model predicts held-out text: in nats per token, and in bits per byte, which is
+//! comparable across tokenizers.
 
 use std::f64::consts::LN_2;
 
-/// What tokens of held-out text cost the model.
+/// The loss on held-out text.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct HeldOut {
-    /// Sum over the tokens that were foretold.
+    /// Sum over the predicted tokens.
     pub nats: f64,
     pub n_tokens: u64,
     /// Bytes of text that these tokens stand for. A token that ends a document has none, but its
@@ -15,12 +15,12 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// Nats a token.
+    /// Nats per token.
     pub fn loss(&self) -> f64 {
         self.nats / self.n_tokens as f64
     }
 
-    /// Bits a byte of text; None where it is not known which bytes the tokens stand for.
+    /// Bits per byte of text; None if it is not known which bytes the tokens stand for.
     pub fn bits_per_byte(&self) -> Option<f64> {
         (self.n_bytes > 0).then(|| self.nats / (LN_2 * self.n_bytes as f64))
     }

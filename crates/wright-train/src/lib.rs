@@ -1,4 +1,4 @@
-//! From token ids to a trained model, the same bytes whenever and wherever it is done again.
+//! Turns token IDs into a trained model, reproducibly to the byte.
 //!
 //! [`Shard`] holds ids by document, [`Batches`] cuts them into rows, [`Trainer`] runs the one
 //! forward pass of `wright-model` under a tape, takes its gradients and steps the weights; a
@@ -48,7 +48,7 @@
 //! # }
 //! ```
 //!
-//! This crate opens no file, reads no clock and prints nothing: bytes in, bytes out.
+//! This crate opens no files, reads no clock and prints nothing: bytes in, bytes out.
 #![forbid(unsafe_code)]
 
 pub mod batches;

@@ -1,8 +1,8 @@
-//! What a run will need of memory, said before it starts.
+//! A prediction of the memory that a run needs.
 
 use crate::shape::{Family, ModelShape};
 
-/// Bytes that a run needs at its peak.
+/// Peak memory of a run in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// Weights, gradients and two moments.

@@ -1,5 +1,5 @@
-//! What this machine can compute at best: the rate of our own matrix product on a shape that suits
-//! it, with which the rate of a training is compared.
+//! This machine's peak performance: the speed of our own matrix product on a favourable shape, as a
+//! reference for the speed of a training run.
 
 use crate::Trainer;
 use wright_kernels::gemm::{Into, Operand, gemm};

@@ -1,4 +1,4 @@
-//! How Wright trains when nobody says how: what was found best on small models, in numbers.
+//! Wright's default training settings: what worked best on small models.
 //!
 //! LOG.md has the runs that these numbers come from.
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_of_any_run_can_be_read_back() {
+    fn the_settings_of_any_run_round_trip() {
         for steps in [1, 7, 100, 100_000] {
             let t = train(&shape(), steps, 8, 1);
             assert!(t.warmup <= steps && t.checkpoint_every > 0 && t.validate_every > 0);

@@ -1,5 +1,5 @@
-//! A whole training run: which rows each step learns from, at which rate, and what to do when it
-//! goes wrong. Files, clocks and the terminal belong to the caller.
+//! A whole training run: which rows and learning rate each step uses, and what happens when the
+//! loss diverges. Files, clocks and the terminal belong to the caller.
 //!
 //! The rows, the rate and so the weights after a step are functions of the configuration and the
 //! data alone, whatever was interrupted and resumed on the way.
@@ -45,7 +45,7 @@ pub struct Rollback {
     pub rate_scale: f32,
 }
 
-/// A run in progress.
+/// A training run in progress.
 pub struct Run {
     pub trainer: Trainer,
     shape: ModelShape,
@@ -137,11 +137,11 @@ impl Run {
         self.micro_batch
     }
 
-    /// Learns from the next rows. `stop` is asked between micro-batches; where it says so, the
-    /// step is given up as if it had not begun, and None comes back.
+    /// Trains on the next rows. `stop` is called between micro-batches; if it returns true, the
+    /// step is abandoned without effect and the result is None.
     ///
     /// # Errors
-    /// If steps went wrong too often in a row: see [`Run::roll_back`].
+    /// If too many steps in a row failed: see [`Run::roll_back`].
     pub fn step(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<Report>, Error> {
         let step = self.trainer.steps_done();
         let parts = self.rows_of(step);
@@ -173,8 +173,8 @@ impl Run {
         starts.map(part).collect()
     }
 
-    /// Goes back to `checkpoint`, or to the start, leaves out the rows that were learnt from
-    /// since, and halves the rate.
+    /// Returns to `checkpoint`, or to the start, skips the rows used since then, and halves the
+    /// learning rate.
     ///
     /// # Errors
     /// If that was done three times already, or the checkpoint is of another model.
@@ -183,8 +183,8 @@ impl Run {
         let before = self.rollbacks;
         if before.n_rollbacks >= ROLLBACKS_MAX {
             let why = format!(
-                "after {ROLLBACKS_MAX} rollbacks to an earlier state, each at half the rate, the \
-                 loss still runs away"
+                "the loss still diverges after {ROLLBACKS_MAX} rollbacks to an earlier state, \
+                 each at half the learning rate"
             );
             return Err(Error::Diverged(why));
         }

@@ -15,12 +15,12 @@ pub struct RunConfig {
     pub model: ModelConfig,
     pub data: DataConfig,
     pub train: TrainConfig,
-    /// What a plan promised; the run is compared with it and does not depend on it.
+    /// A plan's prediction, for comparison; the run does not depend on it.
     #[serde(default)]
     pub forecast: Option<Forecast>,
 }
 
-/// What a run is expected to take and to reach.
+/// The predicted time, memory and loss of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 pub struct Forecast {
     /// Seconds of all steps, without checkpoints and validation.
@@ -31,7 +31,7 @@ pub struct Forecast {
     pub flops: f64,
     /// Of held-out text, at the end.
     pub bits_per_byte: Option<f64>,
-    /// The same in nats a token.
+    /// The same in nats per token.
     pub validation_loss: Option<f64>,
 }
 
@@ -93,16 +93,16 @@ pub struct TrainConfig {
     pub vector_rate: f32,
     pub checkpoint_every: u64,
     pub validate_every: u64,
-    /// Steps between samples of what the model writes; 0 is never. Unsaid, ten in a run.
+    /// Steps between samples; 0: never. Default: ten samples per run.
     pub sample_every: Option<u64>,
-    /// What samples go on from. Unsaid, from the beginnings of held-out documents.
+    /// Prompts of the samples. Default: the first words of held-out documents.
     pub sample_prompts: Vec<String>,
     /// Tokens in a sample at most.
     pub sample_tokens: u32,
-    /// 0 is one a core.
+    /// 0: one per core.
     pub threads: usize,
-    /// Compute activations again on the way back, which takes a third more time and far less
-    /// memory, and gives the same bytes. Unsaid, it is done where memory is short.
+    /// Recompute activations in the backward pass, which takes a third more time and far less
+    /// memory, with the same result. By default this is done if memory is short.
     pub recompute: Option<bool>,
 }
 
@@ -246,7 +246,7 @@ impl RunConfig {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// For text that is no TOML, unknown names (with the nearest known one), and numbers that
+    /// For text that is not a TOML, unknown names (with the nearest known one), and numbers that
     /// make no sense.
     pub fn parse(text: &str) -> Result<RunConfig, Error> {
         let fail = |e: toml::de::Error| Error::Config(e.to_string().trim_end().to_owned());
@@ -272,7 +272,7 @@ impl RunConfig {
         let parts = [
             (t.steps == 0, "steps is 0"),
             (t.batch == 0, "batch is 0"),
-            (self.data.train.is_empty(), "data.train names no shard"),
+            (self.data.train.is_empty(), "data.train lists no shards"),
             (!(t.learning_rate > 0.0 && t.learning_rate < 10.0), "learning_rate is not in (0, 10)"),
             (!(0.0..1.0).contains(&t.beta1), "beta1 is not in [0, 1)"),
             (!(0.0..1.0).contains(&t.beta2), "beta2 is not in [0, 1)"),
@@ -287,7 +287,7 @@ impl RunConfig {
             (t.warmup > t.steps, "warmup is longer than steps"),
             (t.checkpoint_every == 0, "checkpoint_every is 0"),
             (t.validate_every == 0, "validate_every is 0"),
-            (t.sample_tokens == 0, "sample_tokens is 0; to have no samples, set sample_every = 0"),
+            (t.sample_tokens == 0, "sample_tokens is 0; to disable samples, set sample_every = 0"),
             (t.sample_prompts.len() > 16, "sample_prompts has more than 16 prompts"),
             (t.threads > 1024, "threads is more than 1024"),
         ];
@@ -379,7 +379,7 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Error {
         Some(k) => format!("; did you mean {k:?}?"),
         None => format!("; known are {}", known.join(", ")),
     };
-    Error::Config(format!("there is no {what} {name:?}{hint}"))
+    Error::Config(format!("unknown {what} {name:?}{hint}"))
 }
 
 /// Levenshtein's distance.

@@ -1,11 +1,12 @@
-//! A model to be made: its numbers, its tensors, and presets from 0.5 to 135 million parameters.
+//! The shape of a model to train: its hyperparameters, its tensors, and presets from 0.5 to 135
+//! million parameters.
 //!
 //! Tensors are named and laid out as in GGUF. How the model is described, `gguf.rs` and
 //! `hugging_face.rs` say.
 
 use crate::Error;
 
-/// Families that can be made from nothing.
+/// Families that can be trained from scratch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Llama,
@@ -83,7 +84,7 @@ pub fn preset(name: &str) -> Option<ModelShape> {
     })
 }
 
-/// A tensor to be made.
+/// A tensor to create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorSpec {
     pub name: String,
@@ -121,12 +122,12 @@ impl ModelShape {
         let whole = self.n_head == self.n_kv_head && self.n_head * self.head_dim == self.n_embd;
         if self.family == Family::Gpt2 && !(whole && self.tied) {
             return fail(
-                "gpt2 has as many kv heads as heads, heads that fill n_embd, and a tied head"
+                "gpt2 needs as many kv heads as heads, n_head * head_dim = n_embd, and a tied head"
                     .into(),
             );
         }
         if !self.head_dim.is_multiple_of(2) {
-            return fail(format!("head_dim is {}; rotation needs pairs", self.head_dim));
+            return fail(format!("head_dim is {}; it must be even", self.head_dim));
         }
         Ok(())
     }

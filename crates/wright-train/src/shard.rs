@@ -42,12 +42,12 @@ impl Shard {
     /// Reads the header and checks sizes and the index of documents.
     ///
     /// # Errors
-    /// If it is no shard, of another version, damaged or cut off.
+    /// If it is not a shard, has another version, or is damaged or truncated.
     pub fn open(bytes: Arc<dyn Bytes>) -> Result<Shard, Error> {
         let data = (*bytes).as_ref();
         let fail = |why: &str| Err(Error::Shard(why.to_owned()));
         if data.len() < HEADER || &data[..8] != MAGIC {
-            return fail("it is no shard: it does not begin as one");
+            return fail("it is not a shard: wrong magic number");
         }
         let word = |at: usize| u64::from_le_bytes(data[at..at + 8].try_into().expect("8 bytes"));
         let half = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().expect("4 bytes"));
@@ -58,7 +58,7 @@ impl Shard {
         let wide = match half(12) {
             2 => false,
             4 => true,
-            _ => return fail("its ids have neither 2 nor 4 bytes"),
+            _ => return fail("its ids have a width other than 2 or 4 bytes"),
         };
         let [n_vocab, n_docs, n_ids] = [16, 24, 32].map(|at| usize::try_from(word(at)).ok());
         let (Some(n_vocab), Some(n_docs), Some(n_ids)) = (n_vocab, n_docs, n_ids) else {
@@ -70,7 +70,7 @@ impl Shard {
             .and_then(|n| n.checked_next_multiple_of(8))
             .and_then(|n| n.checked_add(n_docs.checked_mul(8)?)?.checked_add(HEADER));
         if size != Some(data.len()) {
-            return fail("it is cut off, or longer than its header says");
+            return fail("it is truncated, or longer than its header says");
         }
         let shard = Shard { n_vocab, vocab_hash, checksum: sum, n_docs, n_ids, wide, bytes };
         let mut last = 0;
@@ -100,7 +100,7 @@ impl Shard {
             None => Ok(()),
             Some(at) => {
                 let (id, n) = (self.id(at), self.n_vocab);
-                Err(Error::Shard(format!("id {id} at {at} is outside of its vocabulary of {n}")))
+                Err(Error::Shard(format!("id {id} at {at} is outside its vocabulary of {n}")))
             }
         }
     }
@@ -183,7 +183,7 @@ impl ShardBuilder {
     /// If an id lies beyond the vocabulary.
     pub fn push(&mut self, ids: &[u32]) -> Result<(), Error> {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= self.n_vocab) {
-            let why = format!("id {id} is outside of the vocabulary of {}", self.n_vocab);
+            let why = format!("id {id} is outside the vocabulary of {}", self.n_vocab);
             return Err(Error::Shard(why));
         }
         if ids.is_empty() {

@@ -18,7 +18,7 @@ pub enum OptimizerKind {
     Muon,
 }
 
-/// Numbers of the optimiser. The rate comes with each step.
+/// Numbers of the optimizer. The rate comes with each step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimizerOptions {
     pub kind: OptimizerKind,
@@ -79,7 +79,7 @@ impl OptimizerOptions {
     }
 }
 
-/// Why a step did not touch the weights.
+/// Why a step was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     /// The loss or a gradient was not finite.
@@ -100,10 +100,10 @@ pub struct Outcome {
 const SKIPS_MAX: u32 = 10;
 /// Steps before a long gradient counts as a spike.
 const SETTLED_STEPS: u64 = 100;
-/// A loss so many nats above its running mean is no noise.
+/// A loss so many nats above its running mean is not noise.
 const SPIKE_NATS: f64 = 2.0;
 
-/// A model, its optimiser's state, and all memory that a step needs.
+/// A model, its optimizer's state, and all memory that a step needs.
 pub struct Trainer {
     model: Arc<Model>,
     pub parameters: Parameters,
@@ -228,7 +228,7 @@ impl Trainer {
         tape.finish(targets, &vec![1.0; targets.len()], None)
     }
 
-    /// Steps the weights along the gradients gathered since the last step, and clears them.
+    /// Updates the weights with the gradients accumulated since the last step, and clears them.
     ///
     /// # Errors
     /// If ten steps in a row had to be skipped.
@@ -244,8 +244,8 @@ impl Trainer {
         self.forget_gradients();
         if self.n_skipped >= SKIPS_MAX {
             let why = format!(
-                "{SKIPS_MAX} steps in a row had a loss or gradient that is not finite or far too \
-                 large; the weights are as they were before them. A lower learning rate helps"
+                "{SKIPS_MAX} steps in a row had a loss or gradient that was not finite or far too \
+                 large; the weights are unchanged. Try a lower learning rate"
             );
             return Err(Error::Diverged(why));
         }
@@ -258,7 +258,7 @@ impl Trainer {
         self.loss = 0.0;
     }
 
-    /// Begins anew from `parameters`.
+    /// Begins again from `parameters`.
     pub(crate) fn restart(&mut self, parameters: Parameters) {
         self.parameters = parameters;
         self.moments.iter_mut().for_each(|m| m.fill(0.0));

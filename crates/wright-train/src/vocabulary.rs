@@ -15,10 +15,10 @@ use wright_text::{Algorithm, Spec, TokenKind, Tokenizer, pretokenizer_of};
 pub const END_OF_BYTES: u32 = 256;
 const END: &str = "<|end|>";
 
-/// What ids mean.
+/// What token IDs stand for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Vocabulary {
-    /// Nobody said; exports carry no tokenizer.
+    /// Unknown; exports carry no tokenizer.
     None,
     /// Ids are bytes, and 256 ends a document.
     Bytes,
@@ -40,22 +40,24 @@ impl Vocabulary {
     /// Reads a tokenizer.json.
     ///
     /// # Errors
-    /// If it is no byte-level BPE that GGUF can hold, or has more tokens than `n_vocab`.
+    /// If it is not a byte-level BPE that GGUF can hold, or has more tokens than `n_vocab`.
     pub fn from_json(text: &str, n_vocab: usize) -> Result<Vocabulary, Error> {
         let fail = |why: String| Error::Config(format!("the tokenizer cannot be used: {why}"));
         let json: Value = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
         if json["model"]["type"] != "BPE" || !json["model"]["vocab"].is_object() {
-            return Err(fail("it is not of the BPE kind".into()));
+            return Err(fail("it is not a BPE tokenizer".into()));
         }
         if !json["normalizer"].is_null() {
-            return Err(fail("it changes the text first (`normalizer`), which GGUF cannot".into()));
+            return Err(fail(
+                "it normalizes text (`normalizer`), which GGUF cannot express".into(),
+            ));
         }
         pretokenizer_of(&json).map_err(|e| fail(e.to_string()))?;
         let vocabulary = Vocabulary::Json(json);
         match vocabulary.tokens().iter().map(|t| t.0).max() {
-            Some(most) if most as usize >= n_vocab => {
-                Err(fail(format!("it has token {most}, and the model a vocabulary of {n_vocab}")))
-            }
+            Some(most) if most as usize >= n_vocab => Err(fail(format!(
+                "it has token {most}, but the model has a vocabulary of {n_vocab}"
+            ))),
             Some(_) => Ok(vocabulary),
             None => Err(fail("it has no tokens".into())),
         }
@@ -150,7 +152,7 @@ impl Vocabulary {
             Vocabulary::Bytes => Ok(Encoder { tokenizer: None, end: END_OF_BYTES }),
             Vocabulary::Json(_) => {
                 let fail = |why: String| Error::Config(format!("the tokenizer: {why}"));
-                let none = "it has no token that ends a text, such as <|endoftext|>";
+                let none = "it has no end-of-text token, such as <|endoftext|>";
                 let end = self.end().ok_or_else(|| fail(none.into()))?;
                 let tokenizer = self.tokenizer().map_err(|e| fail(e.to_string()))?;
                 Ok(Encoder { tokenizer: Some(tokenizer), end })
@@ -279,8 +281,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The ids of a document, and the one that ends it. Text is only text: no control token comes
-    /// of it.
+    /// The IDs of a document, followed by the one that ends it. Text never becomes a control token.
     pub fn document(&self, text: &str) -> Vec<u32> {
         let mut ids = match &self.tokenizer {
             Some(tokenizer) => tokenizer.encode(text),

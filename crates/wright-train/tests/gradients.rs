@@ -133,7 +133,7 @@ fn every_gradient_agrees_with_differences_of_the_f64_loss() {
 }
 
 #[test]
-fn threads_change_no_byte() {
+fn threads_do_not_affect_results() {
     for kind in [OptimizerKind::AdamW, OptimizerKind::Muon] {
         let run = |threads| {
             let options = OptimizerOptions { kind, ..OptimizerOptions::default() };
@@ -172,7 +172,7 @@ fn gradients_of_parts_add_up_to_those_of_the_whole() {
 }
 
 #[test]
-fn both_optimisers_learn_a_batch_by_heart() {
+fn both_optimizers_memorize_a_batch() {
     for kind in [OptimizerKind::AdamW, OptimizerKind::Muon] {
         let shape = shape(Family::Llama, true);
         let model = Arc::new(shape.skeleton().unwrap());

@@ -54,7 +54,7 @@ fn saved(run: &Run) -> Vec<u8> {
 }
 
 #[test]
-fn a_run_learns() {
+fn a_run_reduces_the_loss() {
     for optimizer in ["adamw", "muon"] {
         let mut run = run(&format!("optimizer = \"{optimizer}\"\nlearning_rate = 0.01"), 2);
         let before = run.validate(&[]).unwrap().loss();
@@ -124,7 +124,7 @@ fn momentum_rises_over_its_warmup() {
 }
 
 #[test]
-fn threads_and_recomputation_change_no_byte() {
+fn threads_and_recomputation_do_not_affect_results() {
     let bytes = |threads, recompute| {
         let mut run = run("", threads);
         run.trainer.set_recompute(recompute);
@@ -137,7 +137,7 @@ fn threads_and_recomputation_change_no_byte() {
 }
 
 #[test]
-fn memory_is_foretold_and_recomputation_takes_less() {
+fn memory_is_predicted_and_recomputation_takes_less() {
     for family in ["llama", "qwen3", "gemma3", "gpt2"] {
         let kv = if family == "gpt2" { "" } else { "n_kv_head = 2\n" };
         let text = format!(
@@ -155,7 +155,7 @@ fn memory_is_foretold_and_recomputation_takes_less() {
             let told = Memory::forecast(&shape, 16, recompute).activation_bytes - head;
             let took = run.trainer.activation_bytes() - 4 * 16 * 32 * 50;
             let ratio = told as f64 / took as f64;
-            println!("{family}, recompute {recompute}: {told} foretold, {took} taken");
+            println!("{family}, recompute {recompute}: {told} predicted, {took} taken");
             assert!((0.9..1.35).contains(&ratio), "{ratio}");
         }
     }
@@ -264,7 +264,7 @@ fn a_rollback_is_part_of_what_is_resumed_and_three_are_enough() {
     steps(&mut run, 2);
     let start = run.roll_back(None).unwrap();
     assert_eq!((start.from, start.to), (2, 0));
-    assert!(bits(&run) == bits(&self::run("", 1)), "without a checkpoint it begins anew");
+    assert!(bits(&run) == bits(&self::run("", 1)), "without a checkpoint it begins again");
     steps(&mut run, 2);
     let bytes = saved(&run);
     steps(&mut run, 3);

@@ -11,14 +11,14 @@ use crate::{doctor, help};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
-/// Build, tune, run, measure and trust language models on your own machine
+/// Run, train and measure language models on your own machine
 #[derive(Debug, Parser)]
 #[command(
     name = "wright",
     version,
     disable_help_subcommand = true,
-    after_help = "`wright \"Why is the sky blue?\"` asks the default model. \
-                  `wright help VERB` says more."
+    after_help = "`wright \"Why is the sky blue?\"` asks the default model. `wright help COMMAND` \
+                  explains a command."
 )]
 pub struct Line {
     #[command(subcommand)]
@@ -101,10 +101,14 @@ fn check_misspelt(args: &run::Args) -> Result<(), Failure> {
     }
     let verbs = verbs();
     match suggest::closest(word, verbs.iter().map(String::as_str), 1) {
-        Some(verb) if verb == word => Err(Failure::usage(format!("'{verb}' stands after a flag"))
-            .hint(format!("put the verb first: wright {verb} …; to ask it: wright run {verb}"))),
-        Some(verb) => Err(Failure::usage(format!("there is no verb '{word}'")).hint(format!(
-            "did you mean `wright {verb}`? To ask the word itself: wright run {word}"
+        Some(verb) if verb == word => {
+            Err(Failure::usage(format!("command '{verb}' must come before flags")).hint(format!(
+                "put the command first: wright {verb} …; to use the word as a prompt: wright run \
+                 {verb}"
+            )))
+        }
+        Some(verb) => Err(Failure::usage(format!("unknown command '{word}'")).hint(format!(
+            "did you mean `wright {verb}`? To use the word as a prompt: wright run {word}"
         ))),
         None => Ok(()),
     }
@@ -129,8 +133,8 @@ fn mistake(error: &clap::Error) -> Failure {
     let usage = rest.iter().find_map(|line| line.strip_prefix("Usage: "));
     match (tip, usage) {
         (Some(tip), _) => failure.hint(tip),
-        (None, Some(usage)) => failure.hint(format!("usage: {usage} (--help says more)")),
-        (None, None) => failure.hint("`wright --help` shows the verbs"),
+        (None, Some(usage)) => failure.hint(format!("usage: {usage} (--help explains it)")),
+        (None, None) => failure.hint("`wright --help` lists the commands"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `wright doctor`: what this machine gives, what is slow or broken and why, and how to mend it.
+//! `wright doctor`: what this machine gives, what is slow or broken and why, and how to fix it.
 //!
 //! Nothing is changed, and nothing leaves the machine. Each check says what it saw; one that saw
 //! something wrong says what to do. The checks of the machine are in [`machine`], those of folders
@@ -14,10 +14,10 @@ use crate::terminal;
 use serde::Serialize;
 use serde_json::json;
 
-/// Check this machine, its folders and models
+/// Check this machine, its folders and its models
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Hash every model whose hash is known; takes a second or more for each gigabyte
+    /// Verify the hash of every model whose hash is known; takes a second or more per gigabyte
     #[arg(long)]
     hash: bool,
     /// Print one JSON object
@@ -42,23 +42,23 @@ pub struct Check {
     pub name: &'static str,
     pub verdict: Verdict,
     pub seen: String,
-    /// How to mend it.
+    /// How to fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl Check {
     fn good(name: &'static str, seen: impl Into<String>) -> Check {
-        Check { name, verdict: Verdict::Good, seen: seen.into(), mend: None }
+        Check { name, verdict: Verdict::Good, seen: seen.into(), fix: None }
     }
 
-    fn slow(name: &'static str, seen: impl Into<String>, mend: impl Into<String>) -> Check {
-        let mend = Some(mend.into());
-        Check { name, verdict: Verdict::Slow, seen: seen.into(), mend }
+    fn slow(name: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Check {
+        let fix = Some(fix.into());
+        Check { name, verdict: Verdict::Slow, seen: seen.into(), fix }
     }
 
-    fn broken(name: &'static str, seen: impl Into<String>, mend: impl Into<String>) -> Check {
-        Check { verdict: Verdict::Broken, ..Check::slow(name, seen, mend) }
+    fn broken(name: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { verdict: Verdict::Broken, ..Check::slow(name, seen, fix) }
     }
 }
 
@@ -87,14 +87,14 @@ fn table(checks: &[Check], worst: Verdict) -> String {
             Verdict::Broken => "BROKEN",
         };
         text += &format!("{mark}  {:width$}  {}\n", check.name, check.seen);
-        if let Some(mend) = &check.mend {
-            text += &format!("{:width$}  mend: {mend}\n", "", width = width + 8);
+        if let Some(fix) = &check.fix {
+            text += &format!("{:width$}  fix: {fix}\n", "", width = width + 8);
         }
     }
     text + match worst {
-        Verdict::Good => "All is well.\n",
-        Verdict::Slow => "All works; what is marked slow could be faster.\n",
-        Verdict::Broken => "Something is broken: see its mend.\n",
+        Verdict::Good => "Everything is fine.\n",
+        Verdict::Slow => "Everything works; the items marked slow could be faster.\n",
+        Verdict::Broken => "Something is broken: see the fix next to it.\n",
     }
 }
 
@@ -103,15 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_check_that_is_not_good_says_how_to_mend_it() {
+    fn each_failed_check_says_how_to_fix_it() {
         let checks = [
             Check::good("a", "fine"),
             Check::slow("bb", "meh", "do this"),
             Check::broken("c", "bad", "do that"),
         ];
         let text = table(&checks, Verdict::Broken);
-        assert!(text.contains("BROKEN  c   bad") && text.contains("mend: do that"), "{text}");
-        assert!(checks.iter().all(|c| (c.verdict == Verdict::Good) == c.mend.is_none()));
+        assert!(text.contains("BROKEN  c   bad") && text.contains("fix: do that"), "{text}");
+        assert!(checks.iter().all(|c| (c.verdict == Verdict::Good) == c.fix.is_none()));
         assert!(machine::checks().iter().all(|c| !c.seen.is_empty()));
     }
 }

@@ -1,7 +1,7 @@
 //! `wright`: arguments, files and the terminal around the libraries. A file per verb.
 //!
-//! Data goes to stdout and talk to stderr. A failure is printed as `error:` and `hint:` and ends
-//! with an exit code of its own ([`Exit`]).
+//! Data goes to stdout, everything else to stderr. A failure is printed as `error:` and `hint:` and
+//! ends with an exit code of its own ([`Exit`]).
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -30,12 +30,15 @@ use wright_host::mmap;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        let failure = Failure::new(Exit::Defect, format!("a defect in Wright: {panic}"));
-        terminal::report(&failure.hint("please report it, with the command that led here"));
+        let failure = Failure::new(Exit::Defect, format!("internal error: {panic}"));
+        terminal::report(&failure.hint(
+            "this is a bug in Wright; please report it with the \
+                                        command that caused it",
+        ));
     }));
     mmap::exit_when_cut_short(
-        "\nerror: the model file was cut short while it was in use\n\
-         hint: let whatever writes the file finish, then ask again\n",
+        "\nerror: the model file was truncated while in use\n\
+         hint: wait until the other program has finished writing the file, then ask again\n",
         Exit::ModelChanged.code(),
     );
     match answer_command_line() {

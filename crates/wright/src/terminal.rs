@@ -1,7 +1,8 @@
-//! Standard output and standard error as they are: a terminal or not, wide or narrow, gone or not.
+//! Standard output and standard error: whether they are a terminal, how wide it is, and whether it
+//! is still there.
 //!
-//! Data goes to stdout, talk goes to stderr. What a model says is never trusted with a terminal:
-//! its control characters are shown, not obeyed.
+//! Data goes to stdout, everything else to stderr. A model's output is never trusted on a terminal:
+//! its control characters are displayed, not executed.
 
 pub mod answer;
 pub mod progress;
@@ -39,9 +40,9 @@ pub fn faint(text: &str) -> String {
     painted("2", text)
 }
 
-/// Something worth knowing that is no error.
+/// Information that is not an error.
 pub fn note(text: &str) {
-    // Talk that cannot be said is no reason to stop working.
+    // A note that cannot be printed is no reason to stop working.
     let line = faint(&format!("note: {}", shown(text)));
     BARS.suspend(|| {
         let _ = writeln!(io::stderr(), "{line}");
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_not_obeyed() {
+    fn control_characters_are_displayed_not_executed() {
         assert_eq!(shown("plain\n\ttext é"), "plain\n\ttext é");
         assert!(matches!(shown("plain"), Cow::Borrowed(_)));
         assert_eq!(shown("\x1b]0;title\x07"), "␛]0;title␇");

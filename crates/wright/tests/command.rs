@@ -94,7 +94,7 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 #[test]
-fn wright_alone_explains_itself() {
+fn wright_without_arguments_shows_an_overview() {
     let home = Home::new();
     let screen = home.wright(&[]).ok();
     assert!(screen.contains("wright chat") && screen.contains("smollm2-135m-instruct"));
@@ -105,7 +105,7 @@ fn wright_alone_explains_itself() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_end_with_2() {
+fn command_line_mistakes_exit_with_2() {
     let home = Home::new();
     home.wright(&["modles"]).failed(2, "wright models");
     home.wright(&["run", "--frobnicate", "hi"]).failed(2, "--frobnicate");
@@ -119,7 +119,7 @@ fn mistakes_on_the_command_line_end_with_2() {
 }
 
 #[test]
-fn models_that_are_not_there_end_with_4() {
+fn missing_models_exit_with_4() {
     let home = Home::new();
     home.wright(&["hi", "-m", "smolm2"]).failed(4, "did you mean smollm2");
     home.wright(&["hi", "-m", "./none.gguf"]).failed(4, "none.gguf");
@@ -129,7 +129,7 @@ fn models_that_are_not_there_end_with_4() {
 }
 
 #[test]
-fn bad_model_files_are_refused_by_what_is_wrong_with_them() {
+fn bad_model_files_are_rejected_with_the_reason() {
     let home = Home::new();
     let whole = fs::read(golden("llama.gguf")).unwrap();
     for verb in ["inspect", "run"] {
@@ -154,7 +154,7 @@ fn bad_model_files_are_refused_by_what_is_wrong_with_them() {
 }
 
 #[test]
-fn input_that_is_no_text_ends_with_3() {
+fn input_that_is_not_text_exits_with_3() {
     let home = Home::new();
     home.with_input(&["-m", &tiny(), "hi"], b"caf\xe9").failed(3, "byte 3");
     home.with_input(&["chat", "-m", &tiny()], b"caf\xe9\n").failed(3, "UTF-8");
@@ -165,7 +165,7 @@ fn input_that_is_no_text_ends_with_3() {
 }
 
 #[test]
-fn a_context_that_cannot_be_ends_with_7() {
+fn an_impossible_context_exits_with_7() {
     let home = Home::new();
     home.wright(&["-m", &tiny(), "--ctx", "999999999", "hi"]).failed(7, "--ctx");
     let long = "many words ".repeat(20_000);
@@ -173,7 +173,7 @@ fn a_context_that_cannot_be_ends_with_7() {
 }
 
 #[test]
-fn a_model_that_cannot_be_fetched_ends_with_8_or_10() {
+fn a_failed_download_exits_with_8_or_10() {
     let home = Home::new();
     let nowhere = home.folder.path().join("no-programs");
     let ran = home.command(&["pull", "smollm2"]).env("PATH", nowhere).output().unwrap();
@@ -220,7 +220,7 @@ fn a_chat_works_through_a_pipe() {
 }
 
 #[test]
-fn inspect_tells_what_is_in_a_file() {
+fn inspect_shows_the_contents_of_a_file() {
     let home = Home::new();
     let object = json(&home.wright(&["inspect", "--json", &tiny()]).ok());
     assert_eq!(object["architecture"], "llama");
@@ -294,7 +294,7 @@ fn the_default_model_can_be_chosen() {
 }
 
 #[test]
-fn a_reader_who_leaves_ends_it_quietly() {
+fn a_closed_pipe_ends_the_program_quietly() {
     let home = Home::new();
     let mut child = home
         .command(&["run", "-m", &tiny(), "--max-tokens", "40", "hello"])
@@ -311,7 +311,7 @@ fn a_reader_who_leaves_ends_it_quietly() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_under_the_output_ends_with_10() {
+fn a_full_disk_under_the_output_exits_with_10() {
     let home = Home::new();
     for arguments in [vec!["models"], vec!["run", "-m", &tiny(), "--max-tokens", "3", "hi"]] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
@@ -341,7 +341,7 @@ fn the_default_model_knows_the_capital_of_france() {
 }
 
 #[test]
-fn documents_come_in_the_order_of_their_scores() {
+fn documents_are_ordered_by_score() {
     let home = Home::new();
     let model = |name: &str| golden(&format!("{name}.gguf")).to_str().unwrap().to_owned();
     let judge = model("rank_bert");

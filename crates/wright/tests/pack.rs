@@ -45,7 +45,7 @@ impl Bench {
 }
 
 #[test]
-fn a_folder_of_all_kinds_is_packed_and_nothing_vanishes_unsaid() {
+fn a_mixed_folder_is_packed_and_everything_is_accounted_for() {
     let bench = Bench::new();
     for number in 0..40 {
         bench.file(&format!("in/stories/{number:02}.txt"), story(number));
@@ -135,7 +135,7 @@ fn what_many_documents_have_stays_in_the_first_and_short_lines_stay() {
 }
 
 #[test]
-fn threads_change_no_byte_and_a_folder_is_replaced_only_when_asked() {
+fn threads_do_not_affect_results_and_folders_are_replaced_only_with_force() {
     let bench = Bench::new();
     for number in 0..30 {
         bench.file(&format!("in/{number:02}.txt"), story(number));
@@ -187,7 +187,7 @@ fn books_are_told_apart_and_held_out_by_sections_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_cannot_be_packed_says_why_and_leaves_nothing() {
+fn failed_packing_says_why_and_leaves_nothing() {
     let bench = Bench::new();
     bench.fails(&["nowhere"], 4, "nowhere");
     bench.file("empty/x.txt", "");

@@ -27,7 +27,7 @@ fn the_bill_of_hardware_needs_no_data() {
 }
 
 #[test]
-fn what_cannot_be_planned_is_said_with_a_hint() {
+fn failed_planning_is_reported_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, said) in [
         (&["plan"][..], "DATA"),
@@ -66,16 +66,16 @@ fn stories(folder: &Path) {
     }
 }
 
-/// Bytes of memory that a plan foretold, and what its run's log says that it was.
+/// Bytes of memory that a plan predicted, and what its run's log says that it was.
 fn memory(plan: &str, log: &str) -> (f64, f64) {
-    let foretold = plan.lines().find_map(|line| line.strip_prefix("memory_bytes = "));
+    let predicted = plan.lines().find_map(|line| line.strip_prefix("memory_bytes = "));
     let mut log = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let was = log.find_map(|line| line["peak_memory_bytes"].as_f64());
-    (foretold.unwrap().parse().unwrap(), was.unwrap())
+    (predicted.unwrap().parse().unwrap(), was.unwrap())
 }
 
 #[test]
-fn one_command_makes_a_model_of_text_and_its_stages_are_not_done_twice() {
+fn one_command_trains_from_text_and_resumes_by_stage() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     stories(folder.path());
@@ -92,8 +92,8 @@ fn one_command_makes_a_model_of_text_and_its_stages_are_not_done_twice() {
     assert!(plan.contains("\"data/train-00000.shard\"") && plan.contains("[forecast]"), "{plan}");
     let model = fs::read(at("me/model.gguf")).unwrap();
     if cfg!(target_os = "linux") {
-        let (foretold, was) = memory(&plan, &fs::read_to_string(at("me/log.jsonl")).unwrap());
-        assert!((was / foretold - 1.0).abs() < 0.1, "{was} for {foretold}: planning is in it");
+        let (predicted, was) = memory(&plan, &fs::read_to_string(at("me/log.jsonl")).unwrap());
+        assert!((was / predicted - 1.0).abs() < 0.1, "{was} for {predicted}: planning is in it");
     }
     // Again: refused, but for --resume, which finds everything done.
     let (done, told) = run(&all);

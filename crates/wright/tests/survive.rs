@@ -89,7 +89,7 @@ fn wait_for_partial(models: &Path, least: u64) -> u64 {
 }
 
 #[test]
-fn a_pull_that_is_killed_goes_on_where_it_was_and_leaves_no_half_of_a_model() {
+fn a_killed_pull_resumes_and_leaves_no_partial_model() {
     let (home, file) = (tempfile::tempdir().unwrap(), fs::read(golden()).unwrap());
     let models = home.path().join("models");
     let (first, second) = (file.len() / 3, file.len() / 4);
@@ -167,7 +167,7 @@ fn in_use(change: impl Fn(&Path)) -> (Option<i32>, String) {
 
 #[cfg(unix)]
 #[test]
-fn a_model_that_is_cut_or_written_to_while_it_is_in_use_ends_with_11() {
+fn a_model_modified_while_in_use_exits_with_11() {
     let cut = |path: &Path| fs::File::options().write(true).open(path).unwrap().set_len(9).unwrap();
     let written = |path: &Path| {
         let mut file = fs::File::options().append(true).open(path).unwrap();
@@ -184,7 +184,7 @@ fn a_model_that_is_cut_or_written_to_while_it_is_in_use_ends_with_11() {
 
 #[cfg(unix)]
 #[test]
-fn a_model_that_is_deleted_or_replaced_while_it_is_in_use_answers_on() {
+fn a_model_deleted_or_replaced_while_in_use_keeps_working() {
     let deleted = |path: &Path| fs::remove_file(path).unwrap();
     let replaced = |path: &Path| {
         let other = path.with_extension("other");

@@ -69,7 +69,7 @@ fn the_same_text_gives_the_same_tokenizer_in_whatever_it_comes() {
 }
 
 #[test]
-fn what_cannot_teach_a_tokenizer_says_why_and_writes_nothing() {
+fn unsuitable_text_is_reported_and_nothing_is_written() {
     let bench = Bench::new();
     bench.file("b/x.bin", [0u8; 5000]);
     bench.file("small.txt", TALE);

@@ -1,5 +1,5 @@
 //! `wright shard` and `wright train` as a person runs them: the real binary, killed, interrupted,
-//! out of disk space, and asked for what cannot be.
+//! out of disk space, and with invalid requests.
 
 mod bench;
 
@@ -81,7 +81,7 @@ fn losses(bytes: &[u8]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn kill_9_at_any_moment_and_resume_give_the_bytes_of_a_run_never_interrupted() {
+fn kill_9_and_resume_give_the_bytes_of_an_uninterrupted_run() {
     let bench = Bench::ready();
     bench.train(&["run.toml", "--out", "whole"]);
     // Moments that a generator chose: after so many more steps, and a part of the next.
@@ -117,7 +117,7 @@ fn kill_9_at_any_moment_and_resume_give_the_bytes_of_a_run_never_interrupted() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_and_says_how_to_go_on() {
+fn ctrl_c_saves_and_says_how_to_resume() {
     let bench = Bench::ready();
     let long = CONFIG.replace("steps = 60", "steps = 100000");
     bench.file("long.toml", long.as_bytes());
@@ -185,7 +185,7 @@ fn two_trainings_in_one_folder_are_refused() {
 }
 
 #[test]
-fn mistakes_are_told_before_any_time_is_spent() {
+fn mistakes_are_reported_before_training_starts() {
     let bench = Bench::ready();
     let with = |from: &str, to: &str| {
         assert!(CONFIG.contains(from));
@@ -235,7 +235,7 @@ fn mistakes_are_told_before_any_time_is_spent() {
 }
 
 #[test]
-fn the_costs_are_said_the_steps_are_told_and_the_result_answers() {
+fn costs_and_steps_are_reported_and_the_result_generates() {
     let bench = Bench::ready();
     let planned = bench.train(&["run.toml", "--dry-run"]);
     let text = String::from_utf8(planned.stdout).unwrap();
@@ -314,7 +314,7 @@ fn samples_show_what_is_learnt_and_change_nothing() {
 }
 
 #[test]
-fn the_report_stands_alone_and_is_there_while_the_run_lasts() {
+fn the_report_is_self_contained_and_exists_during_the_run() {
     let bench = Bench::ready();
     let evil = "sample_prompts = [\"<script>alert(1)</script>\"]\nsample_tokens = 4";
     bench.file("run.toml", CONFIG.replace("threads = 1", evil).as_bytes());

@@ -181,7 +181,7 @@ fn out_of_inline(path: Path, depth: usize, module: &Path) -> Path {
 fn uses(module: &Path, source: &Source<'_>) -> Vec<Use> {
     let mut all = Vec::new();
     for i in 0..source.tokens.len() {
-        // `use<…>` in a type is no import.
+        // `use<…>` in a type is not an import.
         if source.word(i) == "use" && source.word(i + 1) != "<" && !source.is_test(i) {
             let depth = inline_depth(source, i);
             let from = all.len();

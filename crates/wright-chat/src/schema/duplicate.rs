@@ -18,7 +18,7 @@ pub enum DuplicateKey {
 /// Checks that no object in the JSON `text` has a key twice.
 ///
 /// # Errors
-/// The first such key, or why the text is no JSON.
+/// The first such key, or why the text is not JSON.
 pub fn check_duplicate_keys(text: &str) -> Result<(), DuplicateKey> {
     let mut found = None;
     let mut reader = serde_json::Deserializer::from_str(text);

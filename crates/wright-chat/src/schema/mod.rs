@@ -34,7 +34,7 @@ use thiserror::Error;
 /// Why a schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SchemaError {
-    #[error("{} is no schema: a schema is an object, true or false", Where(pointer))]
+    #[error("{} is not a schema: a schema is an object, true or false", Where(pointer))]
     NotASchema { pointer: String },
     #[error("`{keyword}` {} must be {expected}", At(pointer))]
     Keyword { pointer: String, keyword: String, expected: &'static str },

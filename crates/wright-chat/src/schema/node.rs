@@ -16,7 +16,7 @@ impl TypeSet {
     pub const BOOLEAN: TypeSet = TypeSet(2);
     /// Numbers that are integers, however they are written.
     pub const INTEGER: TypeSet = TypeSet(4);
-    /// Numbers that are no integers.
+    /// Numbers that are not integers.
     pub const FRACTION: TypeSet = TypeSet(8);
     pub const NUMBER: TypeSet = TypeSet(12);
     pub const STRING: TypeSet = TypeSet(16);

@@ -21,8 +21,8 @@ pub struct Decimal {
 impl Decimal {
     pub const ZERO: Decimal = Decimal { is_negative: false, digits: 0, exponent: 0 };
 
-    /// The number that `text` writes, as JSON does. `None` if it is no number, has more digits than
-    /// 64 bits hold, or is far beyond the range of an `f64`.
+    /// The number that `text` writes, as JSON does. `None` if it is not a number, has more digits
+    /// than 64 bits hold, or is far beyond the range of an `f64`.
     pub fn parse(text: &str) -> Option<Decimal> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),

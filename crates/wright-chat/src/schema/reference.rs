@@ -72,7 +72,7 @@ pub(super) fn split_fragment(uri: &str) -> (&str, &str) {
     uri.split_once('#').unwrap_or((uri, ""))
 }
 
-/// `text` with `%41` read as `A`. `None` where that is no UTF-8.
+/// `text` with `%41` read as `A`. `None` where that is not UTF-8.
 pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -90,9 +90,9 @@ fn what_is_not_supported_is_named() {
         (json!({"pattern": "a(?!b)"}), "look-ahead"),
         (json!({"allOf": [{"$ref": "#"}]}), "refers back to itself"),
         (json!({"minLength": -1}), "`minLength` at the top must be an integer"),
-        (json!({"properties": {"a": 3}}), "what is at /properties/a is no schema"),
+        (json!({"properties": {"a": 3}}), "what is at /properties/a is not a schema"),
         (json!({"required": true}), "`required` at the top must be a list"),
-        (json!([]), "this is no schema"),
+        (json!([]), "this is not a schema"),
     ] {
         let error = error(schema);
         assert!(error.contains(named), "{error}");

@@ -1,5 +1,5 @@
-//! Takes from the kept texts the paragraphs that many of them have: one pass counts, and where it
-//! finds some, a second writes the texts anew without them.
+//! Removes paragraphs that several of the kept texts share: one pass counts, and if it finds any, a
+//! second one rewrites the texts without them.
 
 use crate::Work;
 use crate::error::Error;
@@ -15,7 +15,7 @@ use wright_data::report::{Boilerplate, Dropped, Repeat};
 /// Paragraphs that a report shows.
 const EXAMPLES: usize = 5;
 
-/// Leaves in `collected` the documents as they are without boilerplate. `anew` makes the place for
+/// Leaves in `collected` the documents as they are without boilerplate. `again` makes the place for
 /// their texts, if there is a need.
 ///
 /// # Errors

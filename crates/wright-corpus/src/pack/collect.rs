@@ -148,7 +148,7 @@ impl Collector<'_> {
             Duplicate::Exact(number) => (Reason::ExactDuplicate, place(number)),
             Duplicate::Near(number, similarity) => {
                 let percent = similarity * 100.0;
-                (Reason::NearDuplicate, format!("{} to {percent:.0} %", place(number)))
+                (Reason::NearDuplicate, format!("{} to {percent:.0}%", place(number)))
             }
         };
         self.drop_document(reason, document, Some(repeats));

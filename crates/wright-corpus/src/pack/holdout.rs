@@ -120,9 +120,9 @@ fn how(chosen: &[Unit], sections: usize, sizes: &Sizes) -> String {
     let number = |n: usize, thing: &str| units::number_of(n as u64, thing);
     match (whole, sections) {
         (whole, 0) => number(whole, "whole document"),
-        (0, n) => format!("{} of about {bytes} of larger documents", number(n, "section")),
+        (0, n) => format!("{} of about {bytes} from larger documents", number(n, "section")),
         (whole, n) => format!(
-            "{}, and {} of about {bytes} of larger ones",
+            "{}, and {} of about {bytes} from larger ones",
             number(whole, "whole document"),
             number(n, "section")
         ),

@@ -81,7 +81,7 @@ impl Texts {
         let bytes = all.get(range.start as usize..range.end as usize);
         let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
         text.ok_or_else(|| {
-            let error = io::Error::other("it changed while it was in use");
+            let error = io::Error::other("it changed while in use");
             Error::io("read", &self.path, error)
         })
     }

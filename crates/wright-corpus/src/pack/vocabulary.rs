@@ -114,7 +114,7 @@ pub fn trained(
     if trained.n_vocab() < n_vocab {
         let has = trained.n_vocab();
         collected.tally.note(format!(
-            "tokenizer: {has} tokens instead of {n_vocab}: no more pairs come twice in this text"
+            "tokenizer: {has} tokens instead of {n_vocab}: no other pair occurs twice in this text"
         ));
     }
     let vocabulary = Vocabulary::from_json(&trained.json().to_string(), usize::MAX)?;

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 
 /// U+00A0 to U+00FF, in order.
 const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg \
-    macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 \
-    iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave \
-    Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc \
-    Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc \
-    euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave \
-    uacute ucirc uuml yacute thorn yuml";
+                     macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo \
+                     frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig \
+                     Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve \
+                     Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN \
+                     szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc \
+                     euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml \
+                     divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
 
 /// Greek letters: capitals from U+0391 and small ones from U+03B1; `-` has no name.
 const GREEK: [&str; 2] = [
@@ -141,7 +142,7 @@ fn numbered(digits: &str) -> Option<char> {
     }
 }
 
-/// `text` with its characters in place of their names; what is no name stays.
+/// `text` with its characters in place of their names; what is not a name stays.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);

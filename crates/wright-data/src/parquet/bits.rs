@@ -7,7 +7,7 @@ use super::damaged;
 use std::io;
 
 fn short() -> io::Error {
-    damaged("a page ends in the middle of its values")
+    damaged("a page whose values are truncated")
 }
 
 /// An unsigned LEB128, and its length in bytes.
@@ -21,7 +21,7 @@ pub(super) fn varint(bytes: &[u8]) -> io::Result<(u64, usize)> {
     }
     match bytes.len() < 10 {
         true => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Err(damaged("an integer of more than ten bytes")),
+        false => Err(damaged("an integer longer than ten bytes")),
     }
 }
 
@@ -66,7 +66,7 @@ impl Runs {
                 let run = Run::Same { value: 0, left: 0 };
                 Ok(Runs { at, end, width: width as usize, run })
             }
-            false => Err(damaged("integers of more than 32 bits")),
+            false => Err(damaged("integers wider than 32 bits")),
         }
     }
 
@@ -148,7 +148,7 @@ impl Differences {
             && block.is_multiple_of(miniblocks)
             && (block / miniblocks).is_multiple_of(8);
         if !is_sane {
-            return Err(damaged("blocks of differences of an impossible size"));
+            return Err(damaged("delta blocks of an invalid size"));
         }
         let (miniblocks, values) = (miniblocks as usize, (block / miniblocks) as usize);
         Ok(Differences {
@@ -199,7 +199,7 @@ impl Differences {
         }
         self.width = usize::from(*page.get(self.widths + self.miniblock).ok_or_else(short)?);
         if self.width > 64 {
-            return Err(damaged("differences of more than 64 bits"));
+            return Err(damaged("deltas wider than 64 bits"));
         }
         self.bit = self.at * 8;
         self.bit_end = self.bit + self.values * self.width.max(1);

@@ -70,7 +70,7 @@ impl Column {
     /// The next page.
     fn turn(&mut self, pages: &mut Pages<'_>) -> io::Result<()> {
         if self.chunk.from >= self.chunk.to {
-            return Err(damaged("a column with fewer values than there are rows"));
+            return Err(damaged("a column with fewer values than rows"));
         }
         let (head, bytes, next) = pages.next(self.chunk.from, self.chunk.to, self.chunk.codec)?;
         self.chunk.from = next;
@@ -78,7 +78,7 @@ impl Column {
             Kind::Dictionary => self.dictionary = Dictionary::read(bytes, &head)?,
             Kind::Data | Kind::Data2 { .. } => {
                 if head.values > VALUES_MAX {
-                    return Err(damaged("a page of more values than any has"));
+                    return Err(damaged("a page with too many values"));
                 }
                 pages.budget.spend(head.values)?;
                 self.page = Page::read(bytes, &head, self.level)?;
@@ -94,7 +94,7 @@ impl Dictionary {
     fn read(bytes: Vec<u8>, head: &Head) -> io::Result<Dictionary> {
         // 2 is what the first version calls plain values in a dictionary.
         if !matches!(head.encoding, 0 | 2) {
-            return Err(unsupported("Parquet with a dictionary that is not plain"));
+            return Err(unsupported("Parquet with a dictionary that is not plain-encoded"));
         }
         let (mut at, mut values) = (0, Vec::new());
         for _ in 0..head.values {
@@ -107,7 +107,7 @@ impl Dictionary {
 
     fn value(&self, number: u64) -> io::Result<&[u8]> {
         let range = usize::try_from(number).ok().and_then(|number| self.values.get(number));
-        let range = range.ok_or_else(|| damaged("a value that the dictionary does not have"))?;
+        let range = range.ok_or_else(|| damaged("a value that is not in the dictionary"))?;
         Ok(&self.bytes[range.start as usize..range.end as usize])
     }
 }
@@ -125,7 +125,7 @@ fn plain(bytes: &[u8], at: &mut usize) -> io::Result<Range<usize>> {
 }
 
 fn short() -> io::Error {
-    damaged("a page ends in the middle of its values")
+    damaged("a page whose values are truncated")
 }
 
 impl Page {
@@ -138,7 +138,7 @@ impl Page {
             }
             _ if level == 0 => (0..0, 0),
             _ if head.level_encoding != 3 => {
-                return Err(unsupported("Parquet with levels of the first version"));
+                return Err(unsupported("Parquet with version 1 levels"));
             }
             _ => {
                 let mut at = 0;
@@ -160,7 +160,7 @@ impl Page {
             Values::Rests { common, lengths, at, last } => {
                 let common = usize::try_from(common.next(bytes)?).map_err(|_| short())?;
                 if common > last.len() {
-                    return Err(damaged("a value that has more of the last than the last had"));
+                    return Err(damaged("a value whose prefix is longer than the previous value"));
                 }
                 last.truncate(common);
                 last.extend_from_slice(next_bytes(bytes, lengths, at)?);
@@ -189,7 +189,7 @@ impl Values {
             let all = Differences::new(page, at)?;
             match all.left() <= head.values {
                 true => Ok(all),
-                false => Err(damaged("more values than the page says")),
+                false => Err(damaged("more values than the page declares")),
             }
         };
         match head.encoding {
@@ -212,7 +212,7 @@ impl Values {
                 let at = lengths.end(page)?;
                 Ok(Values::Rests { common, lengths, at, last: Vec::new() })
             }
-            _ => Err(unsupported("Parquet with an encoding that no text has")),
+            _ => Err(unsupported("Parquet with an encoding that is not for text")),
         }
     }
 }

@@ -79,20 +79,20 @@ impl Schema {
             self.open.pop();
         }
         let Some(parent) = self.open.last_mut() else {
-            return Err(damaged("a schema with more columns than it says"));
+            return Err(damaged("a schema with more columns than declared"));
         };
         parent.children -= 1;
         let level = parent.level + u32::from(element.repetition != 0);
         let is_repeated = parent.is_repeated || element.repetition == 2;
         if element.kind.is_none() {
             if self.open.len() > DEPTH_MAX {
-                return Err(damaged("columns nested too deep"));
+                return Err(damaged("columns nested too deeply"));
             }
             let Element { name, children, .. } = element;
             self.open.push(Open { name, children, level, is_repeated });
             return Ok(());
         }
-        // The root has a name, and is no part of a path.
+        // The root has a name, and is not a part of a path.
         let mut path: Vec<String> = self.open[1..].iter().map(|open| open.name.clone()).collect();
         path.push(element.name);
         let is_bytes = element.kind == Some(BYTE_ARRAY);
@@ -155,7 +155,7 @@ impl<'b> Footer<'b> {
         })?;
         match group.chunks.len() == wanted.len() {
             true => Ok(Some(group)),
-            false => Err(damaged("a group of rows without all of the columns")),
+            false => Err(damaged("a row group with missing columns")),
         }
     }
 }
@@ -191,7 +191,7 @@ impl Chunk {
             _ => Ok(false),
         })?;
         match is_elsewhere {
-            true => Err(super::unsupported("Parquet whose columns lie in other files")),
+            true => Err(super::unsupported("Parquet with columns in other files")),
             false => Ok(chunk),
         }
     }
@@ -210,7 +210,8 @@ impl Chunk {
         })?;
         // Some writers say 0 for a dictionary that is not there.
         let start = if (1..data).contains(&dictionary) { dictionary } else { data };
-        let to = start.checked_add(bytes).ok_or_else(|| damaged("pages beyond the file"))?;
+        let to =
+            start.checked_add(bytes).ok_or_else(|| damaged("pages beyond the end of the file"))?;
         Ok(Chunk { codec, from: start, to })
     }
 }

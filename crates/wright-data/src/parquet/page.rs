@@ -98,7 +98,7 @@ impl Head {
         if let Kind::Data2 { levels } = &mut head.kind {
             // Nothing that repeats is read, so that these have no levels.
             if repeated != 0 {
-                return Err(damaged("levels of lists in a column that has none"));
+                return Err(damaged("list levels in a column without lists"));
             }
             *levels = defined;
         }
@@ -143,7 +143,7 @@ impl Pages<'_> {
                 Ok(head) => return Ok((head, from.position() as u64)),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && n < most => n *= 8,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(damaged("a page that the file does not hold"));
+                    return Err(damaged("a page beyond the end of the file"));
                 }
                 Err(error) => return Err(error),
             }
@@ -155,23 +155,23 @@ impl Pages<'_> {
         let (head, head_bytes) = self.head(at, to)?;
         let body = at + head_bytes;
         let next = body.checked_add(head.bytes_in_file).filter(|&next| next <= to);
-        let next = next.ok_or_else(|| damaged("a page beyond its column"))?;
+        let next = next.ok_or_else(|| damaged("a page beyond the end of its column"))?;
         if head.bytes > self.page_bytes || head.bytes_in_file > self.page_bytes {
-            let why = format!("a page of more than {} MB", self.page_bytes >> 20);
+            let why = format!("a page larger than {} MB", self.page_bytes >> 20);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         // Columns that share pages would make a small file give much text.
         self.bytes_read += next - at;
         self.budget.add_raw(next - at);
         if self.bytes_read > self.bytes {
-            return Err(damaged("columns that share their pages"));
+            return Err(damaged("columns that share pages"));
         }
         let packed = self.bytes_at(body, head.bytes_in_file)?;
         if packed.len() as u64 != head.bytes_in_file {
-            return Err(damaged("a page that the file does not hold"));
+            return Err(damaged("a page beyond the end of the file"));
         }
         if head.crc.is_some_and(|crc| crc != crc32fast::hash(&packed)) {
-            return Err(damaged("a page whose checksum is not the one that stands before it"));
+            return Err(damaged("a page with a wrong checksum"));
         }
         Ok((head, self.unpack(&head, packed, codec)?, next))
     }
@@ -181,9 +181,9 @@ impl Pages<'_> {
             Kind::Data2 { levels } => usize::try_from(levels).unwrap_or(usize::MAX),
             _ => 0,
         };
-        let bytes = usize::try_from(head.bytes).map_err(|_| damaged("a page beyond all size"))?;
+        let bytes = usize::try_from(head.bytes).map_err(|_| damaged("a page that is too large"))?;
         let (Some(values), Some(bytes)) = (packed.get(levels..), bytes.checked_sub(levels)) else {
-            return Err(damaged("levels longer than their page"));
+            return Err(damaged("levels longer than the page"));
         };
         let unpacked = match codec {
             _ if !head.is_packed => return Ok(packed),
@@ -194,13 +194,13 @@ impl Pages<'_> {
             2 => self.stream(Compression::Gzip, values, bytes)?,
             6 => self.stream(Compression::Zstd, values, bytes)?,
             7 => self.lz4(values, bytes)?,
-            3 => return Err(unsupported("Parquet packed with LZO")),
-            4 => return Err(unsupported("Parquet packed with Brotli")),
-            5 => return Err(unsupported("Parquet packed with the old LZ4")),
-            _ => return Err(unsupported("Parquet packed in an unknown way")),
+            3 => return Err(unsupported("Parquet compressed with LZO")),
+            4 => return Err(unsupported("Parquet compressed with Brotli")),
+            5 => return Err(unsupported("Parquet compressed with the old LZ4 format")),
+            _ => return Err(unsupported("Parquet with an unknown compression")),
         };
         if unpacked.len() != bytes {
-            return Err(damaged("a page that is not as long as it says"));
+            return Err(damaged("a page with a wrong length"));
         }
         if levels == 0 {
             return Ok(unpacked);
@@ -211,20 +211,20 @@ impl Pages<'_> {
     }
 
     fn snappy(&self, packed: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
-        let says = snap::raw::decompress_len(packed).map_err(|_| damaged("no Snappy"))?;
+        let says = snap::raw::decompress_len(packed).map_err(|_| damaged("invalid Snappy data"))?;
         if says != bytes || bytes > packed.len().saturating_mul(SNAPPY_TIMES) {
-            return Err(damaged("a page that is not as long as it says"));
+            return Err(damaged("a page with a wrong length"));
         }
         self.budget.spend(bytes as u64)?;
-        snap::raw::Decoder::new().decompress_vec(packed).map_err(|_| damaged("no Snappy"))
+        snap::raw::Decoder::new().decompress_vec(packed).map_err(|_| damaged("invalid Snappy data"))
     }
 
     fn lz4(&self, packed: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
         if bytes > packed.len().saturating_mul(LZ4_TIMES) {
-            return Err(damaged("a page that is not as long as it says"));
+            return Err(damaged("a page with a wrong length"));
         }
         self.budget.spend(bytes as u64)?;
-        lz4_flex::block::decompress(packed, bytes).map_err(|_| damaged("no LZ4"))
+        lz4_flex::block::decompress(packed, bytes).map_err(|_| damaged("invalid LZ4 data"))
     }
 
     fn stream(&self, compression: Compression, packed: &[u8], bytes: usize) -> io::Result<Vec<u8>> {

@@ -36,7 +36,7 @@ impl Type {
             11 => Type::Map,
             12 => Type::Struct,
             13 => Type::Uuid,
-            _ => return Err(damaged("a type that Thrift does not have")),
+            _ => return Err(damaged("an unknown Thrift type")),
         })
     }
 }
@@ -148,7 +148,7 @@ impl<'b> Compact<'b> {
 
     fn skip(&mut self, kind: Type, depth: usize) -> io::Result<()> {
         if depth > DEPTH_MAX {
-            return Err(damaged("values nested too deep"));
+            return Err(damaged("values nested too deeply"));
         }
         match kind {
             Type::True | Type::False => {}

@@ -77,7 +77,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The next object; None at the end. What cannot be is passed over.
+    /// The next object; None at the end. Invalid input is skipped.
     pub fn next(&mut self) -> Option<Object> {
         self.object(0)
     }

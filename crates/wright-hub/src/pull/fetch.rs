@@ -101,10 +101,10 @@ fn part(
     match &file.sha256 {
         Some(wanted) if *wanted != sha256 => {
             http::forget(&path);
-            let what = format!("what came has the SHA-256 {sha256}, not {wanted}");
+            let what = format!("the downloaded file has SHA-256 {sha256}, expected {wanted}");
             Err(Error::new(ErrorKind::WrongHash, what).advise(
-                "nothing was kept. Try again; if it happens twice, the file was changed at its \
-                 source or on the way: do not use it",
+                "the file was discarded. Try again; if it happens twice, the file was changed at \
+                 its source or in transit: do not use it",
             ))
         }
         _ => Ok(Made { path, bytes, sha256 }),
@@ -116,9 +116,9 @@ fn checked(entry: &Entry, path: PathBuf, sha256: String) -> Result<Made, Error> 
     let bytes = fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
     if !entry.sha256.is_empty() && entry.sha256 != sha256 {
         http::forget(&path);
-        let what = format!("its SHA-256 is {sha256}, not {}", entry.sha256);
+        let what = format!("its SHA-256 is {sha256}, expected {}", entry.sha256);
         return Err(
-            Error::new(ErrorKind::WrongHash, what).advise("nothing was kept: do not use it")
+            Error::new(ErrorKind::WrongHash, what).advise("the file was discarded: do not use it")
         );
     }
     // A hash that was known beforehand says all; without one, the file must at least be whole.
@@ -165,7 +165,7 @@ fn joined(
                 _ => ErrorKind::BadModel,
             };
             wrong = Some(Error::new(kind, &error).advise(error.hint()));
-            Err(std::io::Error::other("parts do not fit"))
+            Err(std::io::Error::other("the parts do not belong together"))
         }
     });
     if let Some(error) = wrong {
@@ -180,7 +180,7 @@ fn joined(
 /// A person's own file among the models: a link where that is possible, else a copy.
 ///
 /// # Errors
-/// If it is no model, its name is taken, or it cannot be written.
+/// If it is not a model, its name is taken, or it cannot be written.
 pub fn import(path: &Path, models: &Path, reporter: &dyn Reporter) -> Result<(), Error> {
     let (mapped, _) = gguf_file::parse(path)?;
     let target = models.join(path.file_name().unwrap_or_default());
@@ -190,7 +190,7 @@ pub fn import(path: &Path, models: &Path, reporter: &dyn Reporter) -> Result<(),
     }
     fs::create_dir_all(models).map_err(|error| Error::io("make", models, error))?;
     if fs::hard_link(path, &target).is_ok() {
-        reporter.note(&format!("{}: linked, which takes no space", target.display()));
+        reporter.note(&format!("{}: linked, uses no additional space", target.display()));
         return Ok(());
     }
     let bytes: &[u8] = (*mapped).as_ref();
@@ -208,7 +208,7 @@ pub fn import(path: &Path, models: &Path, reporter: &dyn Reporter) -> Result<(),
 pub fn import_folder(folder: &Path, models: &Path, reporter: &dyn Reporter) -> Result<(), Error> {
     let files = crate::find::kept_files(folder);
     if files.is_empty() {
-        let what = format!("{} holds no .gguf file", folder.display());
+        let what = format!("{} contains no .gguf file", folder.display());
         let hint = match folder.join("config.json").is_file() {
             true => Hint::Convert(Some(folder.to_owned())),
             false => Hint::Folder,

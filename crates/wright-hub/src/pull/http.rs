@@ -106,7 +106,7 @@ impl Client {
                 Err(Ended::Whole) => {}
             }
         }
-        Err(last.unwrap_or_else(|| download(url, "it was not tried")))
+        Err(last.unwrap_or_else(|| download(url, "not tried")))
     }
 
     fn text_once(
@@ -226,7 +226,10 @@ impl Body {
         let status = answer.status().as_u16();
         let headers = answer.headers();
         if remote.url.starts_with("https:") && answer.get_uri().scheme_str() == Some("http") {
-            return Err(Ended::Refused(download(remote.url, "it leads to an address without TLS")));
+            return Err(Ended::Refused(download(
+                remote.url,
+                "it redirects to an address without TLS",
+            )));
         }
         let range = text(headers, "content-range").and_then(content_range);
         let length = text(headers, "content-length").and_then(|n| n.parse::<u64>().ok());
@@ -237,7 +240,10 @@ impl Body {
             (206 | 416, _) => {
                 // Another range than was asked for, or a partial file that is too long.
                 forget(partial);
-                return Err(Ended::Cut(download(remote.url, "it does not go on where it stopped")));
+                return Err(Ended::Cut(download(
+                    remote.url,
+                    "the server does not support resuming",
+                )));
             }
             _ => return Err(refused(remote.url, status, headers)),
         };
@@ -247,11 +253,11 @@ impl Body {
         if let (Some(total), Some(bytes)) = (total, remote.bytes)
             && total != bytes
         {
-            let why = format!("it has {total} bytes there, not {bytes}");
+            let why = format!("the server has {total} bytes, expected {bytes}");
             return Err(Ended::Refused(download(remote.url, why).of_kind(ErrorKind::WrongHash)));
         }
         let tag = text(headers, "etag").filter(|tag| !tag.starts_with("W/")).unwrap_or_default();
-        // Without the tag a later run cannot tell one version from another: it starts anew.
+        // Without the tag a later run cannot tell one version from another: it starts again.
         let _ = fs::write(tag_path(partial), tag);
         let total = total.or(remote.bytes);
         Ok(Some(Body { reader: answer.into_body().into_reader(), start, total }))
@@ -287,7 +293,7 @@ impl Body {
             }
             at += chunk.len() as u64;
             if let Some(bytes) = remote.bytes.filter(|&bytes| at > bytes) {
-                let why = format!("more than its {bytes} bytes came");
+                let why = format!("more than the expected {bytes} bytes arrived");
                 return Ended::Refused(download(remote.url, why).of_kind(ErrorKind::WrongHash));
             }
             if let Err(error) = file.write_all(&chunk) {
@@ -298,10 +304,11 @@ impl Body {
             return write_failed(error);
         }
         match total {
-            Some(total) if at < total => {
-                Ended::Cut(download(remote.url, format!("it was cut at byte {at} of {total}")))
-            }
-            None if at == 0 => Ended::Cut(download(remote.url, "nothing came")),
+            Some(total) if at < total => Ended::Cut(download(
+                remote.url,
+                format!("the transfer was cut off at byte {at} of {total}"),
+            )),
+            None if at == 0 => Ended::Cut(download(remote.url, "no data arrived")),
             _ => Ended::Whole,
         }
     }
@@ -330,9 +337,11 @@ fn next(
             Ok(Ok(chunk)) if chunk.is_empty() => return Next::End,
             Ok(Ok(chunk)) => return Next::Chunk(chunk),
             Ok(Err(why)) => return Next::Broken(why),
-            Err(RecvTimeoutError::Disconnected) => return Next::Broken("it broke off".into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Next::Broken("the transfer was interrupted".into());
+            }
             Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                return Next::Broken(format!("nothing came for {} s", stall.as_secs()));
+                return Next::Broken(format!("no data arrived for {} s", stall.as_secs()));
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -420,18 +429,18 @@ fn is_web_page(begin: &[u8]) -> bool {
 }
 
 fn web_page(url: &str) -> Error {
-    let hint = "open the address in a browser: it may want a login, or be the page about the file \
+    let hint = "open the URL in a browser: it may require a login, or be the page about the file \
                 instead of the file itself";
-    download(url, "a web page came instead of a file").advise(hint)
+    download(url, "the server sent a web page instead of a file").advise(hint)
 }
 
 fn download(url: &str, why: impl std::fmt::Display) -> Error {
     // What stands after `?` may be a signature that is nobody else's business.
     let shown = url.split(['?', '#']).next().unwrap_or(url);
-    let error = Error::new(ErrorKind::Download, format!("cannot fetch {shown}: {why}"));
+    let error = Error::new(ErrorKind::Download, format!("cannot download {shown}: {why}"));
     error.advise(
-        "check the network (and proxy, if there is one), then try again: it goes on \
-                  where it stopped",
+        "check the network (and the proxy, if any), then try again: the download resumes where it \
+         stopped",
     )
 }
 
@@ -445,14 +454,14 @@ fn cut(url: &str, error: &ureq::Error) -> Ended {
 
 /// What a status other than success means.
 fn refused(url: &str, status: u16, headers: &HeaderMap) -> Ended {
-    let error = download(url, format!("the server says {status}"));
+    let error = download(url, format!("the server answered {status}"));
     match status {
         401 | 403 => Ended::Refused(error.advise(
-            "it wants a login: accept the model's terms on its page, then set HF_TOKEN to an \
+            "it requires a login: accept the model's terms on its page, then set HF_TOKEN to an \
              access token (huggingface.co/settings/tokens)",
         )),
         404 | 410 => Ended::Refused(
-            error.of_kind(ErrorKind::NotFound).advise("check the name: nothing is there"),
+            error.of_kind(ErrorKind::NotFound).advise("check the name: it does not exist"),
         ),
         408 | 425 | 429 | 500..=599 => {
             if let Some(seconds) = text(headers, "retry-after").and_then(|s| s.parse::<u64>().ok())

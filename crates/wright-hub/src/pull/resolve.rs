@@ -52,7 +52,7 @@ pub fn resolve(reference: &Reference, client: &Client, places: &Places) -> Resul
         Reference::Pypi { package, version } => Ok(pypi(reference, package, version.as_deref())),
         Reference::Url(url) => Ok(url_entry(reference, url)),
         Reference::Local(path) => {
-            Err(Error::new(ErrorKind::NotFound, format!("no file {}", path.display())))
+            Err(Error::new(ErrorKind::NotFound, format!("file not found: {}", path.display())))
         }
     }
 }
@@ -81,8 +81,8 @@ fn bare(reference: &Reference, file: &str) -> Entry {
         file,
         bytes: 0,
         sha256: String::new(),
-        licence: "not told".to_owned(),
-        licence_note: "look at where it comes from".to_owned(),
+        licence: "not stated".to_owned(),
+        licence_note: "see its source".to_owned(),
         seen_in: String::new(),
         sources: Vec::new(),
     }
@@ -107,8 +107,8 @@ fn url_entry(reference: &Reference, url: &str) -> Entry {
 /// Reads an answer as JSON.
 fn json(text: &str, url: &str) -> Result<Value, Error> {
     serde_json::from_str(text).map_err(|error| {
-        Error::new(ErrorKind::Download, format!("{url} answers something else than JSON: {error}"))
-            .advise("is the endpoint right? A proxy's login page may stand in between")
+        Error::new(ErrorKind::Download, format!("{url} did not return JSON: {error}"))
+            .advise("check the endpoint; a proxy's login page may have answered instead")
     })
 }
 
@@ -123,7 +123,7 @@ fn hub(
     let text = client.text(&url, places.token.as_deref(), "application/json")?;
     let text = text.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("{} has no repository {repository}", places.hub))
-            .advise("check its name; one that is private or gated needs HF_TOKEN")
+            .advise("check the name; private and gated repositories need HF_TOKEN")
     })?;
     let listing = json(&text, &url)?;
     let siblings = listing["siblings"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -185,9 +185,9 @@ fn choose<'a>(
         models.iter().copied().find(|known| *known == name).ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
-                format!("{repository} lacks {name}, a part of the model"),
+                format!("{repository} is missing {name}, a part of the model"),
             )
-            .advise("ask its maker: without this part the others are of no use")
+            .advise("ask its author: the other parts are useless without this one")
         })
     };
     (1..=count).map(part).collect()
@@ -209,14 +209,14 @@ fn joined_name(name: &str) -> String {
 
 fn none_fits(names: &[&str], models: &[&str], wanted: Option<&str>, repository: &str) -> Error {
     if models.is_empty() {
-        let message = format!("{repository} has no .gguf file to run");
+        let message = format!("{repository} contains no .gguf file");
         let hint = match names.iter().any(|name| name.ends_with(".safetensors")) {
             true => Hint::Convert(None),
-            false => "look for a repository of the same name that ends in -GGUF".into(),
+            false => "look for a repository with the same name ending in -GGUF".into(),
         };
         return Error::new(ErrorKind::Unsupported, message).advise(hint);
     }
-    let what = format!("{repository} has no file for '{}'", wanted.unwrap_or_default());
+    let what = format!("{repository} has no file matching '{}'", wanted.unwrap_or_default());
     let shown: Vec<&str> = models.iter().take(12).copied().collect();
     Error::new(ErrorKind::NotFound, what).advise(format!("it has: {}", shown.join(", ")))
 }
@@ -232,7 +232,7 @@ fn ollama(
     let url = format!("{}/v2/{name}/manifests/{tag}", places.registry);
     let text = client.text(&url, None, MANIFEST)?.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("{} has no {name}:{tag}", places.registry))
-            .advise("check name and tag on ollama.com/library")
+            .advise("check the name and tag on ollama.com/library")
     })?;
     let manifest = json(&text, &url)?;
     let layers = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -247,9 +247,9 @@ fn ollama(
     let Some((model, sha256)) = model.and_then(|m| Some((m, hash(m)?))) else {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("{name}:{tag} holds no model file"),
+            format!("{name}:{tag} contains no model file"),
         )
-        .advise("it may be a cloud model, which runs elsewhere"));
+        .advise("it may be a cloud model, which cannot be downloaded"));
     };
     let short = name.rsplit('/').next().unwrap_or(name);
     let mut entry = bare(reference, &format!("{short}-{tag}"));
@@ -259,7 +259,7 @@ fn ollama(
         let url = format!("{}/v2/{name}/blobs/sha256:{licence}", places.registry);
         if let Ok(Some(text)) = client.text(&url, None, "*/*") {
             let first = text.lines().map(str::trim).find(|line| !line.is_empty());
-            entry.licence = first.unwrap_or("not told").chars().take(80).collect();
+            entry.licence = first.unwrap_or("not stated").chars().take(80).collect();
             entry.licence_note = format!("ollama.com/{name}");
         }
     }
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_ours_has_a_harmless_name() {
+    fn local_file_names_are_harmless() {
         let reference = Reference::Url("http://h/..%2f..%2fetc/passwd".into());
         assert_eq!(bare(&reference, "a/../..").file, "model.gguf");
         assert_eq!(bare(&reference, "..%2fpasswd").file, "-2fpasswd.gguf");

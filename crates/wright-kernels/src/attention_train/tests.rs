@@ -108,7 +108,7 @@ fn forward_and_backward_follow_the_definition() {
 }
 
 #[test]
-fn threads_and_instructions_change_nothing() {
+fn threads_and_instruction_sets_do_not_affect_results() {
     for (shape, spans) in shapes() {
         let [qw, kw, vw, ow] = shape.widths();
         let x = [noise(61 * qw, 1), noise(61 * kw, 2), noise(61 * vw, 3)];

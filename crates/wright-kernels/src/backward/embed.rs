@@ -26,7 +26,7 @@ pub fn embed_backward(
         let start = task * COLS_A_TASK;
         let len = COLS_A_TASK.min(cols - start);
         for (&index, dy) in indices.iter().zip(dy.chunks_exact(cols)) {
-            // SAFETY: columns of one task are no other's, and one slice lives at a time.
+            // SAFETY: no two tasks share a column, and one slice lives at a time.
             let row = unsafe { table.slice(index as usize * cols + start, len) };
             add_scaled(pool.isa(), &dy[start..start + len], scale, row);
         }

@@ -6,7 +6,7 @@ use crate::lanes::{Lanes, by_lanes, each_isa};
 use crate::pool::Parts;
 use std::ops::Range;
 
-/// How a norm is computed.
+/// The kind of a norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
     /// x / sqrt(mean(x^2) + eps)

@@ -164,7 +164,7 @@ fn adamw_follows_its_paper() {
 }
 
 #[test]
-fn threads_and_instructions_change_nothing() {
+fn threads_and_instruction_sets_do_not_affect_results() {
     let n = 100_003;
     let everything = |pool: &Pool| {
         let (x, mut y) = (noise(n, 1), noise(n, 2));

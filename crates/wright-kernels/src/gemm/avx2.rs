@@ -256,8 +256,8 @@ pub(super) fn pack_a<const MR: usize>(a: &Operand<'_>, block: &Block, packed: &m
     }
 }
 
-/// Asks for a piece of a row some rows further on: pieces that lie far apart are no pattern that a
-/// processor would see by itself.
+/// Asks for a piece of a row some rows further on: pieces that lie far apart are not a pattern that
+/// a processor would see by itself.
 #[inline]
 fn fetch_ahead(row: &[f32], stride: usize) {
     const ROWS: usize = 16;

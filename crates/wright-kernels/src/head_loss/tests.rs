@@ -86,7 +86,7 @@ fn losses_and_gradients_follow_the_definition() {
 }
 
 #[test]
-fn threads_and_instructions_change_nothing() {
+fn threads_and_instruction_sets_do_not_affect_results() {
     let case = case();
     for (scale, cap) in [(1.0, None), (2.0, Some(1.5))] {
         let truth = run(&case, &Pool::with_isa(1, Isa::Scalar), scale, cap);

@@ -1,7 +1,7 @@
 //! What a thread that waits fetches meanwhile: the weights that it will read in the next call.
 //!
 //! Writing a token takes as long as its weights take to come from memory, and memory rests while
-//! one thread adds, normalises and rounds, and while the last task of a call is awaited. Tokens
+//! one thread adds, normalizes and rounds, and while the last task of a call is awaited. Tokens
 //! are alike: what was read after a matrix at the last token will be read after it again. So each
 //! call of a product says where its tasks begin to read, the pool remembers which call followed
 //! which, and threads that have nothing to do ask for those bytes.
@@ -146,7 +146,7 @@ impl Trail {
         }
     }
 
-    /// A place for a call that was not there before. A trail that is full begins anew.
+    /// A place for a call that was not there before. A trail that is full begins again.
     fn add(&mut self, key: usize, n_threads: usize) -> usize {
         if self.keys.len() == CALLS_MAX {
             self.keys.clear();

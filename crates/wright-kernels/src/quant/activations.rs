@@ -17,7 +17,7 @@ pub(super) const BLOCK: usize = 32;
 /// Blocks whose largest magnitude is below this count as zero, so that `127 / max` stays finite.
 const TINY: f32 = 1e-35;
 
-/// Rows that one task quantises.
+/// Rows that one task quantizes.
 const ROWS_PER_TASK: usize = 8;
 
 /// 32 activations: one cache line with everything that a kernel reads of them.
@@ -78,7 +78,7 @@ impl Activations {
     /// Rounds `x`, (M, K), row after row.
     ///
     /// # Panics
-    /// If `k` is no multiple of 32 or `x` is not `m` rows of `k`.
+    /// If `k` is not a multiple of 32 or `x` is not `m` rows of `k`.
     pub fn quantize(pool: &Pool, x: &[f32], m: usize, k: usize) -> Activations {
         let mut activations = Activations::new();
         activations.set(pool, x, m, k);
@@ -88,7 +88,7 @@ impl Activations {
     /// As [`Activations::quantize`], into the buffer that is already here.
     ///
     /// # Panics
-    /// If `k` is no multiple of 32 or `x` is not `m` rows of `k`.
+    /// If `k` is not a multiple of 32 or `x` is not `m` rows of `k`.
     pub fn set(&mut self, pool: &Pool, x: &[f32], m: usize, k: usize) {
         assert_eq!(Some(x.len()), m.checked_mul(k), "activations are not (M, K)");
         self.resize(m, k);
@@ -103,7 +103,7 @@ impl Activations {
     /// any thread. Saves a pass over memory after a norm or an activation.
     ///
     /// # Panics
-    /// If `k` is no multiple of 32.
+    /// If `k` is not a multiple of 32.
     pub fn set_with<F>(&mut self, pool: &Pool, m: usize, k: usize, make: F)
     where
         F: Fn(usize, &mut [f32]) + Sync,

@@ -98,7 +98,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Of a format whose weights are no codes, zeros.
+    /// Of a format whose weights are not codes, zeros.
     fn of(dtype: DType) -> &'static Codes {
         macro_rules! constants {
             ($($name:ident)*) => {
@@ -222,13 +222,13 @@ impl std::fmt::Display for PackedError {
         match self {
             PackedError::Magic => f.write_str("not a packed matrix"),
             PackedError::Version { found } => {
-                write!(f, "packed in layout version {found}, this program reads {VERSION}")
+                write!(f, "packed in layout version {found}; this program reads version {VERSION}")
             }
-            PackedError::Shape => f.write_str("a packed matrix with an impossible header"),
+            PackedError::Shape => f.write_str("a packed matrix with an invalid header"),
             PackedError::Short { need, have } => {
-                write!(f, "a packed matrix of {need} bytes has {have}")
+                write!(f, "a packed matrix needs {need} bytes and has {have}")
             }
-            PackedError::Misaligned => f.write_str("a packed matrix must begin at 64 bytes"),
+            PackedError::Misaligned => f.write_str("a packed matrix must be aligned to 64 bytes"),
         }
     }
 }

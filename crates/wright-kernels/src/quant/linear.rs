@@ -1,4 +1,4 @@
-//! Packed weights times quantised activations: checks, and the split into tasks.
+//! Packed weights times quantized activations: checks, and the split into tasks.
 //!
 //! A task is a span of groups, worked on in pieces whose weights stay in the second cache while all
 //! rows of activations pass by, so that weights come from memory once. Where spans give too few

@@ -172,7 +172,7 @@ impl Buffer {
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: `len` initialised bytes live as long as self.
+        // SAFETY: `len` initialized bytes live as long as self.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
     }
 }

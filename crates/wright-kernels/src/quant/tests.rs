@@ -284,7 +284,7 @@ fn a_packed_matrix_is_read_back_from_its_bytes() {
 }
 
 #[test]
-fn bytes_that_are_no_packed_matrix_are_refused() {
+fn bytes_that_are_not_a_packed_matrix_are_rejected() {
     let pool = Pool::new(1);
     let bytes = random_matrix(DType::Q4_1, 8, 64);
     let matrix = Matrix::new(DType::Q4_1, 8, 64, &bytes).unwrap();

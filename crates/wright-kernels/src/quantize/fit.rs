@@ -225,7 +225,7 @@ pub fn extremes<V: Lanes>(x: &[f32]) -> (f32, f32) {
 pub fn best_unit<V: Lanes>(xq: V, qq: V) -> Option<f32> {
     let d = xq.div(qq);
     let gains = d.mul(xq);
-    // What is no number, and what is infinite, counts for less than nothing.
+    // What is not a number, and what is infinite, counts for less than nothing.
     let least = V::splat(f32::MIN);
     let gains = gains.if_less(V::splat(f32::INFINITY), gains, least).max(least);
     let lane = first_highest(gains)?;

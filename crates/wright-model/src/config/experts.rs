@@ -53,7 +53,7 @@ pub(super) fn read(keys: &Keys<'_>, family: &Family) -> Result<Option<Routing>, 
         2 => Gating::Sigmoid,
         3 => Gating::SoftmaxOfChosen,
         other => {
-            let why = format!("is {other}, which is none of 1, 2 and 3");
+            let why = format!("is {other}, but must be 1, 2 or 3");
             return Err(Error::metadata(keys.name(GATING), why));
         }
     };
@@ -79,7 +79,7 @@ fn groups(
     let groups = groups as usize;
     let used = keys.size("expert_group_used_count")?;
     if !n_expert.is_multiple_of(groups) || n_expert / groups < 2 {
-        let why = format!("is {groups}, which does not part {n_expert} experts");
+        let why = format!("is {groups}, which does not divide {n_expert} experts");
         return Err(Error::metadata(keys.name(KEY), why));
     }
     if used > groups || used * (n_expert / groups) < n_used {

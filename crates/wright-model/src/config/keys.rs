@@ -54,7 +54,7 @@ impl Keys<'_> {
         }
         let all = self.metadata.u32s(&name);
         let one = all.as_ref().and_then(|all| all.get(layer)).map(|&n| n as usize);
-        one.map(Some).ok_or_else(|| Error::metadata(name, "has no number for each layer"))
+        one.map(Some).ok_or_else(|| Error::metadata(name, "does not have one number per layer"))
     }
 
     /// Which layers see everything, in a model with a sliding window.

@@ -1,5 +1,5 @@
-//! What becomes of a tensor's values on their way: rows chosen and ordered anew, matrices
-//! transposed, one added. Nothing here knows a name.
+//! Transformations of a tensor's values: rows selected and reordered, matrices transposed, one
+//! added. Nothing here depends on names.
 
 use super::families::{Change, Rows};
 use super::numbers::Numbers;
@@ -90,7 +90,7 @@ enum Order {
 impl Order {
     fn resolve(rows: Rows, numbers: &Numbers<'_>, n: usize) -> Result<Order, Error> {
         let whole = |unit: usize| {
-            let why = format!("{n} is no whole number of {unit} rows");
+            let why = format!("{n} is not a multiple of {unit} rows");
             let fits = unit > 0 && n.is_multiple_of(unit);
             if fits { Ok(()) } else { Err(Error::malformed("the rows of a matrix", why)) }
         };

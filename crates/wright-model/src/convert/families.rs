@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn no_architecture_stands_twice() {
+    fn no_architecture_is_listed_twice() {
         let mut all: Vec<&str> = FAMILIES.iter().flat_map(|f| f.architectures).copied().collect();
         let n = all.len();
         all.sort_unstable();

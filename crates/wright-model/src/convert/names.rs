@@ -189,7 +189,7 @@ fn numberless(name: &str) -> Option<(String, Option<usize>)> {
     Some((words.join("."), number))
 }
 
-/// Whether a tensor holds what is computed anew wherever it is needed, or serves training alone;
+/// Whether a tensor holds what is computed again wherever it is needed, or serves training alone;
 /// not so if the family names it.
 pub fn is_left_out(name: &str, family: &Family) -> bool {
     const ENDS: &[&str] = &[

@@ -38,7 +38,7 @@ impl Numbers<'_> {
 
     pub(super) fn needed(&self, keys: &[&str]) -> Result<u32, Error> {
         let wrong =
-            || Error::metadata(format!("{} of config.json", keys[0]), "is missing or no number");
+            || Error::metadata(format!("{} of config.json", keys[0]), "is missing or not a number");
         self.u32(keys).filter(|&n| n > 0).ok_or_else(wrong)
     }
 

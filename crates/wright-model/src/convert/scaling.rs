@@ -92,7 +92,7 @@ pub fn tensors(numbers: &Numbers<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, E
                     true => Ok(factors),
                     false => Err(Error::metadata(
                         format!("{key} of config.json"),
-                        format!("has not {} numbers, one for each pair", n_rot / 2),
+                        format!("does not have {} numbers, one for each pair", n_rot / 2),
                     )),
                 }
             };

@@ -13,7 +13,7 @@ use crate::network::{Bank, Experts, Linear, Norm, WeightId};
 use std::ops::Add;
 use wright_kernels::Activation;
 
-/// What a pass costs.
+/// The cost of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     pub flops: u64,

@@ -99,7 +99,7 @@ impl<'p> Cpu<'p> {
         }
     }
 
-    /// Rounds `x`, normalised if there is a norm, for matrices of `k` columns.
+    /// Rounds `x`, normalized if there is a norm, for matrices of `k` columns.
     fn round(&mut self, x: &Buf<'_>, norm: Option<&Norm>) {
         let (m, k) = (x.rows(), x.cols);
         let Some(norm) = norm else {

@@ -133,13 +133,13 @@ fn bind_attention(
     let own_norm = table.norm_if(&name("attn_norm_2"), layer, n_embd)?;
     let norm = match (post_norm, config.family.kind) {
         _ if own_norm.is_some() => own_norm,
-        // Models that normalise after a part may not do so before.
+        // Models that normalize after a part may not do so before.
         (Some(_), _) | (_, Kind::Encoder) => table.norm_if(&name("attn_norm"), layer, n_embd)?,
         _ => Some(norm(table, config, layer, &name("attn_norm"))?),
     };
     let mut q_norm = table.head_norm_if(&name("attn_q_norm"), layer, heads.key_dim, q)?;
     let mut k_norm = table.head_norm_if(&name("attn_k_norm"), layer, heads.key_dim, k)?;
-    // Llama 4 Maverick, which alone of its kind has 128 experts, does not normalise heads.
+    // Llama 4 Maverick, which alone of its kind has 128 experts, does not normalize heads.
     let is_large = config.routing.is_some_and(|r| r.n_expert == 128);
     if config.family.plain_head_norm && layer.rope.is_some() && !is_large {
         q_norm = Some(plain_norm(layer, heads.key_dim));

@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     everyday(&model, n_seeds)
 }
 
-/// The ids up to which the detector lets a text pass; all of them if it is no loop.
+/// The ids up to which the detector lets a text pass; all of them if it is not a loop.
 fn cut_at(ids: &[u32]) -> Option<usize> {
     let mut detector = LoopDetector::default();
     ids.iter().position(|&id| detector.push(id))

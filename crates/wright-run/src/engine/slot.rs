@@ -240,7 +240,7 @@ impl ActiveRequest {
         for (row, logits) in rows.iter().enumerate() {
             let Some(&id) = self.request.ids.get(first + row + 1) else { break };
             let Some(softmax) = LogSoftmax::of(logits) else {
-                let what = "the model's logits hold no finite number";
+                let what = "the model's logits contain no finite number";
                 self.send(EngineEvent::Failed(Error::new(ErrorKind::BadModel, what)));
                 return false;
             };

@@ -279,7 +279,7 @@ impl crate::BlockStore for Shelf {
 }
 
 #[test]
-fn a_prompt_read_by_another_engine_is_not_read_again_and_changes_nothing() {
+fn a_prompt_cached_by_another_engine_is_reused_with_equal_results() {
     let session = || {
         let options = SessionOptions { threads: 1, n_ctx: 512, ..Default::default() };
         Session::new(Arc::clone(session(1, 1, Precision::Fast).model()), options).unwrap()
@@ -307,7 +307,7 @@ fn a_prompt_read_by_another_engine_is_not_read_again_and_changes_nothing() {
     assert_eq!(ask(&a[..321], 1).0, 320);
     assert_eq!(ask(&a[..300], 1).0, 299, "a part of a block that is known whole");
     assert_eq!(ask(&a, 2), (0, first.clone()), "another model");
-    // Blocks that are none are computed again, and kept anew, all at once.
+    // Blocks that are none are computed again, and kept again, all at once.
     let keys = prefixes(1).unwrap().keys(&a);
     for index in [8, 12] {
         crate::BlockStore::put(&*shelf, &keys[index], b"nonsense");

@@ -9,7 +9,7 @@ impl LocalModel {
     pub(super) fn embed_texts(&self, texts: &[Text]) -> Result<Vec<Vec<f32>>, Error> {
         if !self.description.capabilities.embed {
             return Err(self
-                .unsupported("embed text: it judges pairs")
+                .unsupported("embed text: it scores pairs")
                 .hint("it is a reranker: it scores how well texts answer a query")
                 .remedy(Remedy::Rank));
         }

@@ -20,7 +20,7 @@ impl LocalModel {
         sink: &mut dyn Sink,
     ) -> Result<Response, Error> {
         if request.format.is_some() {
-            return Err(self.unsupported("keep to a schema or grammar"));
+            return Err(self.unsupported("follow a schema or grammar"));
         }
         if !self.description.capabilities.score {
             return Err(self.no_text_output());
@@ -104,7 +104,7 @@ impl LocalModel {
             return Some(FinishReason::Stop);
         }
         let bytes = self.tokenizer.token_bytes(id);
-        // Some families write their tags as control tokens; other control tokens are no text.
+        // Some families write their tags as control tokens; other control tokens are not text.
         if self.tokenizer.is_control(id) && !output.is_tag(bytes) {
             return None;
         }

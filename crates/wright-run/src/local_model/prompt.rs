@@ -50,9 +50,10 @@ impl LocalModel {
     /// A gap between two texts, in the order that the family was trained on.
     fn prepare_fill(&self, prefix: &Text, suffix: &Text) -> Result<PreparedPrompt, Error> {
         let Some(fill) = &self.fill else {
-            return Err(self
-                .unsupported("fill a gap")
-                .hint("code models with fill-in-the-middle tokens can"));
+            return Err(self.unsupported("fill a gap").hint(
+                "use a code model with fill-in-the-middle tokens, such as \
+                 qwen2.5-coder-1.5b-instruct",
+            ));
         };
         let ids =
             fill.ids(self.tokenizer.encode(&prefix.text), self.tokenizer.encode(&suffix.text));

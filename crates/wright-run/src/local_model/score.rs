@@ -39,8 +39,11 @@ impl LocalModel {
         if from == 0 {
             let begin = self.tokenizer.bos().or_else(|| self.tokenizer.eos());
             let Some(begin) = begin else {
-                return Err(Error::new(ErrorKind::BadRequest, "nothing comes before the text")
-                    .hint("this model has no token that begins a text: give some context"));
+                return Err(Error::new(
+                    ErrorKind::BadRequest,
+                    "there is no context before the text",
+                )
+                .hint("this model has no beginning-of-text token: provide some context"));
             };
             all.insert(0, begin);
             from = 1;

@@ -35,7 +35,7 @@ pub(super) fn of_schema(schema: Option<&Value>, is_string: Option<bool>, text: &
     }
     let Some(read) = read(text) else { return as_text() };
     match types {
-        // A text may be what is meant, so only what fits another of the types is no text.
+        // A text may be what is meant, so only what fits another of the types is not text.
         Some(types) if is_string.is_none() && types.contains(&"string") => {
             let fits = types.iter().any(|name| is_of(&read, name));
             if fits && !read.is_string() { read } else { as_text() }

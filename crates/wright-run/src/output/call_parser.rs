@@ -1,8 +1,8 @@
 //! Parses the body of a call in a family's [`CallSyntax`].
 //!
 //! In a pattern, white space around what fills a placeholder and around the pattern's own words is
-//! skipped, except for that of a value. A body that does not match as a whole is no call: then the
-//! caller keeps it as text.
+//! skipped, except for that of a value. A body that does not match as a whole is not a call: then
+//! the caller keeps it as text.
 
 use super::argument_types::{self, Argument};
 use super::call::Call;

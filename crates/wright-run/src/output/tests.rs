@@ -198,7 +198,7 @@ fn tool_calls_are_read_and_what_is_none_stays_text() {
 }
 
 #[test]
-fn a_sink_that_has_enough_hears_no_more() {
+fn a_sink_that_stops_receives_no_more_events() {
     let mut output = OutputStream::new(OutputFormat::default(), &["X".into()], String::new());
     let mut heard = 0;
     let mut sink = |_: Event| {

@@ -57,7 +57,7 @@ fn reference(sampling: &Sampling, recent: &[u32], logits: &[f32]) -> Vec<(u32, f
     left.iter().map(|&(id, w)| (id, w / total)).collect()
 }
 
-/// What `sampler` would draw from, normalised.
+/// What `sampler` would draw from, normalized.
 fn distribution(sampler: &mut Sampler, logits: &[f32]) -> Vec<(u32, f64)> {
     let id = sampler.sample(logits).unwrap();
     if sampler.sampling.temperature == 0.0 {

@@ -216,7 +216,7 @@ impl SqliteStore {
         Ok(false)
     }
 
-    /// Writes the full-text index anew, so that nothing but words in use is in it.
+    /// Writes the full-text index again, so that nothing but words in use is in it.
     fn rewrite_words(&self) -> Result<(), Error> {
         // One segment alone would be left as it is: an empty turn makes a second one.
         self.db.execute("INSERT INTO words(rowid, prompt) VALUES(-1, 'a')", [])?;

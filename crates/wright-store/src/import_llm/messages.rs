@@ -28,7 +28,7 @@ pub(super) fn import_fragments(
         let alias = text(row, 0).unwrap_or_default();
         let fragment = integer(row, 1)?.and_then(|id| maps.fragments.get(&id));
         if let (Some(alias), Some(fragment)) = (alias, fragment) {
-            // An alias of one's own stays.
+            // An alias of its own stays.
             db.prepare_cached("INSERT OR IGNORE INTO fragment_aliases VALUES(?1, ?2)")?
                 .execute(params![alias, fragment])?;
         }

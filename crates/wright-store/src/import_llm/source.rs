@@ -57,7 +57,7 @@ impl Source {
         }
     }
 
-    /// A log in a database that is open; `None` if it is no log of `llm`.
+    /// A log in a database that is open; `None` if it is not a log of `llm`.
     pub fn of(db: Connection) -> Result<Option<Self>, Error> {
         db.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
         db.set_limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;

@@ -40,7 +40,7 @@ fn no_merge_spells_a_special_token() {
 }
 
 #[test]
-fn what_cannot_be_trained_is_refused() {
+fn untrainable_models_are_rejected() {
     let train = |n_vocab, special: &[&str]| {
         BpeTrainer::new("gpt-2", 1).unwrap().train(n_vocab, special).unwrap_err()
     };
@@ -59,7 +59,7 @@ fn what_cannot_be_trained_is_refused() {
 }
 
 #[test]
-fn threads_and_batches_change_nothing() {
+fn threads_and_batches_do_not_affect_results() {
     let mut text = String::new();
     let mut state = 1u32;
     for _ in 0..60_000 {

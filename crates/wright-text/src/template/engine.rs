@@ -16,7 +16,7 @@ const FUEL: u64 = 100_000;
 /// and the shortest, with its names, has more than fifty bytes.
 const FUEL_PER_BYTE: u64 = 8;
 /// More for each message beside each other: some templates (Gemma 4's) look for the last call or
-/// question anew at every message. Bounded, so that no conversation keeps one busy for long.
+/// question again at every message. Bounded, so that no conversation keeps one busy for long.
 const FUEL_PER_PAIR: u64 = 64;
 const FUEL_OF_PAIRS_MAX: u64 = 20_000_000;
 /// Calls and loops within each other, small enough for the stack of any thread.
@@ -69,7 +69,7 @@ impl Engine {
             .add_template_owned(NAME, source.clone())
             .map_err(|error| Error::TemplateSyntax(describe(&error)))?;
         if let Some(name) = held_by_itself(&source) {
-            let why = format!("{name} is handed on whole: a namespace could hold itself");
+            let why = format!("{name} is passed on unchanged: a namespace could contain itself");
             return Err(Error::TemplateSyntax(why));
         }
         Ok(Engine { environment, source })
@@ -135,7 +135,7 @@ fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
-        // The end stands after the beginning: `{%}` is no tag.
+        // The end stands after the beginning: `{%}` is not a tag.
         let Some(len) = rest[start + 2..].find("%}").map(|len| len + 4) else { break };
         let tag = &rest[start..start + len];
         let inner = &tag[2..tag.len() - 2];

@@ -1,5 +1,5 @@
 //! SentencePiece's `tokenizer.model`: a message of Protocol Buffers, of which the pieces, the kind
-//! and the normaliser are read (`sentencepiece_model.proto`).
+//! and the normalizer are read (`sentencepiece_model.proto`).
 
 use super::TokenizerJsonError::{self, Unsupported, Wrong};
 use super::{Pieces, TOKENS_MAX};
@@ -16,7 +16,7 @@ enum Wire<'a> {
 struct Fields<'a>(&'a [u8]);
 
 fn cut_short() -> TokenizerJsonError {
-    Wrong("tokenizer.model is cut short, or is none of SentencePiece".into())
+    Wrong("tokenizer.model is truncated or not a SentencePiece model".into())
 }
 
 impl<'a> Fields<'a> {
@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    /// Seven bits a byte, the lowest first, of at most 64.
+    /// Seven bits per byte, the lowest first, of at most 64.
     fn varint(&mut self) -> Result<u64, TokenizerJsonError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -102,10 +102,10 @@ pub(super) fn read(file: &[u8], n_vocab: usize) -> Result<Pieces, TokenizerJsonE
             pieces.charsmap = about.charsmap;
         }
         2 if !about.charsmap.is_empty() => {
-            return Err(Unsupported("replaces characters before it merges them".into()));
+            return Err(Unsupported("replaces characters before merging them".into()));
         }
         2 => pieces.model = "llama",
-        _ => return Err(Unsupported("is made of words or characters".into())),
+        _ => return Err(Unsupported("consists of words or characters".into())),
     }
     Ok(pieces)
 }
@@ -117,7 +117,7 @@ fn read_piece(message: &[u8], pieces: &mut Pieces) -> Result<(), TokenizerJsonEr
     while let Some((number, value)) = fields.next()? {
         match (number, value) {
             (1, Wire::Bytes(bytes)) => {
-                let wrong = |_| Wrong("a piece is no UTF-8".into());
+                let wrong = |_| Wrong("a piece is not valid UTF-8".into());
                 text = std::str::from_utf8(bytes).map_err(wrong)?;
             }
             (2, Wire::Fixed32(bytes)) => score = f32::from_le_bytes(bytes),
@@ -126,7 +126,7 @@ fn read_piece(message: &[u8], pieces: &mut Pieces) -> Result<(), TokenizerJsonEr
         }
     }
     if !score.is_finite() || !(1..=6).contains(&kind) || pieces.tokens.len() >= TOKENS_MAX {
-        return Err(Wrong(format!("piece {} is none", pieces.tokens.len())));
+        return Err(Wrong(format!("piece {} is missing", pieces.tokens.len())));
     }
     pieces.tokens.push(text.to_owned());
     pieces.scores.push(score);
@@ -175,7 +175,7 @@ mod tests {
         field(1, &message)
     }
 
-    /// Three pieces, and a kind, and a normaliser.
+    /// Three pieces, and a kind, and a normalizer.
     fn file(kind: u8, normalizer: &[u8]) -> Vec<u8> {
         let mut file = piece("<unk>", 0.0, 2);
         file.extend(piece("<0x41>", 0.0, 6));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_file_is_refused_wherever_it_is_cut() {
+    fn foreign_or_truncated_files_are_rejected() {
         let whole = file(2, &[]);
         assert!(matches!(Pieces::read_sentencepiece(&whole, 2), Err(Wrong(_))), "too small");
         for end in 0..whole.len() {

@@ -15,12 +15,12 @@ pub(super) fn read(
     pieces.fill(file, vocab, n_vocab)?;
     pieces.scores = scores.iter().map(|(_, score)| *score).collect();
     if pieces.scores.iter().any(|score| !score.is_finite()) {
-        return Err(Wrong("a piece's score is no number".into()));
+        return Err(Wrong("a piece's score is not a number".into()));
     }
     pieces.scores.resize(n_vocab, -10_000.0);
     if let Some(unk) = file.model.unk_id.map(|id| id as usize) {
         let kind = pieces.token_type.get_mut(unk);
-        *kind.ok_or_else(|| Wrong(format!("the unknown token {unk} is none")))? = 2;
+        *kind.ok_or_else(|| Wrong(format!("the unknown token {unk} does not exist")))? = 2;
     }
     Ok(pieces)
 }
@@ -30,13 +30,13 @@ fn normalizer(file: &File, pieces: &mut Pieces) -> Result<(), TokenizerJsonError
         match step["type"].as_str().unwrap_or_default() {
             "Precompiled" => {
                 let text = step["precompiled_charsmap"].as_str().unwrap_or_default();
-                let wrong = || Wrong("its table of replacements is no base64".into());
+                let wrong = || Wrong("its table of replacements is not valid base64".into());
                 pieces.charsmap = base64(text).ok_or_else(wrong)?;
             }
             "Replace" if step["content"] == " " || step["content"] == "▁" => {
                 pieces.remove_extra_whitespaces = true;
             }
-            other => return Err(Unsupported(format!("changes text first by {other}"))),
+            other => return Err(Unsupported(format!("normalizes text with {other}"))),
         }
     }
     Ok(())
@@ -54,7 +54,7 @@ fn pre_tokenizer(file: &File, pieces: &mut Pieces) -> Result<(), TokenizerJsonEr
                     None => old.unwrap_or(true),
                 };
             }
-            other => return Err(Unsupported(format!("cuts text by {other}"))),
+            other => return Err(Unsupported(format!("splits text with {other}"))),
         }
     }
     Ok(())

@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Vocab {
 
 fn enough<E: Error>(n: usize) -> Result<(), E> {
     match n > TOKENS_MAX {
-        true => Err(E::custom("it has more tokens than any vocabulary")),
+        true => Err(E::custom("it has too many tokens")),
         false => Ok(()),
     }
 }

@@ -12,11 +12,11 @@ pub(super) fn read(
 ) -> Result<Pieces, TokenizerJsonError> {
     let (lowercase, strip_accents) = normalizer(file)?;
     if file.model.continuing_subword_prefix.as_deref().unwrap_or("##") != "##" {
-        return Err(Unsupported("begins pieces that go on with something else than ##".into()));
+        return Err(Unsupported("marks continuation pieces with something other than ##".into()));
     }
     for step in steps(&file.pre_tokenizer, "pretokenizers") {
         if step["type"] != "BertPreTokenizer" {
-            return Err(Unsupported(format!("cuts text by {}", step["type"])));
+            return Err(Unsupported(format!("splits text with {}", step["type"])));
         }
     }
     let mut pieces = Pieces { model: "bert", lowercase, strip_accents, ..Pieces::default() };
@@ -36,10 +36,12 @@ fn normalizer(file: &File) -> Result<(bool, bool), TokenizerJsonError> {
     let step = &file.normalizer;
     let flag = |key: &str| step[key].as_bool();
     if step["type"] != "BertNormalizer" {
-        return Err(Unsupported(format!("changes text first by {}", step["type"])));
+        return Err(Unsupported(format!("normalizes text with {}", step["type"])));
     }
     if flag("clean_text") == Some(false) || flag("handle_chinese_chars") == Some(false) {
-        return Err(Unsupported("keeps control characters, or does not part Chinese ones".into()));
+        return Err(Unsupported(
+            "keeps control characters, or does not separate Chinese ones".into(),
+        ));
     }
     let lowercase = flag("lowercase").unwrap_or(true);
     Ok((lowercase, flag("strip_accents").unwrap_or(lowercase)))

@@ -1,7 +1,7 @@
 //! How long a step takes: a law of two terms, fitted to steps that were timed.
 //!
 //! A step's seconds are a sum over its products (operations at the rate of products) and over
-//! its values that pass through memory and curves (norms, activations, the optimiser). Small
+//! its values that pass through memory and curves (norms, activations, the optimizer). Small
 //! widths have more of the second for each of the first; two timed widths tell the two rates.
 
 use crate::RunConfig;
@@ -47,7 +47,7 @@ fn muon_flops(shape: &ModelShape) -> f64 {
     hidden(shape).map(one).sum()
 }
 
-/// Values that the optimiser touches for a weight, beside those of a token's pass.
+/// Values that the optimizer touches for a weight, beside those of a token's pass.
 const VALUES_PER_WEIGHT: f64 = 12.0;
 
 impl Work {

@@ -20,15 +20,15 @@ use lines::{Lines, Piped, Terminal};
 use std::io::{self, IsTerminal, Write};
 use std::process::Command;
 
-/// Talk with a model; /help inside says how
+/// Chat with a model; /help lists the commands
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// System prompt: who the model is and how it answers
+    /// System prompt: instructions that precede the conversation
     #[arg(short, long, value_name = "TEXT")]
     system: Option<String>,
     #[command(flatten)]
     model: ModelFlags,
-    /// Say after each answer how many tokens there were and how fast they came
+    /// Print token counts and speed after each answer
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
@@ -40,7 +40,10 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     options.stop_loops = args.model.engine.stop_loops();
     let model = load::model(&args.model, context)?;
     if model.is_base {
-        terminal::note(&format!("{} was not made to talk: expect odd answers", model.id));
+        terminal::note(&format!(
+            "{} is a base model, not trained for chat: expect odd answers",
+            model.id
+        ));
     }
     let live = io::stdin().is_terminal() && io::stdout().is_terminal();
     let check = || model.check_unchanged();
@@ -58,7 +61,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     };
     let mut lines: Box<dyn Lines> = match live {
         true => {
-            terminal::note(&format!("{}: /help says what you can do, Ctrl-D leaves", model.id));
+            terminal::note(&format!("{}: /help lists commands, Ctrl-D exits", model.id));
             Box::new(Terminal::new(&context.home.history))
         }
         false => Box::new(Piped { from: io::stdin().lock() }),
@@ -83,9 +86,9 @@ fn edit(text: &str) -> Result<String, Failure> {
     let ran = Command::new(program).args(words).arg(&path).status();
     let edited = match ran {
         Ok(status) if status.success() => stdin::file(&path),
-        Ok(status) => Err(Failure::new(Exit::Failed, format!("{editor} ended with {status}"))),
+        Ok(status) => Err(Failure::new(Exit::Failed, format!("{editor} failed ({status})"))),
         Err(error) => Err(Failure::new(Exit::Failed, format!("cannot start {editor}: {error}"))
-            .hint("set EDITOR to the editor that you like")),
+            .hint("set the environment variable EDITOR to an installed editor")),
     };
     // Left behind at worst, in the folder for what may be left behind.
     let _ = std::fs::remove_file(&path);

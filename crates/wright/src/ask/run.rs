@@ -1,7 +1,7 @@
 //! `wright run`, and `wright "…"`: one prompt, one answer.
 //!
-//! What comes through a pipe stands before the argument and keeps its own origin: it is a file's
-//! text, not the person's words.
+//! Text from a pipe is put before the argument and keeps its own origin: it comes from a file, not
+//! from the user.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -16,30 +16,30 @@ use std::io;
 use wright_chat::{Message, Options, Origin, Part, Prompt, Request, Role, Text};
 use wright_hub::find;
 
-/// Answer a prompt (also without saying `run`)
+/// Answer a prompt; `wright "PROMPT"` is short for it
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to ask; text from a pipe goes before it
+    /// The prompt; text from a pipe is put before it
     #[arg(value_name = "PROMPT")]
     pub prompt: Vec<String>,
-    /// System prompt: who the model is and how it answers
+    /// System prompt: instructions that precede the conversation
     #[arg(short, long, value_name = "TEXT")]
     pub system: Option<String>,
     #[command(flatten)]
     pub model: ModelFlags,
-    /// Go on from the prompt as it stands, without the model's chat template
+    /// Continue the prompt as plain text, without the model's chat template
     #[arg(long, conflicts_with = "system")]
     pub raw: bool,
-    /// Fill the gap in code: what belongs where the prompt says <FILL>
+    /// Generate the missing code where the prompt says <FILL>
     #[arg(long, conflicts_with_all = ["system", "raw"])]
     pub fim: bool,
-    /// Print the answer when it is whole, not as it comes
+    /// Print the answer when it is complete instead of streaming it
     #[arg(long)]
     pub no_stream: bool,
-    /// Print one JSON object at the end: text, finish, model, usage, options with the seed
+    /// Print one JSON object: text, finish reason, model, usage and options, including the seed
     #[arg(long)]
     pub json: bool,
-    /// Say at the end how many tokens there were and how fast they came
+    /// Print token counts and speed after the answer
     #[arg(long)]
     pub stats: bool,
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit
     request.options.stop_loops = args.model.engine.stop_loops();
     let model = load::model(&args.model, context)?;
     if model.is_base && !args.raw && !args.fim {
-        terminal::note(&format!("{} was not made to answer: --raw goes on from text", model.id));
+        terminal::note(&format!("{} is a base model; use --raw to continue text", model.id));
     }
     let show = if args.json || args.no_stream { Show::Hold } else { Show::Stream };
     let answer = answer::ask(&*model.chat, &request, show, &mut io::stdout(), &context.interrupt)?;
@@ -99,8 +99,8 @@ fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
     let said = args.prompt.join(" ");
     let nothing_said = said.trim().is_empty();
     if nothing_said && piped.is_none() {
-        return Err(Failure::usage("there is nothing to answer")
-            .hint("wright \"a question\", or text through a pipe; `wright chat` to talk"));
+        return Err(Failure::usage("no prompt given")
+            .hint("use wright \"a question\", pipe text into it, or start `wright chat`"));
     }
     if goes_on(args) {
         // Text to go on from ends where it ends: nothing is added between the two.
@@ -111,8 +111,8 @@ fn prompt(args: &Args, piped: Option<String>) -> Result<Prompt, Failure> {
         let origin = if nothing_said { Origin::stdin() } else { Origin::User };
         let whole = piped.unwrap_or_default() + &said;
         let Some((before, after)) = whole.split_once(GAP) else {
-            return Err(Failure::usage("nothing says where the gap is")
-                .hint(format!("put {GAP} where something is missing")));
+            return Err(Failure::usage("the prompt does not mark the gap")
+                .hint(format!("write {GAP} where the missing code belongs")));
         };
         let [prefix, suffix] = [before, after].map(|text| Text::new(origin.clone(), text));
         return Ok(Prompt::Fill { prefix, suffix });

@@ -53,22 +53,22 @@ impl Exit {
     /// When this code is given, in a line.
     pub fn meaning(self) -> &'static str {
         match self {
-            Exit::Done => "done (also when the reader of a pipe left early)",
-            Exit::Failed => "failed in a way that has no code of its own",
-            Exit::Usage => "a flag, an argument or an option is wrong",
-            Exit::BadInput => "the text or file to work on cannot be used (not UTF-8, empty …)",
+            Exit::Done => "success (also if the reader of the output closed the pipe early)",
+            Exit::Failed => "a failure without a code of its own",
+            Exit::Usage => "invalid flag, argument or option",
+            Exit::BadInput => "the input text or file cannot be used (not UTF-8, empty, …)",
             Exit::NotFound => "no such model or file",
-            Exit::BadModel => "the model file is damaged, cut short or contradicts itself",
-            Exit::Unsupported => "sound, but this version or this model cannot do it",
+            Exit::BadModel => "the model file is damaged, truncated or inconsistent",
+            Exit::Unsupported => "valid, but not supported by this version or this model",
             Exit::ContextOverflow => "the input is longer than the model's context",
-            Exit::Download => "a model could not be fetched",
-            Exit::WrongHash => "a fetched model is not the one that was asked for",
-            Exit::Io => "reading or writing failed: full disk, no permission …",
-            Exit::ModelChanged => "the model file changed while it was in use",
-            Exit::Busy => "another training works in that folder",
-            Exit::Diverged => "a training's loss ran away, and going back did not help",
-            Exit::Defect => "a defect in Wright",
-            Exit::Interrupted => "stopped by Ctrl-C",
+            Exit::Download => "a download failed",
+            Exit::WrongHash => "a downloaded model does not match its expected hash",
+            Exit::Io => "reading or writing failed (disk full, permission denied, …)",
+            Exit::ModelChanged => "the model file changed while in use",
+            Exit::Busy => "another training run is using the folder",
+            Exit::Diverged => "training diverged, and rolling back did not help",
+            Exit::Defect => "internal error in Wright",
+            Exit::Interrupted => "interrupted by Ctrl-C",
         }
     }
 }

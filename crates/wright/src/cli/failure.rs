@@ -1,4 +1,4 @@
-//! What the person reads when something failed: what, why, and a hint how to mend it.
+//! Failures as users see them: what, why, and a hint how to fix it.
 
 use crate::cli::exit::Exit;
 use crate::cli::suggest;
@@ -8,7 +8,7 @@ use std::path::Path;
 use wright_chat::{ErrorKind, Remedy};
 
 /// How to have something written elsewhere.
-const ELSEWHERE: &str = "-o where a command has it, WRIGHT_HOME for what Wright keeps itself";
+const ELSEWHERE: &str = "with -o if the command has it, or with WRIGHT_HOME for Wright's own files";
 
 /// A failure on its way to the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,23 +52,23 @@ impl Failure {
         let failure = Self::new(exit, format!("cannot {verb} {}: {error}", path.display()));
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failure.hint(format!(
-                "free some space on that disk, or name a place on another: {ELSEWHERE}"
+                "free some space on that disk, or write to another one: {ELSEWHERE}"
             )),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                failure.hint(format!("check who may use that path, or name another: {ELSEWHERE}"))
-            }
-            io::ErrorKind::NotFound => failure.hint("check the path: nothing has that name"),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => failure.hint(
+                format!("check the permissions of that path, or choose another one: {ELSEWHERE}"),
+            ),
+            io::ErrorKind::NotFound => failure.hint("check the path: it does not exist"),
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                failure.hint("something that is no folder stands where one must be")
+                failure.hint("a file exists where a folder is needed")
             }
-            _ => failure.hint("check the path and the disk that it is on"),
+            _ => failure.hint("check the path and its disk"),
         }
     }
 
     /// Writing to standard output failed for another reason than a reader who left.
     pub fn output(error: &io::Error) -> Self {
         let failure = Self::new(Exit::Io, format!("cannot write the output: {error}"));
-        failure.hint("is the disk that it goes to full?")
+        failure.hint("check whether the disk is full")
     }
 }
 
@@ -78,16 +78,21 @@ impl From<wright_host::Error> for Failure {
         let (exit, hint) = match &error {
             Error::Io { action, path, source } => return Failure::io(action, path, source),
             Error::NotAFile(_) => (Exit::BadInput, "name the .gguf file itself"),
-            Error::Empty(_) => (Exit::BadModel, "was its download cut off? fetch it again"),
+            Error::Empty(_) => {
+                (Exit::BadModel, "its download may have been interrupted: download it again")
+            }
             Error::Changed(_) => (
                 Exit::ModelChanged,
-                "the last answer may be wrong: let whatever writes the file finish, then ask again",
+                "the last answer may be wrong: wait until the other program has finished writing \
+                 the file, then ask again",
             ),
-            Error::Exists(_) => (Exit::Usage, "--force replaces it, -o FILE names another"),
+            Error::Exists(_) => {
+                (Exit::Usage, "use --force to replace it, or -o FILE to write elsewhere")
+            }
             Error::NoSpace { .. } => (
                 Exit::Io,
                 "free some space (`wright models du` shows what uses it), or choose a folder on \
-                 another disk (WRIGHT_HOME for fetched models)",
+                 another disk (WRIGHT_HOME for downloaded models)",
             ),
             _ => return Failure::new(Exit::Failed, error),
         };
@@ -128,30 +133,28 @@ fn hub_hint(hint: wright_hub::Hint) -> String {
     use wright_hub::Hint;
     match hint {
         Hint::Text(text) => text,
-        Hint::Path => "check the path; `wright models` lists models that go by name".into(),
+        Hint::Path => "check the path; `wright models` lists models by name".into(),
         Hint::Names { asked, known } => {
             match suggest::closest(&asked, known.iter().map(String::as_str), 3) {
-                Some(close) => format!("did you mean {close}? `wright models` lists all"),
+                Some(close) => format!("did you mean {close}? `wright models` lists all models"),
                 None => {
-                    "`wright models` lists the names; a path to a .gguf or org/repo on the hub \
-                     does too"
+                    "`wright models` lists known names; you can also give a path to a .gguf file, \
+                     or org/repo on Hugging Face"
                         .into()
                 }
             }
         }
         Hint::Convert(Some(folder)) => {
-            format!("make one of it: wright convert {}", folder.display())
+            format!("convert it: wright convert {}", folder.display())
         }
-        Hint::Convert(None) => "its weights are safetensors: fetch the folder (git or \
-             huggingface-cli) and make a .gguf of it with `wright convert`; or look for a \
-             repository of the same name that ends in -GGUF"
+        Hint::Convert(None) => "its weights are safetensors: download the folder (git or \
+                                huggingface-cli) and use `wright convert`, or look for a \
+                                repository with the same name ending in -GGUF"
             .into(),
         Hint::Folder => {
             "name a folder of .gguf files, or one with config.json and safetensors".into()
         }
-        Hint::RemoveFirst => {
-            "`wright models remove NAME` first, or give the file another name".into()
-        }
+        Hint::RemoveFirst => "use `wright models remove NAME` first, or rename the file".into(),
         Hint::OtherFile(text) => {
             format!("{text}; a model file from elsewhere works too: -m FILE.gguf")
         }
@@ -180,7 +183,7 @@ impl From<wright_chat::Error> for Failure {
             | ErrorKind::BadResponse => Exit::Failed,
             ErrorKind::Internal => Exit::Defect,
         };
-        let options = || "`wright help run` lists the options and what they take".to_owned();
+        let options = || "`wright help run` lists the options and their values".to_owned();
         let way = error.remedy.map(|remedy| match remedy {
             Remedy::LongerContext => "--ctx N",
             Remedy::RawPrompt => "--raw",
@@ -246,15 +249,15 @@ impl From<wright_train::Error> for Failure {
             Error::Shape(_) | Error::Config(_) => {
                 (Exit::BadInput, "`wright help train` shows the configuration")
             }
-            Error::Shard(_) => (Exit::BadInput, "make it anew with `wright shard`"),
+            Error::Shard(_) => (Exit::BadInput, "recreate it with `wright shard`"),
             Error::Checkpoint(_) => {
-                (Exit::BadInput, "remove it, or name another folder with --out")
+                (Exit::BadInput, "remove it, or choose another folder with --out")
             }
             Error::Unsupported(_) => {
                 (Exit::Unsupported, "llama, qwen3, gemma3 and gpt2 can be trained")
             }
             Error::Diverged(_) => (Exit::Diverged, "lower learning_rate or raise warmup"),
-            Error::Write(_) => (Exit::Io, "check the disk that it goes to"),
+            Error::Write(_) => (Exit::Io, "check the disk it is written to"),
         };
         Failure::new(exit, error).hint(hint)
     }
@@ -273,9 +276,8 @@ impl From<wright_corpus::Error> for Failure {
             Error::NotPacked(path) => return not_packed(&path),
             Error::NoReport(ref path) => {
                 let at = path.display();
-                let hint = format!(
-                    "it is no packed data; make some of its text: wright pack {at} -o data"
-                );
+                let hint =
+                    format!("it is not packed data; to pack its text: wright pack {at} -o data");
                 return Failure::new(Exit::BadInput, &error).hint(hint);
             }
             Error::TooFewPairs { n_vocab, .. } => {
@@ -284,35 +286,35 @@ impl From<wright_corpus::Error> for Failure {
             }
             Error::BadTokenizer { .. } => (
                 Exit::BadInput,
-                "give a Hugging Face tokenizer.json with byte-level BPE as GPT-2 has it, or \
-                 `bytes`",
+                "use a Hugging Face tokenizer.json with byte-level BPE (as in GPT-2), or `bytes`",
             ),
-            Error::NoText { .. } => (Exit::BadInput, "name files or folders that hold text"),
+            Error::NoText { .. } => (Exit::BadInput, "name files or folders that contain text"),
             Error::TooLittleText { ref dropped, .. } => match dropped.is_empty() {
-                true => (Exit::BadInput, "name files or folders with a kilobyte of text or more"),
+                true => (Exit::BadInput, "name files or folders with at least 1 kB of text"),
                 false => (
                     Exit::BadInput,
-                    "--no-filters, --keep-duplicates and --keep-boilerplate keep what would be \
-                     dropped",
+                    "use --no-filters, --keep-duplicates or --keep-boilerplate to keep more text",
                 ),
             },
             Error::NotUtf8 { .. } => {
-                (Exit::BadInput, "convert it first, for instance: iconv -f latin1 -t utf-8 FILE")
+                (Exit::BadInput, "convert it first, for example with iconv -f latin1 -t utf-8 FILE")
             }
-            Error::TooLarge { .. } => (Exit::BadInput, "give it in pieces"),
-            Error::NoFolderName(_) => {
-                (Exit::Usage, "name a folder that is to be made, such as -o data")
-            }
+            Error::TooLarge { .. } => (Exit::BadInput, "split it into smaller pieces"),
+            Error::NoFolderName(_) => (Exit::Usage, "name the folder to create, such as -o data"),
             Error::Exists { is_packed: true, .. } => {
-                (Exit::Usage, "--force replaces it, -o names another folder")
+                (Exit::Usage, "use --force to replace it, or -o to choose another folder")
             }
             Error::Exists { is_packed: false, .. } => {
-                (Exit::Usage, "it was not made by `wright pack`: name another folder with -o")
+                (Exit::Usage, "it was not created by `wright pack`: choose another folder with -o")
             }
-            Error::InTheWay(_) => (Exit::Usage, "move it away, or name another folder"),
-            Error::Busy(_) => (Exit::Busy, "wait for it, or name another folder with -o"),
+            Error::InTheWay(_) => (Exit::Usage, "move the file, or choose another folder"),
+            Error::Busy(_) => (
+                Exit::Busy,
+                "wait for it to finish, or choose another folder with \
+                                            -o",
+            ),
             Error::BadReport { .. } | Error::MissingFile { .. } => {
-                (Exit::BadInput, "make it anew with `wright pack … --force`")
+                (Exit::BadInput, "recreate it with `wright pack … --force`")
             }
             _ => return Failure::new(Exit::Failed, error),
         };
@@ -323,8 +325,8 @@ impl From<wright_corpus::Error> for Failure {
 fn not_packed(path: &Path) -> Failure {
     let exit = if path.exists() { Exit::BadInput } else { Exit::NotFound };
     let at = path.display();
-    Failure::new(exit, format!("{at} is no folder of packed data"))
-        .hint(format!("make one: wright pack TEXT… -o {at}"))
+    Failure::new(exit, format!("{at} is not a folder of packed data"))
+        .hint(format!("create one: wright pack TEXT… -o {at}"))
 }
 
 /// A tokenizer that cannot be trained as it was asked for.

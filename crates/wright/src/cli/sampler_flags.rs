@@ -23,73 +23,78 @@ pub const TABLE: [Definition; 12] = [
     Definition {
         name: "temperature",
         value: "N",
-        help: "0 always takes the likeliest token; higher is bolder",
+        help: "Sampling temperature: 0 always picks the most likely token, higher is more varied \
+               [default: 0.7]",
         set: |options, text| read(&mut options.temperature, text),
     },
     Definition {
         name: "top-k",
         value: "N",
-        help: "Keep the N likeliest tokens; 0 keeps all",
+        help: "Sample from the N most likely tokens; 0 disables [default: 40]",
         set: |options, text| read(&mut options.top_k, text),
     },
     Definition {
         name: "top-p",
         value: "P",
-        help: "Keep the likeliest tokens that together reach probability P",
+        help: "Sample from the most likely tokens that together reach probability P; 1 disables \
+               [default: 0.95]",
         set: |options, text| read(&mut options.top_p, text),
     },
     Definition {
         name: "min-p",
         value: "P",
-        help: "Keep tokens at least P times as likely as the likeliest",
+        help: "Drop tokens less than P times as likely as the most likely one; 0 disables \
+               [default: 0.05]",
         set: |options, text| read(&mut options.min_p, text),
     },
     Definition {
         name: "repetition-penalty",
         value: "N",
-        help: "Divide the logits of recent tokens by N; 1 is off",
+        help: "Divide the logits of recent tokens by N; 1 disables [default: 1]",
         set: |options, text| read(&mut options.repetition_penalty, text),
     },
     Definition {
         name: "presence-penalty",
         value: "N",
-        help: "Subtract N from the logit of each recent token",
+        help: "Subtract N from the logit of each recent token; 0 disables [default: 0]",
         set: |options, text| read(&mut options.presence_penalty, text),
     },
     Definition {
         name: "frequency-penalty",
         value: "N",
-        help: "Subtract N times its count from the logit of each recent token",
+        help: "Subtract N times its count from the logit of each recent token; 0 disables \
+               [default: 0]",
         set: |options, text| read(&mut options.frequency_penalty, text),
     },
     Definition {
         name: "penalty-window",
         value: "N",
-        help: "How many recent tokens the penalties look at",
+        help: "Number of recent tokens that the penalties consider [default: 64]",
         set: |options, text| read(&mut options.penalty_window, text),
     },
     Definition {
         name: "logit-bias",
         value: "ID=N",
-        help: "Add N to the logit of token ID; may be repeated",
+        help: "Add N to the logit of token ID; repeatable",
         set: set_logit_bias,
     },
     Definition {
         name: "seed",
         value: "N",
-        help: "The same seed, prompt and options give the same answer",
+        help: "Random seed; the same seed, prompt and options give the same answer [default: \
+               random]",
         set: |options, text| read(&mut options.seed, text),
     },
     Definition {
         name: "max-tokens",
         value: "N",
-        help: "Generate at most N tokens",
+        help: "Generate at most N tokens [default: until the context is full]",
         set: |options, text| read(&mut options.max_tokens, text),
     },
     Definition {
         name: "stop",
         value: "TEXT",
-        help: "End before TEXT would appear; may be repeated",
+        help: "Stop before TEXT would appear; repeatable",
         set: |options, text| {
             options.stop.push(text.to_owned());
             Some(())
@@ -111,19 +116,19 @@ fn set_logit_bias(options: &mut Options, text: &str) -> Option<()> {
 /// Sets the option called `name` (with `-` or `_`) to what `text` says.
 ///
 /// # Errors
-/// If there is no such option or the text is no value of it.
+/// If there is no such option or the text is not a value of it.
 pub fn set(options: &mut Options, name: &str, text: &str) -> Result<(), Failure> {
     let dashed = name.replace('_', "-").to_lowercase();
     let Some(definition) = TABLE.iter().find(|definition| definition.name == dashed) else {
-        let failure = Failure::usage(format!("there is no option called '{name}'"));
+        let failure = Failure::usage(format!("unknown option '{name}'"));
         let names = TABLE.iter().map(|definition| definition.name);
         return Err(match suggest::closest(&dashed, names.clone(), 3) {
             Some(close) => failure.hint(format!("did you mean {close}?")),
-            None => failure.hint(format!("options are {}", names.collect::<Vec<_>>().join(", "))),
+            None => failure.hint(format!("options: {}", names.collect::<Vec<_>>().join(", "))),
         });
     };
     (definition.set)(options, text).ok_or_else(|| {
-        let what = format!("option {}: '{text}' is not of the form {}", dashed, definition.value);
+        let what = format!("option {}: '{text}' is not a valid {}", dashed, definition.value);
         Failure::usage(what).hint(definition.help)
     })
 }
@@ -173,7 +178,7 @@ impl clap::FromArgMatches for SamplerFlags {
 
 impl clap::Args for SamplerFlags {
     fn augment_args(mut command: Command) -> Command {
-        const HEADING: &str = "Sampler options";
+        const HEADING: &str = "Sampling options (a model's file may set other defaults)";
         for definition in &TABLE {
             let repeated = matches!(definition.name, "stop" | "logit-bias");
             let flag = Arg::new(definition.name)
@@ -193,7 +198,7 @@ impl clap::Args for SamplerFlags {
             .allow_hyphen_values(true)
             .action(ArgAction::Append)
             .help_heading(HEADING)
-            .help("Any of these options by name: -o temperature 0.5");
+            .help("Set any of these options by name: -o temperature 0.5");
         command.arg(option)
     }
 

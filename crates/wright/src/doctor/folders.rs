@@ -49,18 +49,18 @@ fn writable(name: &'static str, folder: &Path) -> Check {
     let _ = fs::remove_file(&probe);
     match wrote {
         Ok(()) if there == folder => Check::good(name, folder.display().to_string()),
-        Ok(()) => Check::good(name, format!("{} (made when it is needed)", folder.display())),
+        Ok(()) => Check::good(name, format!("{} (created when needed)", folder.display())),
         Err(error) => Check::broken(
             name,
-            format!("{} cannot be written: {error}", there.display()),
-            "check who owns it and what is free, or set WRIGHT_HOME to another folder",
+            format!("{} is not writable: {error}", there.display()),
+            "check its owner and the free space, or set WRIGHT_HOME to another folder",
         ),
     }
 }
 
 fn space(models: &Path) -> Check {
     let Some(free) = disk::free_bytes(&existing(models)) else {
-        return Check::good("disk", "this system does not tell");
+        return Check::good("disk", "not available on this system");
     };
     let seen = format!("{} free for models", units::bytes(free));
     match free < DISK_BYTES_MIN {
@@ -68,7 +68,7 @@ fn space(models: &Path) -> Check {
         true => Check::broken(
             "disk",
             seen,
-            "`wright models du` says what takes space and what removing it frees",
+            "`wright models du` shows what takes space and what removing it would free",
         ),
     }
 }
@@ -76,11 +76,11 @@ fn space(models: &Path) -> Check {
 fn unfinished(models: &Path) -> Check {
     let bytes = pull::unfinished_bytes(models);
     match bytes {
-        0 => Check::good("unfinished", "no fetch was left unfinished"),
+        0 => Check::good("unfinished", "no unfinished downloads"),
         bytes => Check::slow(
             "unfinished",
-            format!("{} of fetches that did not end", units::bytes(bytes)),
-            "`wright pull` goes on there; `wright models remove --partial` frees it",
+            format!("{} of unfinished downloads", units::bytes(bytes)),
+            "`wright pull` resumes them; `wright models remove --partial` deletes them",
         ),
     }
 }
@@ -92,11 +92,11 @@ fn default(context: &Context) -> Check {
             Check::good("default", format!("{name} ({from}): {}", located.path.display()))
         }
         Ok(Meaning::Fetchable(_) | Meaning::Elsewhere(_)) => {
-            Check::good("default", format!("{name} ({from}), fetched when it is first used"))
+            Check::good("default", format!("{name} ({from}), downloaded on first use"))
         }
         Ok(Meaning::Folder(_)) | Err(_) => Check::broken(
             "default",
-            format!("{name} ({from}) leads nowhere"),
+            format!("{name} ({from}) does not exist"),
             match from {
                 "WRIGHT_MODEL" => "unset WRIGHT_MODEL, or set it to a name from `wright models`",
                 _ => "wright models default NAME",
@@ -108,7 +108,7 @@ fn default(context: &Context) -> Check {
 /// Whether a model's file is whole, what it should be, and fits into memory.
 fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let again = format!("wright models remove {file}, then fetch it again");
+    let again = format!("wright models remove {file}, then pull it again");
     if let Err(error) = gguf_file::parse(path) {
         return Ok(Check::broken("model", error.to_string(), again));
     }
@@ -121,21 +121,21 @@ fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
     if let Some((length, _)) = &known
         && *length != bytes
     {
-        let seen = format!("{seen}: should have {length} bytes");
+        let seen = format!("{seen}: expected {length} bytes");
         return Ok(Check::broken("model", seen, again));
     }
     if let Some((_, wanted)) = known.filter(|(_, wanted)| hash && !wanted.is_empty()) {
         let found = hash_file(path, bytes, &context.interrupt, &Terminal)?;
         if found != wanted {
-            let seen = format!("{seen}: SHA-256 {found}, not {wanted}");
+            let seen = format!("{seen}: SHA-256 is {found}, expected {wanted}");
             return Ok(Check::broken("model", seen, again));
         }
     }
     Ok(match machine::available_memory() {
         Some(free) if free < bytes => Check::slow(
             "model",
-            format!("{seen}: more than the {} of memory that are free", units::bytes(free)),
-            "close other programs, or `wright quantize` it to a smaller type",
+            format!("{seen}: larger than the free memory ({})", units::bytes(free)),
+            "close other programs, or use `wright quantize` to make it smaller",
         ),
         _ => Check::good("model", seen),
     })
@@ -144,13 +144,13 @@ fn model(context: &Context, path: &Path, hash: bool) -> Result<Check, Failure> {
 fn others() -> Check {
     let found = other_caches::find();
     if found.is_empty() {
-        return Check::good("elsewhere", "no models of other programs are on this disk");
+        return Check::good("elsewhere", "no models of other programs found");
     }
     let bytes = found.iter().map(|found| found.bytes).sum();
     let mut stores: Vec<&str> = found.iter().map(|found| found.store).collect();
     stores.dedup();
-    let size = units::bytes(bytes);
-    Check::good("elsewhere", format!("{} models ({size}) of {}", found.len(), stores.join(", ")))
+    let (size, n) = (units::bytes(bytes), units::number_of(found.len() as u64, "model"));
+    Check::good("elsewhere", format!("{n} ({size}) of {}", stores.join(", ")))
 }
 
 /// Settings of the environment that change where models come from. No token is shown.
@@ -167,7 +167,7 @@ fn network() -> Check {
     let set: Vec<&str> =
         names.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
     match set.is_empty() {
-        true => Check::good("network", "no endpoint, token or proxy is set"),
+        true => Check::good("network", "no endpoint, token or proxy set"),
         false => Check::good("network", format!("set: {}", set.join(", "))),
     }
 }
@@ -184,7 +184,7 @@ fn pip() -> Check {
         Some(version) => Check::good("pip", version),
         None => Check::slow(
             "pip",
-            "there is none: models that come from PyPI cannot be fetched",
+            "not installed: models from PyPI cannot be downloaded",
             "install Python's pip (Debian and Ubuntu: apt install python3-pip)",
         ),
     }
@@ -196,7 +196,7 @@ mod tests {
     use crate::doctor::Verdict;
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_broken() {
+    fn an_unwritable_folder_is_reported_as_broken() {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("a/b");
         assert_eq!(writable("models", &new).verdict, Verdict::Good);

@@ -15,8 +15,8 @@ fn build() -> Check {
         false => Check::good("program", seen),
         true => Check::slow(
             "program",
-            format!("{seen}, built without optimisation"),
-            "cargo build --release, or cargo install --path crates/wright",
+            format!("{seen}, built without optimization"),
+            "use cargo build --release or cargo install --path crates/wright",
         ),
     }
 }
@@ -29,9 +29,9 @@ fn processor() -> Check {
         false => Check::good("processor", seen),
         true => Check::slow(
             "processor",
-            format!("{seen}: it computes one number at a time"),
-            "take a processor with AVX2, FMA and F16C (since 2013); in a virtual machine, pass \
-             the host's processor through",
+            format!("{seen}: no SIMD instructions that Wright can use"),
+            "use a processor with AVX2, FMA and F16C (2013 or later); in a virtual machine, \
+             expose the host's processor features",
         ),
     }
 }
@@ -39,13 +39,13 @@ fn processor() -> Check {
 fn threads() -> Check {
     let usable = machine::usable_processors();
     let all = machine::all_processors().unwrap_or(usable);
-    let seen = format!("{usable} of {all} logical processors may be used");
+    let seen = format!("{usable} of {all} logical processors usable");
     match usable < all {
         false => Check::good("threads", seen),
         true => Check::slow(
             "threads",
             seen,
-            "a container's limit or an affinity holds the others back: see `docker run --cpus`, \
+            "a container limit or CPU affinity excludes the others: see `docker run --cpus`, \
              `taskset`",
         ),
     }
@@ -56,11 +56,11 @@ fn load() -> Check {
     match machine::load_average() {
         Some(load) if load > 0.5 * usable => Check::slow(
             "load",
-            format!("{load:.1} processes want to run, on {usable} processors"),
-            "stop what else computes (`top` says what it is), or give wright fewer --threads",
+            format!("load average {load:.1} on {usable} processors"),
+            "stop other busy programs (see `top`), or use fewer --threads",
         ),
-        Some(load) => Check::good("load", format!("{load:.1} processes want to run")),
-        None => Check::good("load", "this system does not tell"),
+        Some(load) => Check::good("load", format!("load average {load:.1}")),
+        None => Check::good("load", "not available on this system"),
     }
 }
 
@@ -68,17 +68,17 @@ fn governor() -> Check {
     match machine::frequency_governor() {
         Some(name) if name == "powersave" || name == "conservative" => Check::slow(
             "frequency",
-            format!("the processor's governor is {name}"),
-            "for full speed: cpupower frequency-set -g performance; or plug the machine in",
+            format!("CPU governor: {name}"),
+            "for full speed, run `cpupower frequency-set -g performance` or connect a power supply",
         ),
-        Some(name) => Check::good("frequency", format!("the processor's governor is {name}")),
-        None => Check::good("frequency", "this system does not tell"),
+        Some(name) => Check::good("frequency", format!("CPU governor: {name}")),
+        None => Check::good("frequency", "not available on this system"),
     }
 }
 
 fn memory() -> Check {
     let (Some(total), Some(free)) = (machine::total_memory(), machine::available_memory()) else {
-        return Check::good("memory", "this system does not tell");
+        return Check::good("memory", "not available on this system");
     };
     let seen = format!("{} of {} free", units::bytes(free), units::bytes(total));
     match free < 1 << 30 {
@@ -86,8 +86,8 @@ fn memory() -> Check {
         true => Check::slow(
             "memory",
             seen,
-            "close other programs, or take a smaller model: one that does not fit is read from \
-             disk again for every token",
+            "close other programs or use a smaller model: one that does not fit is read from disk \
+             for every token",
         ),
     }
 }
@@ -123,7 +123,7 @@ fn bandwidth() -> Check {
     }
     let rate = BYTES as f64 / best;
     let seen = format!(
-        "memory is read at {}/s: a model of 1 GB writes at most {:.0} tokens a second",
+        "{}/s memory read speed: a 1 GB model generates at most {:.0} tokens per second",
         units::bytes(rate as u64),
         rate / 1e9
     );
@@ -132,8 +132,8 @@ fn bandwidth() -> Check {
         true => Check::slow(
             "bandwidth",
             seen,
-            "take a model in a smaller type (Q4_K_M): fewer bytes a token; is the machine busy, or \
-             has it only one bank of memory?",
+            "use a model in a smaller type (Q4_K_M); check whether the machine is busy or has a \
+             single memory channel",
         ),
     }
 }

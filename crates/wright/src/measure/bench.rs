@@ -1,7 +1,7 @@
-//! `wright bench`: how many tokens a second this machine reads (`pp`) and writes (`tg`).
+//! `wright bench`: tokens per second for prompts (`pp`) and generation (`tg`).
 //!
-//! Each test runs once to warm up and then `--reps` times; the median is told with the fastest
-//! and the slowest, since a machine is never quite idle. Sampling is left out on both sides.
+//! Each test runs once to warm up and then `--reps` times; the median is reported with the minimum
+//! and maximum, since a machine is never quite idle. Sampling is excluded.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -14,29 +14,31 @@ use std::sync::Arc;
 use std::time::Instant;
 use wright_model::{Batch, Model, Segment, SeqId, Session, Want};
 
-/// Measure tokens a second: reading a prompt and writing an answer
+/// Measure speed: tokens per second for prompts and for generation
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
+#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
     #[command(flatten)]
     model: ModelFlags,
-    /// Tokens of the prompt that is read; 0 leaves the test out
+    /// Prompt tokens to process; 0 skips the test
     #[arg(short = 'p', long = "prompt", value_name = "N", default_value_t = 512)]
     prompt: u32,
-    /// Tokens that are written; 0 leaves the test out
+    /// Tokens to generate; 0 skips the test
     #[arg(short = 'n', long = "generate", value_name = "N", default_value_t = 128)]
     generate: u32,
-    /// Tokens that the cache holds before each test
+    /// Tokens in the KV cache before each test
     #[arg(short = 'd', long, value_name = "N", default_value_t = 0)]
     depth: u32,
-    /// Sequences that are computed together
+    /// Sequences to process at once
     #[arg(short, long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=256))]
     batch: u32,
-    /// How often each test is measured
+    /// Number of measurements of each test
     #[arg(short, long, value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     reps: u32,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -75,7 +77,8 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let tests = [Test::Read(args.prompt), Test::Write(args.generate)];
     let tests: Vec<Test> = tests.into_iter().filter(|test| test.tokens() > 0).collect();
     let Some(longest) = tests.iter().map(|test| test.tokens()).max() else {
-        return Err(Failure::usage("both tests are empty").hint("give -p or -n some tokens"));
+        return Err(Failure::usage("nothing to measure: -p and -n are both 0")
+            .hint("set -p or -n to a positive number of tokens"));
     };
     let located = locate::model(args.model.model.as_deref(), context)?;
     let (mapped, model) = load::weights(&located.path)?;

@@ -1,4 +1,4 @@
-//! `wright embed`: texts to vectors, or how near they are to a question.
+//! `wright embed`: texts to vectors, or their similarity to a query.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -10,18 +10,20 @@ use serde_json::json;
 use std::fmt::Write;
 use wright_chat::{Origin, Text};
 
-/// Turn texts to vectors, or order them by how near they are to a question
+/// Turn texts into vectors, or rank them by similarity to a query
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
+#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
-    /// The texts; without them, each line that comes through a pipe
+    /// The texts [default: each line of standard input]
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
     #[command(flatten)]
     model: ModelFlags,
-    /// Print the texts by nearness to this one, the nearest first
+    /// Rank the texts by similarity to this one, most similar first
     #[arg(short, long, value_name = "TEXT")]
     query: Option<String>,
-    /// Print one JSON object a line: the text and its vector, or its score
+    /// Print one JSON object per line: the text with its vector or score
     #[arg(long)]
     json: bool,
 }
@@ -31,7 +33,8 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         false => args.texts.clone(),
         true => {
             let piped = stdin::piped()?.ok_or_else(|| {
-                Failure::usage("there is no text").hint("wright embed \"some text\", or a pipe")
+                Failure::usage("no text given")
+                    .hint("give it as an argument, wright embed \"some text\", or through a pipe")
             })?;
             piped.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
         }

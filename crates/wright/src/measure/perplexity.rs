@@ -1,4 +1,4 @@
-//! `wright perplexity`: how well a model foretells a text.
+//! `wright perplexity`: how well a model predicts a text.
 //!
 //! The text is cut into windows of `--ctx` tokens, as `llama-perplexity` does: each window is read
 //! from an empty cache, with the beginning-of-text token in place of its first token where the
@@ -19,19 +19,24 @@ use wright_host::Count;
 use wright_model::{Batch, Segment, SeqId, Session, Want};
 
 const CTX_DEFAULT: u32 = 512;
+const CTX_HELP: &str =
+    "Tokens per window [default: 512, or the model's context length if that is shorter]";
 
-/// Measure how well a model foretells a text
+/// Measure how well a model predicts a text
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("ctx", |arg| arg.help(CTX_HELP)))]
+#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
+#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
-    /// A file of UTF-8 text
+    /// A file with UTF-8 text
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// A name from `wright models`, or a path to a .gguf file
+    /// Model name from `wright models`, or path to a .gguf file
     #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     #[command(flatten)]
     engine: EngineFlags,
-    /// Score at most this many windows
+    /// Score at most N windows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     windows: Option<u32>,
     /// Print one JSON object
@@ -50,10 +55,13 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let options = load::session_options(&model, &args.engine, n_ctx)?;
     let n_windows = (ids.len() / options.n_ctx).min(args.windows.map_or(usize::MAX, to_usize));
     if n_windows == 0 {
-        let what =
-            format!("{} has {} tokens, and a window {n_ctx}", args.file.display(), ids.len());
+        let what = format!(
+            "{} has only {} tokens; one window needs {n_ctx}",
+            args.file.display(),
+            ids.len()
+        );
         return Err(Failure::new(Exit::BadInput, what)
-            .hint("take a longer text, or shorter windows with --ctx"));
+            .hint("use a longer text, or shorter windows with --ctx"));
     }
     let n_ctx = options.n_ctx;
     let release = |range| mapped.forget(range);
@@ -95,7 +103,7 @@ fn score(
     let first = ids.len() / 2;
     let segment = Segment { seq, pos: 0, ids: &ids, want: Want::From(first) };
     let logits = session.forward(&Batch { segments: &[segment] })?;
-    // The row at position i foretells the token at i + 1; the last one's is in the next window.
+    // The row at position i predicts the token at i + 1; the last one's is in the next window.
     for (row, &next) in logits.rows().zip(&ids[first + 1..]) {
         tally.add(surprise(row, next as usize));
     }

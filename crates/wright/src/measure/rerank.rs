@@ -1,5 +1,5 @@
-//! `wright rerank`: documents in the order in which they answer a query, by a model made to judge
-//! that: a cross-encoder such as bge-reranker, or Qwen3-Reranker.
+//! `wright rerank`: ranks documents by relevance to a query with a reranking model: a cross-encoder
+//! such as bge-reranker, or Qwen3-Reranker.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -12,24 +12,26 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use wright_chat::{Capabilities, Origin, Text};
 
-/// Order documents by how well they answer a query, with a model made for that
+/// Rank documents by relevance to a query, with a reranking model
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
+#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
-    /// What is sought
+    /// The query
     #[arg(value_name = "QUERY")]
     query: String,
-    /// The documents; without them and --file, each line that comes through a pipe
+    /// The documents [default: those of --file, or each line of standard input]
     #[arg(value_name = "DOCUMENT")]
     documents: Vec<String>,
     #[command(flatten)]
     model: ModelFlags,
-    /// A file that is a document; may be given more than once
+    /// Read a document from this file; repeatable
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
-    /// Print only the best N
+    /// Print only the N most relevant documents
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
-    /// Print one JSON object a line: index (from 0, as given), score, and text or file
+    /// Print one JSON object per line: index (input order, from 0), score, and text or file
     #[arg(long)]
     json: bool,
 }
@@ -95,8 +97,8 @@ fn documents(args: &Args) -> Result<Vec<Document>, Failure> {
         documents.extend(lines.map(|line| said(Origin::stdin(), line)));
     }
     if documents.is_empty() {
-        return Err(Failure::usage("there are no documents to order")
-            .hint("wright rerank QUERY DOCUMENT…, --file FILE, or a pipe with one on each line"));
+        return Err(Failure::usage("no documents to rank")
+            .hint("give them as arguments, with --file FILE, or one per line through a pipe"));
     }
     Ok(documents)
 }
@@ -108,8 +110,8 @@ fn check_able(id: &str, able: &Capabilities) -> Result<(), Failure> {
         return Ok(());
     }
     let hint = match able.chat || !able.embed {
-        true => "-m names one that was made for it, such as bge-reranker or Qwen3-Reranker",
-        false => "`wright embed --query` orders texts by the nearness of its vectors",
+        true => "use -m with a reranking model, such as bge-reranker or Qwen3-Reranker",
+        false => "it is an embedding model: `wright embed --query` ranks texts by similarity",
     };
-    Err(Failure::new(Exit::Unsupported, format!("{id} was not made to judge documents")).hint(hint))
+    Err(Failure::new(Exit::Unsupported, format!("{id} is not a reranking model")).hint(hint))
 }

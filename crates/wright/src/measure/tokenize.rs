@@ -1,5 +1,5 @@
-//! `wright tokenize`: text as a model sees it. Text is only text here: no control token comes of
-//! it, whatever it says.
+//! `wright tokenize`: how a model splits text into tokens. Text never becomes a control token,
+//! whatever it says.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -10,20 +10,20 @@ use crate::terminal::{self, stdin};
 use serde_json::json;
 use std::fmt::Write;
 
-/// Show the tokens of a text
+/// Show how a model splits text into tokens
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The text; without it, what comes through a pipe
+    /// The text [default: standard input]
     #[arg(value_name = "TEXT")]
     text: Vec<String>,
-    /// A name from `wright models`, a path to a .gguf file (a vocabulary is enough), or to a
+    /// Model name from `wright models`, or path to a .gguf file (a vocabulary is enough) or
     /// tokenizer.json
     #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Print the ids alone, on one line
+    /// Print only the token IDs, on one line
     #[arg(long, conflicts_with = "json")]
     ids: bool,
-    /// Print one JSON object: an array of tokens with id, text and bytes
+    /// Print a JSON object with an array of tokens: id, text and bytes
     #[arg(long)]
     json: bool,
 }
@@ -32,7 +32,8 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let text = match args.text.is_empty() {
         false => args.text.join(" "),
         true => stdin::piped()?.ok_or_else(|| {
-            Failure::usage("there is no text").hint("wright tokenize \"some text\", or a pipe")
+            Failure::usage("no text given")
+                .hint("give it as an argument, wright tokenize \"some text\", or through a pipe")
         })?,
     };
     let located = locate::model(args.model.as_deref(), context)?;

@@ -19,18 +19,19 @@ use wright_model::safetensors::Safetensors;
 /// More than any config.json or template has.
 const JSON_BYTES_MAX: u64 = 4 << 20;
 
-/// Make a .gguf file of a folder with config.json, safetensors and tokenizer.json
+/// Convert a Hugging Face model folder (config.json, safetensors, tokenizer.json) to a .gguf file
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Folder with config.json, *.safetensors and tokenizer.json
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Where to write [default: the folder's name with the type, in this folder]
+    /// Output file [default: FOLDER-TYPE.gguf in the current folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// F32, F16, BF16 or Q8_0 [default: as the weights are]
+    /// Type of the weights: F32, F16, BF16 or Q8_0 [default: unchanged]
     #[arg(long = "type", value_name = "TYPE")]
     float: Option<String>,
-    /// Replace a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -65,8 +66,10 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
 fn float_type(name: &str) -> Result<DType, Failure> {
     let known = [DType::F32, DType::F16, DType::BF16, DType::Q8_0];
     known.into_iter().find(|dtype| dtype.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
-        Failure::usage(format!("--type {name}: only F32, F16, BF16 and Q8_0 are written here"))
-            .hint("`wright quantize` makes the others out of one of these")
+        Failure::usage(format!(
+            "--type {name}: `wright convert` writes only F32, F16, BF16 and Q8_0"
+        ))
+        .hint("convert to one of these, then use `wright quantize` for other types")
     })
 }
 
@@ -74,16 +77,16 @@ fn float_type(name: &str) -> Result<DType, Failure> {
 fn json(path: &Path) -> Result<Value, Failure> {
     let text = text(path, JSON_BYTES_MAX)?;
     serde_json::from_str(&text).map_err(|error| {
-        Failure::new(Exit::BadInput, format!("{} is no JSON: {error}", path.display()))
-            .hint("fetch it again: a Git LFS pointer or a web page may stand in its place")
+        Failure::new(Exit::BadInput, format!("{} is not valid JSON: {error}", path.display()))
+            .hint("download it again: it may be a Git LFS pointer or a web page instead")
     })
 }
 
 fn text(path: &Path, most: u64) -> Result<String, Failure> {
     let metadata = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
     if metadata.len() > most {
-        let what = format!("{} has more than {}", path.display(), units::bytes(most));
-        return Err(Failure::new(Exit::BadInput, what).hint("is it the file that it should be?"));
+        let what = format!("{} is larger than {}", path.display(), units::bytes(most));
+        return Err(Failure::new(Exit::BadInput, what).hint("check that it is the right file"));
     }
     fs::read_to_string(path).map_err(|error| Failure::io("read", path, &error))
 }
@@ -120,9 +123,10 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     files.sort();
     files.dedup();
     if files.is_empty() {
-        let what = format!("{} holds no safetensors", folder.display());
-        return Err(Failure::new(Exit::BadInput, what)
-            .hint("give the folder of a model: config.json, *.safetensors, tokenizer.json"));
+        let what = format!("{} contains no safetensors files", folder.display());
+        return Err(Failure::new(Exit::BadInput, what).hint(
+            "name the folder of a model with config.json, *.safetensors and tokenizer.json",
+        ));
     }
     Ok(files)
 }
@@ -161,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_names_files_of_its_own_folder_alone() {
+    fn an_index_cannot_name_files_outside_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let index = r#"{"weight_map":{"a":"a.safetensors","b":"../b.safetensors","c":"/c",
             "d":"sub/d.safetensors","e":7,"f":"a.safetensors"}}"#;

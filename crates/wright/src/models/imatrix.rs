@@ -16,25 +16,30 @@ use wright_host::{AtomicFile, Count, units};
 use wright_model::{Batch, Segment, SeqId, Session, Want};
 
 const CTX_DEFAULT: u32 = 512;
+const CTX_HELP: &str =
+    "Tokens per window [default: 512, or the model's context length if that is shorter]";
 
-/// Collect an importance matrix over a text, for `wright quantize --imatrix`
+/// Compute an importance matrix from a text, for `wright quantize --imatrix`
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("ctx", |arg| arg.help(CTX_HELP)))]
+#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
+#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
-    /// A file of UTF-8 text like what the model will be used for; some hundred kB are enough
+    /// A file with UTF-8 text that resembles the intended use; a few hundred kB are enough
     #[arg(value_name = "TEXT")]
     file: PathBuf,
-    /// A name from `wright models`, or a path to a .gguf file
+    /// Model name from `wright models`, or path to a .gguf file
     #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Where to write
+    /// Output file
     #[arg(short, long, value_name = "FILE", default_value = "imatrix.gguf")]
     output: PathBuf,
     #[command(flatten)]
     engine: EngineFlags,
-    /// Read at most this many windows
+    /// Process at most N windows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     windows: Option<u32>,
-    /// Replace a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -51,9 +56,13 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let most = args.windows.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
     let windows: Vec<&[u32]> = ids.chunks_exact(options.n_ctx).take(most).collect();
     if windows.is_empty() {
-        let what = format!("{} has {} tokens, a window {n_ctx}", args.file.display(), ids.len());
+        let what = format!(
+            "{} has only {} tokens; one window needs {n_ctx}",
+            args.file.display(),
+            ids.len()
+        );
         return Err(Failure::new(Exit::BadInput, what)
-            .hint("take a longer text, or shorter windows with --ctx"));
+            .hint("use a longer text, or shorter windows with --ctx"));
     }
     let model = Arc::new(model);
     let mut session =
@@ -92,12 +101,14 @@ fn write(args: &Args, session: &Session, n_windows: usize, n_ctx: u32) -> Result
     let mut bytes = Vec::new();
     let dataset = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let collected = session.collected().filter(|c| !c.is_empty());
-    let collected = collected
-        .ok_or_else(|| Failure::new(Exit::Unsupported, "this model shows no activations"))?;
+    let collected = collected.ok_or_else(|| {
+        Failure::new(Exit::Unsupported, "no activations were recorded for this model")
+    })?;
     let n_chunks = u32::try_from(n_windows).unwrap_or(u32::MAX);
-    collected
-        .write(session.model(), &dataset, n_chunks, n_ctx, &mut bytes)
-        .map_err(|error| Failure::new(Exit::BadModel, error).hint("are the weights damaged?"))?;
+    collected.write(session.model(), &dataset, n_chunks, n_ctx, &mut bytes).map_err(|error| {
+        Failure::new(Exit::BadModel, error)
+            .hint("its weights may be damaged: check the file's hash with `wright doctor --hash`")
+    })?;
     let mut file = AtomicFile::with_space(path, bytes.len() as u64, args.force)?;
     std::io::Write::write_all(&mut file, &bytes).map_err(|e| Failure::io("write", path, &e))?;
     file.finish()?;

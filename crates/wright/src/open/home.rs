@@ -41,8 +41,8 @@ impl Home {
         let user = folder("HOME").or_else(|| folder("USERPROFILE"));
         let place = |name: &str, below: &str| {
             folder(name).or_else(|| user.as_ref().map(|user| user.join(below))).ok_or_else(|| {
-                Failure::new(Exit::Io, "no folder to keep models in: HOME is not set")
-                    .hint("set WRIGHT_HOME to a folder that you may write to")
+                Failure::new(Exit::Io, "no folder for models: HOME is not set")
+                    .hint("set WRIGHT_HOME to a writable folder")
             })
         };
         Ok(Home {

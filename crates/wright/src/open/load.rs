@@ -21,13 +21,14 @@ const CTX_DEFAULT_MAX: u32 = 8192;
 /// Maps a model file and reads its header; no weight is touched.
 ///
 /// # Errors
-/// If the file cannot be mapped, or is no model that can be run.
+/// If the file cannot be mapped, or is not a model that can be run.
 pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
     let mapped = Arc::new(Mapped::open(path)?);
     let mut parts: Vec<Arc<dyn Bytes>> = vec![Arc::clone(&mapped) as Arc<dyn Bytes>];
     for path in other_parts(path) {
         let part = Mapped::open(&path).map_err(|error| match error.is_not_found() {
-            true => Failure::from(error).hint("the model is split: fetch this part of it, too"),
+            true => Failure::from(error)
+                .hint("the model is split into several files: download this part too"),
             false => error.into(),
         })?;
         parts.push(Arc::new(part));
@@ -35,9 +36,10 @@ pub fn weights(path: &Path) -> Result<(Arc<Mapped>, Model), Failure> {
     match Model::from_parts(parts) {
         Ok(model) => Ok((mapped, model)),
         Err(_) if FileVocabulary::of(&mapped).is_some_and(|found| found.is_bare()) => {
-            let what = format!("{} holds a vocabulary and no weights", path.display());
+            let what = format!("{} contains a vocabulary but no weights", path.display());
             Err(Failure::new(Exit::Unsupported, what).hint(
-                "`wright tokenize -m` and `wright inspect` take it; what runs needs a whole model",
+                "use it with `wright tokenize -m` or `wright inspect`; running needs a complete \
+                 model",
             ))
         }
         Err(error) => Err(Failure::from(error).in_file(path)),
@@ -71,7 +73,7 @@ pub fn context_length(model: &Model, asked: Option<u32>) -> Result<u32, Failure>
         None => Ok(trained.min(CTX_DEFAULT_MAX)),
         Some(n) if n <= trained => Ok(n),
         Some(n) => {
-            let what = format!("--ctx {n}: this model was made for at most {trained} tokens");
+            let what = format!("--ctx {n}: this model supports at most {trained} tokens");
             Err(Failure::new(Exit::ContextOverflow, what).hint(format!("--ctx {trained}")))
         }
     }
@@ -108,7 +110,7 @@ pub fn threads(flags: &EngineFlags) -> usize {
 /// A model that answers.
 pub struct Loaded {
     pub id: String,
-    /// Whether the catalogue knows it as a base model, which goes on from text and does not answer.
+    /// Whether the catalogue lists it as a base model, which continues text and does not answer.
     pub is_base: bool,
     pub chat: Box<dyn wright_chat::Model>,
     mapped: Arc<Mapped>,

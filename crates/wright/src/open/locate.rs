@@ -29,7 +29,8 @@ pub fn model(asked: Option<&str>, context: &Context) -> Result<Located, Failure>
         Meaning::Folder(folder) => {
             let what = format!("{} is a folder", folder.display());
             Err(Failure::new(Exit::BadInput, what).hint(
-                "name the .gguf file in it; `wright convert` makes one of a folder of safetensors",
+                "name the .gguf file in it; `wright convert` creates one from a folder of \
+                 safetensors",
             ))
         }
     }

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_comes_back_and_a_damaged_one_does_not() {
+    fn blocks_are_read_back_and_damaged_ones_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let cache = PrefixCache::new(folder.path().join("prefixes"));
         let (key, other) = ([7; 32], [8; 32]);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_used_for_longest_goes_when_there_is_too_much() {
+    fn the_least_recently_used_blocks_are_evicted() {
         let folder = tempfile::tempdir().unwrap();
         let cache = PrefixCache::new(folder.path().to_owned());
         let long_ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
@@ -228,7 +228,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_folder_is_private_and_what_cannot_be_written_is_no_failure() {
+    fn the_folder_is_private_and_write_errors_are_ignored() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let cache = PrefixCache::new(folder.path().join("prefixes"));

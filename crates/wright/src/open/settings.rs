@@ -1,4 +1,4 @@
-//! The few things that Wright remembers between runs, in one JSON file.
+//! The settings that Wright keeps between runs, in one JSON file.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -27,7 +27,7 @@ impl Settings {
     /// Reads the file; nothing there means nothing is remembered.
     ///
     /// # Errors
-    /// If the file cannot be read or is no JSON object.
+    /// If the file cannot be read or is not JSON object.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -36,7 +36,7 @@ impl Settings {
         };
         serde_json::from_str(&text).map_err(|error| {
             Failure::new(Exit::BadInput, format!("{} is not valid: {error}", path.display()))
-                .hint("mend it or delete it; `wright models default NAME` writes it anew")
+                .hint("fix it or delete it; `wright models default NAME` rewrites it")
         })
     }
 

@@ -31,7 +31,7 @@ impl FileVocabulary {
             return pieces.map(FileVocabulary::Json).map_err(|error| {
                 let what = format!("{}: {error}", path.display());
                 Failure::new(Exit::BadInput, what)
-                    .hint("name a .gguf file, or a tokenizer.json of byte-level or character BPE")
+                    .hint("use a .gguf file or a tokenizer.json with byte-level or character BPE")
             });
         }
         let gguf = Gguf::parse_part(&(mapped as Arc<dyn Bytes>));

@@ -110,7 +110,7 @@ impl Printer<'_> {
     fn progress(&mut self, done: u32, total: u32) {
         if self.live && self.show == Show::Stream && total >= PREFILL_SHOWN_TOKENS {
             let percent = u64::from(done) * 100 / u64::from(total);
-            let line = terminal::faint(&format!("reading the prompt: {percent} %"));
+            let line = terminal::faint(&format!("processing the prompt: {percent}%"));
             let _ = write!(io::stderr(), "\r\x1b[K{line}");
             self.line_open = true;
         }
@@ -163,7 +163,7 @@ pub fn stats(usage: &Usage, seed: Option<u64>) -> String {
     let seed = seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
     let drafts = match usage.accepted_draft_tokens {
         0 => String::new(),
-        n => format!(", {n} from drafts"),
+        n => format!(", {n} from speculative decoding"),
     };
     format!(
         "{} prompt tokens{cached} in {} ({}/s), {} generated in {} ({}/s{drafts}){seed}",
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_who_left_is_no_error_and_a_full_disk_is() {
+    fn a_closed_pipe_is_not_an_error_but_a_full_disk_is() {
         let model = FakeModel::new([FakeReply::say("one two"), FakeReply::say("three four")]);
         let interrupt = Interrupt::default();
         let mut left = Closed(io::ErrorKind::BrokenPipe);

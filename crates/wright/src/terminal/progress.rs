@@ -116,7 +116,7 @@ fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> 
     let size = amount(total, count);
     let per_s = done as f64 / elapsed.as_secs_f64().max(1e-9);
     if done == 0 {
-        return format!("{label}: {percent} % of {size}");
+        return format!("{label}: {percent}% of {size}");
     }
     let rate = match count {
         Count::Bytes => format!("{}/s", units::bytes(per_s as u64)),
@@ -124,10 +124,10 @@ fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> 
         Count::Things(_) => format!("{}/s", amount(per_s as u64, count)),
     };
     if done == total {
-        return format!("{label}: {percent} % of {size}, {rate}");
+        return format!("{label}: {percent}% of {size}, {rate}");
     }
     let left = units::seconds((total - done) as f64 / per_s);
-    format!("{label}: {percent} % of {size}, {rate}, {left} left")
+    format!("{label}: {percent}% of {size}, {rate}, {left} left")
 }
 
 fn draw(label: &str, total: u64, count: Count) -> ProgressBar {

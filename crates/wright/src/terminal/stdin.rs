@@ -38,13 +38,13 @@ fn read_text(from: &mut dyn Read, name: &str) -> Result<String, Failure> {
     let read = from.take(TEXT_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| Failure::new(Exit::Io, format!("cannot read {name}: {error}")))?;
     if bytes.len() as u64 > TEXT_BYTES_MAX {
-        let what = format!("{name} is longer than {} MiB", TEXT_BYTES_MAX >> 20);
-        return Err(Failure::new(Exit::BadInput, what).hint("give it in pieces"));
+        let what = format!("{name} is larger than {} MiB", TEXT_BYTES_MAX >> 20);
+        return Err(Failure::new(Exit::BadInput, what).hint("split it into smaller pieces"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::new(Exit::BadInput, format!("{name} is not UTF-8 text: byte {at} cannot be"))
-            .hint("convert it first, for instance: iconv -f latin1 -t utf-8 FILE")
+        Failure::new(Exit::BadInput, format!("{name} is not valid UTF-8 (byte {at})"))
+            .hint("convert it first, for example with iconv -f latin1 -t utf-8 FILE")
     })
 }
 

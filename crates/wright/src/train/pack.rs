@@ -1,5 +1,5 @@
-//! `wright pack`: texts of all kinds to the folder that a model is trained on, with a report of
-//! what went in and what was dropped.
+//! `wright pack`: turns text files into a folder of training data, with a report of what was kept
+//! and dropped.
 //!
 //! The folder is a function of the input and the options: the number of threads changes no byte.
 
@@ -11,48 +11,48 @@ use crate::train::summary;
 use std::path::PathBuf;
 use wright_corpus::PackOptions;
 
-/// Turn files of text into data to train on
+/// Turn text files into training data
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXPLANATION)]
 pub struct Args {
-    /// Files, folders with all that is below them, or `-` for standard input
+    /// Files, folders (read recursively), or `-` for standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// The folder to make
+    /// The folder to create
     #[arg(short, long, value_name = "FOLDER")]
     out: PathBuf,
-    /// A tokenizer.json of byte-level BPE, or `bytes`: then each byte is a token
+    /// A tokenizer.json with byte-level BPE, or `bytes` for one token per byte
     #[arg(short, long, value_name = "FILE|bytes", conflicts_with = "vocab")]
     tokenizer: Option<String>,
-    /// Train a tokenizer of N tokens on the text [default: by the amount of text]
+    /// Train a tokenizer with N tokens on the text [default: depends on the amount of text]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(257..=1_000_000))]
     vocab: Option<u32>,
-    /// The part of the text that is held out to measure by
+    /// Percentage of the text to hold out for evaluation
     #[arg(long, value_name = "PERCENT", default_value_t = 1.5)]
     holdout: f64,
-    /// The licence of what does not state one itself
+    /// Licence of documents that do not state one
     #[arg(long, value_name = "SPDX-ID")]
     licence: Option<String>,
-    /// A line that stands between documents of a text [default: <|endoftext|>]
+    /// Line that separates documents within a file [default: <|endoftext|>]
     #[arg(long, value_name = "LINE")]
     split: Option<String>,
-    /// The field of JSONL or Parquet that holds the text; several are joined [default: text,
-    /// content, body, document]
+    /// Field of JSONL or Parquet that contains the text; repeat to join several [default: text,
+    /// content, body or document]
     #[arg(long, value_name = "NAME")]
     field: Vec<String>,
-    /// Keep documents that are short, garbled or full of repetition
+    /// Keep documents that are short, garbled or repetitive
     #[arg(long)]
     no_filters: bool,
-    /// Keep documents that say the same as an earlier one
+    /// Keep duplicates and near duplicates
     #[arg(long)]
     keep_duplicates: bool,
-    /// Keep paragraphs that many documents have in all of them
+    /// Keep every copy of paragraphs that several documents share
     #[arg(long)]
     keep_boilerplate: bool,
-    /// Replace a folder that `wright pack` made
+    /// Replace an existing folder that `wright pack` created
     #[arg(long)]
     force: bool,
-    /// Threads to work with; they change no byte [default: one a core]
+    /// Number of threads; does not affect the output [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Print the report as JSON
@@ -61,26 +61,26 @@ pub struct Args {
 }
 
 const EXPLANATION: &str = "\
-What is read: text in UTF-8, UTF-16 or Windows-1252, Markdown, HTML, PDF, JSONL, Parquet; plain, in
-.gz, .xz and .zst, in tar and zip. A file is a document, unless a line <|endoftext|> (or --split)
-stands in it, or its first line begins `# Title: `, which then begins each document.
+Input: text in UTF-8, UTF-16 or Windows-1252, Markdown, HTML, PDF, JSONL and Parquet; plain, as
+.gz, .xz or .zst, or in tar and zip archives. A file is one document, unless it contains lines
+<|endoftext|> (or --split), or its first line starts with `# Title: `; then each such line starts
+a document.
 
-What is left out: the same text again, texts much like an earlier one, and texts that are too
-short, have no letters, are mostly digits or symbols, are garbled, or repeat themselves. Each is
-counted, with examples.
+Dropped: exact and near duplicates, and documents that are too short, contain no letters, consist
+mostly of digits or symbols, are garbled, or repeat themselves. Each is counted, with examples.
 
-What is taken out: a paragraph of 150 letters or more that three documents or more have, such as
-a licence header, a notice or a footer, stays in the first of them and goes from the others, with
-what is repeated as often between two of that kind. Shorter ones (headings, dialogue, refrains)
-stay, and so do repeats within a document. --keep-boilerplate keeps all.
+Removed: a paragraph of at least 150 letters that three or more documents share, such as a licence
+header, a notice or a footer, is kept in the first of them only, together with equally frequent
+text between two such paragraphs. Shorter ones (headings, dialogue, refrains) and repetition
+within a document are kept. --keep-boilerplate keeps everything.
 
-What is written: shards of token ids, the tokenizer, manifest.jsonl with source, licence and
-SHA-256 of each document, and report.json.";
+Output: shards of token IDs, the tokenizer, manifest.jsonl with the source, licence and SHA-256 of
+each document, and report.json.";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if !(0.01..=50.0).contains(&args.holdout) {
-        return Err(Failure::usage(format!("--holdout {} is no part to hold out", args.holdout))
-            .hint("between 0.01 and 50 per cent of the text can be held out"));
+        return Err(Failure::usage(format!("--holdout {} is out of range", args.holdout))
+            .hint("it must be between 0.01 and 50 percent"));
     }
     let mut options = PackOptions::new(args.paths.clone(), args.out.clone());
     options.tokenizer.clone_from(&args.tokenizer);

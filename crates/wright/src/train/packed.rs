@@ -45,13 +45,13 @@ impl Packed {
     /// What a configuration that lies in `folder` says of these data.
     ///
     /// # Errors
-    /// If a path is no text, which TOML cannot hold.
+    /// If a path is not text, which TOML cannot hold.
     pub fn config(&self, folder: &Path) -> Result<DataConfig, Failure> {
         let name = |path: &Path| -> Result<String, Failure> {
             let path = from(folder, path);
             let text = path.to_str().map(str::to_owned);
             text.ok_or_else(|| {
-                let what = format!("{} is no text in UTF-8", path.display());
+                let what = format!("{} is not valid UTF-8", path.display());
                 Failure::usage(what).hint("rename that file or its folder")
             })
         };
@@ -72,7 +72,7 @@ pub fn open_shard(path: &Path) -> Result<Shard, Failure> {
     let shard = Shard::open(bytes).and_then(|shard| shard.verify().map(|()| shard));
     shard.map_err(|error| {
         Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
-            .hint("make it anew with `wright shard`")
+            .hint("recreate it with `wright shard`")
     })
 }
 

@@ -13,34 +13,34 @@ use std::path::{Path, PathBuf};
 use wright_host::units;
 use wright_train::hardware::{Hardware, USUAL_UTILISATION};
 
-/// Plan a training: measure this machine, choose a size, foretell time, memory and loss
+/// Plan a training run: measure this machine, choose a model size, predict time, memory and loss
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Packed data, from `wright pack`; not needed with --hardware
+    /// Packed data from `wright pack`; not needed with --hardware
     #[arg(value_name = "DATA", required_unless_present = "hardware")]
     data: Option<PathBuf>,
-    /// Minutes that the training may take
+    /// Training time in minutes
     #[arg(long, value_name = "N", default_value = "10", value_parser = flags::minutes)]
     minutes: f64,
-    /// The configuration to write [default: plan.toml]
+    /// The configuration file to write [default: plan.toml]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Threads to train with [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Where initial weights and the order of rows come from
+    /// Random seed for initial weights and row order
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Energy and money on this hardware: 96xA100, 8xH100
+    /// Estimate energy and cost on this hardware, such as 96xA100 or 8xH100
     #[arg(long, value_name = "NxDEVICE")]
     hardware: Option<String>,
-    /// Watts of one device [default: its maker's]
+    /// Power of one device in watts [default: the manufacturer's figure]
     #[arg(long, value_name = "W", requires = "hardware")]
     watts: Option<f64>,
-    /// Dollars for an hour of one device [default: what somebody took]
+    /// Price of one device in dollars per hour [default: a published rental price]
     #[arg(long, value_name = "DOLLARS", requires = "hardware")]
     price: Option<f64>,
-    /// Part of its peak that a device reaches
+    /// Fraction of its peak performance that a device reaches
     #[arg(long, value_name = "PART", default_value_t = USUAL_UTILISATION, requires = "hardware")]
     utilisation: f64,
     /// Print one JSON object
@@ -51,7 +51,7 @@ pub struct Args {
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let hardware = args.hardware.as_deref().map(|text| {
         Hardware::parse(text, args.watts, args.price).map_err(|error| {
-            let hint = "give what is missing by --watts and --price (dollars an hour)";
+            let hint = "set --watts and --price (dollars per hour) for other devices";
             Failure::usage(error).hint(hint)
         })
     });
@@ -107,7 +107,7 @@ impl Billed<'_> {
         );
         if let Some(most) = h.flops(self.minutes * 60.0, self.part) {
             let part = self.part * 100.0;
-            let _ = writeln!(said, "  {most:.1e} operations at {part:.0} % of its peak");
+            let _ = writeln!(said, "  {most:.1e} operations at {part:.0}% of peak");
             if let Some(flops) = flops {
                 let seconds = flops / most * self.minutes * 60.0;
                 let bill = h.bill(seconds / 3600.0);
@@ -118,7 +118,7 @@ impl Billed<'_> {
         }
         let _ = writeln!(
             said,
-            "  {} W and ${} an hour each: {}",
+            "  {} W and ${} per hour each: {}",
             h.device.watts, h.device.price_hour, h.device.source
         );
         said

@@ -78,12 +78,13 @@ pub fn make(
         memory_bytes: machine::available_memory().unwrap_or(u64::MAX) / 2,
     };
     let first = choose(&budget, &throughput, &law).ok_or_else(|| {
-        Failure::new(Exit::Failed, "not even the smallest model fits this machine's memory")
-            .hint("end other programs and try again")
+        Failure::new(Exit::Failed, "not even the smallest model fits into this machine's memory")
+            .hint("close other programs and try again")
     })?;
     tell(&format!(
-        "steps of the model to be, {} layers of {}",
-        first.shape.n_layer, first.shape.n_embd
+        "steps of the planned model, {} of width {}",
+        units::number_of(first.shape.n_layer as u64, "layer"),
+        first.shape.n_embd
     ));
     let model = (&first.shape, first.batch);
     let seconds = (wanted.seconds * SETTLING.0).clamp(SETTLING.1, SETTLING.2);
@@ -134,7 +135,7 @@ fn forecast(choice: &SizedRun, bytes_a_token: Option<f64>, so_far: u64) -> Forec
     }
 }
 
-/// Of the tokens that are foretold in `shards`, if there are any.
+/// Of the tokens that are predicted in `shards`, if there are any.
 fn bytes_a_token(shards: &[Shard], token_bytes: &[u32]) -> Option<f64> {
     let docs = shards.iter().flat_map(|shard| (0..shard.n_docs()).map(move |doc| (shard, doc)));
     let (mut n, mut bytes) = (0u64, 0u64);
@@ -158,7 +159,7 @@ impl Made {
     /// If it cannot be written.
     pub fn write(&self, out: &Path) -> Result<(), Failure> {
         let text = self.config.to_toml()?;
-        let text = format!("# Made by `wright plan`; every number may be changed.\n\n{text}");
+        let text = format!("# Written by `wright plan`; you may change every number.\n\n{text}");
         Ok(atomic_file::replace(out, |to| to.write_all(text.as_bytes()))?)
     }
 
@@ -166,13 +167,13 @@ impl Made {
     pub fn words(&self) -> String {
         let (c, s, forecast) = (&self.choice, &self.choice.shape, self.config.forecast);
         let mut said = format!(
-            "model    {} parameters: {}, {} layers of {}, {} tokens in the vocabulary\n\
+            "model    {} parameters: {}, {} of width {}, vocabulary of {}\n\
              steps    {} of {} rows of {}: {} tokens, {:.2} times the data\n\
              time     {}\n\
              memory   {}\n",
             units::count(s.n_parameters() as u64),
             s.family.name(),
-            s.n_layer,
+            units::number_of(s.n_layer as u64, "layer"),
             s.n_embd,
             s.n_vocab,
             c.steps,
@@ -186,9 +187,9 @@ impl Made {
         match forecast.and_then(|f| Some((f.bits_per_byte?, f.validation_loss?))) {
             Some((bits, loss)) => {
                 let _ = write!(said, "loss     {bits:.3} bits per byte of held-out text");
-                let _ = writeln!(said, " ({loss:.3} nats a token)");
+                let _ = writeln!(said, " ({loss:.3} nats per token)");
             }
-            None => said.push_str("loss     not foretold: there is no held-out text\n"),
+            None => said.push_str("loss     no prediction: there is no held-out text\n"),
         }
         said
     }

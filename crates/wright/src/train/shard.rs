@@ -9,19 +9,19 @@ use wright_host::{atomic_file, units};
 use wright_train::Vocabulary;
 use wright_train::shard::ShardBuilder;
 
-/// Turn text files into token ids to train on
+/// Turn text files into one shard of token IDs, without filtering
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Files of UTF-8 text; each is a document unless --split says otherwise
+    /// Files with UTF-8 text; each is one document unless --split is given
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// A tokenizer.json of byte-level BPE, or `bytes`: then each byte is a token
+    /// A tokenizer.json with byte-level BPE, or `bytes` for one token per byte
     #[arg(short, long, value_name = "FILE|bytes")]
     tokenizer: String,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// A line that stands between documents, such as "<|endoftext|>"
+    /// Line that separates documents within a file, such as "<|endoftext|>"
     #[arg(long, value_name = "LINE")]
     split: Option<String>,
     /// Print one JSON object
@@ -49,8 +49,8 @@ pub fn main(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if n_docs == 0 {
-        return Err(Failure::new(Exit::BadInput, "there is no text to train on")
-            .hint("the files hold nothing but blanks"));
+        return Err(Failure::new(Exit::BadInput, "no text to train on")
+            .hint("the files are empty or contain only white space"));
     }
     let bytes = builder.finish();
     atomic_file::replace(&args.out, |to| to.write_all(&bytes))?;
@@ -63,8 +63,9 @@ pub fn main(args: &Args) -> Result<Exit, Failure> {
             })
         ),
         false => format!(
-            "{}: {n_docs} documents, {} tokens of {n_vocab} kinds, {:.2} bytes of text each\n",
+            "{}: {}, {} tokens from a vocabulary of {n_vocab}, {:.2} bytes per token\n",
             args.out.display(),
+            units::number_of(n_docs, "document"),
             units::count(n_ids),
             n_bytes as f64 / n_ids as f64
         ),

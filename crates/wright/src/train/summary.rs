@@ -37,10 +37,10 @@ fn write(to: &mut String, data: &DataFolder) -> std::fmt::Result {
     writeln!(to, "held out   {}: {}", half(&report.validation), split.how)?;
     if split.passed_over > 0 {
         let n = split.passed_over;
-        writeln!(to, "           {n} more stand elsewhere, too, and were not held out")?;
+        writeln!(to, "           {n} more also occur elsewhere and were not held out")?;
     }
-    let shards = data.train.len() + data.validation.len();
-    writeln!(to, "written    {} with {shards} shards and {REPORT}", data.path.display())?;
+    let shards = units::number_of((data.train.len() + data.validation.len()) as u64, "shard");
+    writeln!(to, "written    {} with {shards} and {REPORT}", data.path.display())?;
     let (tokenizer, manifest) = (data.tokenizer.display(), data.manifest.display());
     writeln!(to, "           {tokenizer}, and {manifest} with each document's source")
 }
@@ -66,7 +66,7 @@ fn left_out(to: &mut String, report: &Report) -> std::fmt::Result {
     if gone.documents > 0 {
         writeln!(
             to,
-            "taken out  {} that many documents have ({}), from {}",
+            "removed    {} that several documents share ({}), from {}",
             units::number_of(gone.paragraphs, "paragraph"),
             units::bytes(gone.bytes),
             documents(gone.documents)
@@ -82,7 +82,7 @@ fn left_out(to: &mut String, report: &Report) -> std::fmt::Result {
 fn half(half: &Half) -> String {
     let amount = half.amount;
     format!(
-        "{} tokens, {} in {}, {:.2} bytes a token",
+        "{} tokens, {} in {}, {:.2} bytes per token",
         units::count(amount.tokens),
         units::bytes(amount.bytes),
         documents(amount.documents),

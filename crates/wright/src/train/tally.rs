@@ -25,7 +25,7 @@ pub fn write(tally: &Tally, to: &mut String) -> std::fmt::Result {
         writeln!(to, "           {note}")?;
     }
     for (name, n) in tally.encodings.iter().filter(|(name, _)| *name != "utf-8") {
-        writeln!(to, "           {} taken for {name}", units::number_of(*n, "document"))?;
+        writeln!(to, "           {} read as {name}", units::number_of(*n, "document"))?;
     }
     for skipped in &tally.skipped {
         writeln!(to, "skipped    {} {}", skipped.files, skipped.reason.name())?;

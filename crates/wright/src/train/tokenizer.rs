@@ -1,7 +1,7 @@
-//! `wright tokenizer train`: a vocabulary of one's own, learnt from one's own text.
+//! `wright tokenizer train`: trains a tokenizer on text.
 //!
-//! The result is a tokenizer.json that Hugging Face's libraries and `wright shard` read, and on
-//! wish the same as a GGUF file without weights. Nothing has its name before it is whole.
+//! The result is a tokenizer.json that Hugging Face's libraries and `wright shard` read, and
+//! optionally a GGUF file without weights. Files get their names only when they are complete.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -16,7 +16,7 @@ use wright_host::{atomic_file, units};
 use wright_text::bpe_trainer::{DEFAULT_PRE, TrainedBpe};
 use wright_train::Vocabulary;
 
-/// Make a tokenizer
+/// Train a tokenizer
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -25,39 +25,39 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Learn a vocabulary from text: byte-level BPE, as GPT-2 and Llama 3 have it
+    /// Train a byte-level BPE tokenizer on text, as used by GPT-2 and Llama 3
     Train(TrainArgs),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXPLANATION)]
 struct TrainArgs {
-    /// Files, folders with all that is below them, or `-` for standard input
+    /// Files, folders (read recursively), or `-` for standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Tokens that the vocabulary shall have, <|endoftext|> and the 256 bytes included
+    /// Vocabulary size, including <|endoftext|> and the 256 bytes
     #[arg(long, value_name = "N", default_value_t = 4096)]
     vocab: u32,
-    /// The tokenizer to write
+    /// The tokenizer file to write
     #[arg(short, long, value_name = "FILE", default_value = "tokenizer.json")]
     out: PathBuf,
-    /// Write it as a GGUF file without weights, too
+    /// Also write a GGUF file with the vocabulary and no weights
     #[arg(long, value_name = "FILE")]
     gguf: Option<PathBuf>,
-    /// The field of JSONL or Parquet that holds the text; several are joined [default: text,
-    /// content, body, document]
+    /// Field of JSONL or Parquet that contains the text; repeat to join several [default: text,
+    /// content, body or document]
     #[arg(long, value_name = "NAME")]
     field: Vec<String>,
-    /// How text is cut to words: gpt-2, llama-bpe, qwen2, … (names of GGUF)
+    /// Pre-tokenizer, by its GGUF name: gpt-2, llama-bpe, qwen2, …
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PRE)]
     pre: String,
-    /// Merge pairs that came at least so often
+    /// Merge only pairs that occur at least N times
     #[arg(long, value_name = "N", default_value_t = 2)]
     min_frequency: u32,
-    /// Threads to count with [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
-    /// Replace files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     /// Print one JSON object
@@ -66,9 +66,9 @@ struct TrainArgs {
 }
 
 const EXPLANATION: &str = "\
-It reads what `wright pack` reads: text, Markdown, HTML, PDF, JSONL and Parquet; plain, compressed
-or in archives. It learns from all of it. `wright pack` without --tokenizer trains one on what it
-keeps: without copies, text that teaches nothing and what is held out.";
+Input is what `wright pack` reads: text, Markdown, HTML, PDF, JSONL and Parquet, plain, compressed
+or in archives. All of it is used. `wright pack` without --tokenizer trains a tokenizer on the text
+that it keeps, without duplicates, low-quality text and held-out documents.";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     match &args.action {
@@ -111,12 +111,15 @@ fn check_free(paths: &[&Path], force: bool) -> Result<(), Failure> {
         }
         if path.exists() && !force {
             return Err(Failure::usage(format!("{at} is there already"))
-                .hint("--force replaces it, -o FILE names another"));
+                .hint("use --force to replace it, or -o FILE to write elsewhere"));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(Failure::new(Exit::NotFound, format!("no folder {}", folder.display()))
-                .hint(format!("make it first: mkdir -p {}", folder.display())));
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("folder not found: {}", folder.display()),
+            )
+            .hint(format!("create it first: mkdir -p {}", folder.display())));
         }
     }
     Ok(())
@@ -142,7 +145,7 @@ fn summary(args: &TrainArgs, trained: &TrainedBpe, tally: &Tally, seconds: f64) 
     // Writing to a string does not fail.
     let _ = tally::write(tally, &mut said);
     said + &format!(
-        "tokenizer  {}: {} tokens, {:.2} bytes of text each, {} distinct words, in {}\n",
+        "tokenizer  {}: {} tokens, {:.2} bytes per token, {} distinct words, in {}\n",
         args.out.display(),
         trained.n_vocab(),
         bytes_a_token(trained),

@@ -1,7 +1,7 @@
-//! `wright train`: a model from nothing, as a configuration describes it.
+//! `wright train`: training a model from scratch, as a configuration describes it.
 //!
-//! The weights that come out are a function of the configuration and the data: threads, Ctrl-C,
-//! `kill -9` and `--resume` change no byte of them.
+//! The resulting weights are a function of the configuration and the data: threads, Ctrl-C, `kill
+//! -9` and `--resume` do not affect them.
 
 mod card;
 mod export;
@@ -32,35 +32,36 @@ use wright_data::report::Report;
 use wright_host::machine;
 use wright_train::{Error, Run, run_config};
 
-/// Train a model from scratch on shards of tokens
+/// Train a model from scratch, from text, packed data or a configuration
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = CONFIGURATION)]
 pub struct Args {
-    /// A configuration in TOML, a folder of `wright pack`, or files and folders of text
+    /// A TOML configuration, a folder from `wright pack`, or text files and folders
     #[arg(value_name = "CONFIG.toml|DATA|TEXT", required = true)]
     inputs: Vec<PathBuf>,
-    /// Choose size and steps to fit this time, as `wright plan` does [default: 10]
+    /// Choose model size and steps to fit N minutes, as `wright plan` does [default: 10]
     #[arg(long, value_name = "N", value_parser = flags::minutes, conflicts_with = "plan")]
     minutes: Option<f64>,
-    /// The configuration that `wright plan` wrote
+    /// The configuration file from `wright plan`
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Where initial weights and the order of rows come from, when a plan is made
+    /// Random seed for initial weights and row order, with --minutes
     #[arg(long, value_name = "N", default_value_t = 1, requires = "minutes")]
     seed: u64,
-    /// Go on where the last checkpoint was made
+    /// Resume from the last checkpoint
     #[arg(long)]
     resume: bool,
-    /// The run's folder [default: a configuration's path without its ending]
+    /// Output folder [default: the configuration's path without its extension]
     #[arg(short, long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Threads to compute with; they change no byte [default: the configuration's, or one a core]
+    /// Number of threads; does not affect the result [default: the configuration's, or one per
+    /// core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Say what the run would cost, and stop
+    /// Print what the run would cost, then exit
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object for each step
+    /// Print one JSON object per step
     #[arg(long)]
     json: bool,
 }
@@ -69,28 +70,28 @@ const CONFIGURATION: &str = "\
 The configuration:
 
   [model]
-  preset = \"2m\"             # 0.5m 2m 7m 15m 30m 47m 135m; every number may be changed:
+  preset = \"2m\"             # 0.5m 2m 7m 15m 30m 47m 135m; you may change every number:
   family = \"llama\"          # or qwen3, gemma3, gpt2
   # n_layer n_embd n_head n_kv_head head_dim n_ff n_vocab n_ctx tied rope_base norm_eps
 
   [data]
-  train = [\"stories.shard\"] # from `wright shard`; paths start at this file's folder
+  train = [\"stories.shard\"] # from `wright shard`; paths are relative to this file
   validation = []
-  tokenizer = \"bytes\"       # or a tokenizer.json: goes into the results
+  tokenizer = \"bytes\"       # or a tokenizer.json; it is included in the results
 
   [train]
   steps = 1000
-  batch = 16                # rows of n_ctx tokens in a step
-  micro_batch = 0           # rows in memory at a time; 0 is all
+  batch = 16                # rows of n_ctx tokens per step
+  micro_batch = 0           # rows in memory at a time; 0: all
   learning_rate = 0.003
   warmup = 50               # steps
-  decay = \"cosine\"          # or linear (over the last decay_part), none; down to end_rate
+  decay = \"cosine\"          # or linear (over the last decay_part) or none; ends at end_rate
   optimizer = \"adamw\"       # or muon; beta1 beta2 weight_decay clip momentum momentum_warmup
-  # embedding_rate head_rate vector_rate: of those tensors, as multiples of learning_rate
+  # embedding_rate head_rate vector_rate: for these tensors, as multiples of learning_rate
   seed = 1
-  checkpoint_every = 200    # steps; as validate_every
-  sample_every = 100        # steps; default: ten times in a run; 0 is never
-  sample_prompts = []       # default: from the beginnings of held-out documents
+  checkpoint_every = 200    # steps; validate_every likewise
+  sample_every = 100        # steps; default: ten times per run; 0: never
+  sample_prompts = []       # default: the first words of held-out documents
   # sample_tokens, threads, recompute";
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -111,7 +112,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if !args.json {
         let _ = write!(io::stderr(), "{}", terminal::faint(&plan.costs(&path)));
         if let Some(step) = from {
-            terminal::note(&format!("going on after step {step}"));
+            terminal::note(&format!("resuming after step {step}"));
         }
     }
     folder.open_log(from.unwrap_or(0))?;
@@ -160,9 +161,10 @@ fn resume(
     let step = saved.description.step;
     let place = folder.path().display();
     if !args.resume {
-        let what = format!("{place} holds a training at step {step}");
-        return Err(Failure::usage(what)
-            .hint("go on with --resume, name another folder with --out, or remove that one"));
+        let what = format!("{place} contains a training run at step {step}");
+        return Err(Failure::usage(what).hint(
+            "use --resume to continue it, choose another folder with --out, or delete that one",
+        ));
     }
     let differ = run_config::differences(&saved.description.config, &plan.text)?;
     let data = saved.description.data != plan.data();
@@ -171,9 +173,10 @@ fn resume(
             true => "the data".to_owned(),
             false => differ.join(", "),
         };
-        let what = format!("the training in {place} began with other settings: {what}");
+        let what =
+            format!("the training run in {place} was started with different settings: {what}");
         return Err(Failure::new(Exit::BadInput, what)
-            .hint("set them back to go on, or name another folder with --out"));
+            .hint("restore them to continue, or choose another folder with --out"));
     }
     run.restore(&saved)?;
     Ok(Some(step))
@@ -230,7 +233,7 @@ impl Job<'_> {
     fn between_steps(&mut self, live: &mut Live) -> Result<(), Failure> {
         let t = &self.plan.config.train;
         let (step, done) = (self.run.trainer.steps_done(), self.run.is_done());
-        // A state in the middle of trouble is no place to go back to.
+        // A state in the middle of trouble is not a place to go back to.
         let save = step.is_multiple_of(t.checkpoint_every) && !self.run.trainer.is_skipping();
         if save || done {
             self.save(live)?;
@@ -259,8 +262,8 @@ impl Job<'_> {
         match self.folder.save(&self.run, self.plan, false) {
             Err(error) if self.run.is_done() => return Err(error),
             Err(error) => live.say(&format!(
-                "step {step} was not saved: {}; training goes on, and the next checkpoint is \
-                 tried at step {}",
+                "step {step} was not saved: {}; training continues, and the next checkpoint is \
+                 due at step {}",
                 error.what,
                 step + self.plan.config.train.checkpoint_every
             )),
@@ -278,7 +281,8 @@ impl Job<'_> {
         };
         let back = self.run.roll_back(saved.as_ref())?;
         live.say(&format!(
-            "{error}. Rolled back from step {} to {}; going on with other rows at {} of the rate",
+            "{error}. Rolled back from step {} to {}; continuing with other rows at {} of the \
+             learning rate",
             back.from, back.to, back.rate_scale
         ));
         self.folder.log(&json!({
@@ -304,7 +308,7 @@ impl Job<'_> {
         let inputs: Vec<String> =
             self.args.inputs.iter().map(|input| input.display().to_string()).collect();
         let again = format!("wright train {}{plan}{out} --resume", inputs.join(" "));
-        terminal::note(&format!("stopped after step {step}; it is saved. Go on with: {again}"));
+        terminal::note(&format!("stopped and saved after step {step}. Continue with: {again}"));
         Ok(Exit::Interrupted)
     }
 }

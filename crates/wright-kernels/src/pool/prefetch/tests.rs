@@ -40,7 +40,7 @@ fn a_trail_that_was_left_is_found_again() {
 }
 
 #[test]
-fn a_long_trail_begins_anew_and_stays_bounded() {
+fn a_long_trail_restarts_and_stays_bounded() {
     let prefetcher = Prefetcher::new(1);
     let keys: Vec<usize> = (1..=CALLS_MAX + 7).collect();
     tokens(&prefetcher, &keys, 2);

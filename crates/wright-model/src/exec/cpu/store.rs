@@ -128,7 +128,7 @@ impl KvStore {
 
     /// Takes what [`KvStore::export_piece`] gave, by the threads of `pool`: `read(i)` is to go to
     /// `places[i]`, a block and where in it. Returns how many there were before one that `read`
-    /// did not have, or that is no piece of this cache.
+    /// did not have, or that is not a piece of this cache.
     pub fn import_pieces(
         &mut self,
         pool: &Pool,

@@ -274,12 +274,12 @@ fn no_piece_shows_a_part_of_a_mark_that_comes_true() {
 }
 
 #[test]
-fn a_call_is_told_before_its_section_ends() {
+fn a_call_is_reported_before_its_section_ends() {
     let format = OutputFormat::new(KIMI, "", &tools());
     let mut output = OutputStream::new(format, &[], "call".into());
     let mut sink = Collect::default();
     let first = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0\
-        <|tool_call_argument_begin|>{}<|tool_call_end|>";
+                 <|tool_call_argument_begin|>{}<|tool_call_end|>";
     output.push(first.as_bytes(), &mut sink);
     assert_eq!(sink.events.len(), 1);
 }

@@ -143,7 +143,7 @@ fn check(template: &Template, answer: &[Part]) -> Result<(), String> {
     let user = Message::user("Rain?");
     let render = |messages: &[Message], prompt: bool| {
         let rendered = template.render(messages, &tools, &options(prompt));
-        // Some only show calls of tools that a system prompt of one's own has told of.
+        // Some only show calls of tools that the caller's own system prompt describes.
         let rendered = rendered.or_else(|_| template.render(messages, &[], &options(prompt)));
         rendered.map(|rendered| rendered.text())
     };
@@ -206,7 +206,7 @@ fn answers_read_and_rendered_again_are_the_same_text() {
     if paths.is_empty() {
         // `eprintln!` would be captured: a test that checked nothing would look like one that did.
         let skipped = "SKIPPED: answers_read_and_rendered_again_are_the_same_text: there are no \
-            templates of llama.cpp here; `cargo xtask peers` fetches them";
+                       templates of llama.cpp here; `cargo xtask peers` fetches them";
         writeln!(std::io::stderr(), "{skipped}").unwrap();
         return;
     }

@@ -20,16 +20,20 @@ pub enum Command {
 
 /// Names, arguments and purpose, in the order of `/help`.
 pub const TABLE: [(&str, &str, &str); 10] = [
-    ("help", "", "this list"),
-    ("system", "[TEXT]", "set the system prompt; without TEXT show it"),
-    ("reset", "", "forget the conversation, keep the system prompt"),
+    ("help", "", "show this list"),
+    ("system", "[TEXT]", "set the system prompt; without TEXT, show it"),
+    ("reset", "", "start over with the same system prompt"),
     ("save", "FILE", "write the conversation to a file"),
-    ("load", "FILE", "go on with a saved conversation"),
-    ("set", "[NAME VALUE]", "set a sampler option, such as temperature 0.5; without, show them"),
-    ("stats", "", "say after each answer how fast it came; again to stop"),
-    ("retry", "", "answer the last message anew"),
-    ("edit", "", "change the last message in your editor, and ask it anew"),
-    ("exit", "", "leave (so does Ctrl-D, or Ctrl-C twice)"),
+    ("load", "FILE", "load a saved conversation and continue it"),
+    (
+        "set",
+        "[NAME VALUE]",
+        "set a sampling option, such as temperature 0.5; without arguments, show all",
+    ),
+    ("stats", "", "turn statistics after each answer on or off"),
+    ("retry", "", "answer the last message again"),
+    ("edit", "", "edit the last message in your editor and ask it again"),
+    ("exit", "", "exit (also Ctrl-D, or Ctrl-C twice)"),
 ];
 
 /// Reads a line that starts with `/`.
@@ -41,7 +45,7 @@ pub fn parse(line: &str) -> Result<Command, String> {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
     let file = |what: &str| match rest {
-        "" => Err(format!("/{what} needs a file: /{what} talk.json")),
+        "" => Err(format!("/{what} needs a file name: /{what} talk.json")),
         path => Ok(path.to_owned()),
     };
     match name {
@@ -62,8 +66,8 @@ pub fn parse(line: &str) -> Result<Command, String> {
         "edit" => Ok(Command::Edit),
         "exit" | "quit" | "bye" => Ok(Command::Exit),
         other => Err(match suggest::closest(other, TABLE.iter().map(|(name, ..)| *name), 2) {
-            Some(close) => format!("there is no /{other}; did you mean /{close}?"),
-            None => format!("there is no /{other}; /help lists the commands"),
+            Some(close) => format!("unknown command /{other}; did you mean /{close}?"),
+            None => format!("unknown command /{other}; /help lists the commands"),
         }),
     }
 }
@@ -76,9 +80,9 @@ pub fn help() -> String {
     });
     let rows: String = rows.collect();
     format!(
-        "{rows}\n  Alt-Enter or a \\ at the end of a line starts a new line of a message;\n  \
-         \"\"\" opens a longer one and closes it. Ctrl-C stops an answer.\n  \
-         A message that begins with / is written with two: //\n"
+        "{rows}\n  Alt-Enter, or \\ at the end of a line, starts a new line;\n  \
+         \"\"\" starts and ends a multi-line message. Ctrl-C stops an answer.\n  \
+         Type // to start a message with a slash.\n"
     )
 }
 

@@ -10,7 +10,7 @@ use crate::terminal::answer::{self, Show};
 use std::io::Write;
 use std::path::Path;
 use wright_chat::{Message, Model, Options, Request, Role};
-use wright_host::Interrupt;
+use wright_host::{Interrupt, units};
 
 /// Lets the person change a text, and gives back what became of it.
 pub type Editor = fn(&str) -> Result<String, Failure>;
@@ -53,7 +53,7 @@ impl Conversation<'_> {
                 Read::Interrupt if asked_to_leave => return Ok(()),
                 Read::Interrupt => {
                     asked_to_leave = true;
-                    terminal::note("Ctrl-C again, Ctrl-D or /exit leaves");
+                    terminal::note("press Ctrl-C again, Ctrl-D or type /exit to exit");
                     continue;
                 }
             };
@@ -88,16 +88,16 @@ impl Conversation<'_> {
         match command {
             Command::Help => terminal::note(&format!("\n{}", commands::help())),
             Command::System(None) => match &self.system {
-                Some(system) => terminal::note(&format!("the system prompt is: {system}")),
-                None => terminal::note("there is no system prompt"),
+                Some(system) => terminal::note(&format!("system prompt: {system}")),
+                None => terminal::note("no system prompt is set"),
             },
             Command::System(Some(text)) => {
                 self.system = Some(text);
-                terminal::note("from the next message on");
+                terminal::note("takes effect with the next message");
             }
             Command::Reset => {
                 self.messages.clear();
-                terminal::note("the conversation is forgotten");
+                terminal::note("conversation cleared");
             }
             Command::Save(path) => self.save(Path::new(&path))?,
             Command::Load(path) => self.load(Path::new(&path))?,
@@ -107,7 +107,7 @@ impl Conversation<'_> {
             }
             Command::Stats => {
                 self.stats = !self.stats;
-                terminal::note(if self.stats { "stats on" } else { "stats off" });
+                terminal::note(if self.stats { "statistics on" } else { "statistics off" });
             }
             Command::Retry => {
                 let last = self.take_back()?;
@@ -155,7 +155,7 @@ impl Conversation<'_> {
     fn take_back(&mut self) -> Result<String, Failure> {
         let last = self.messages.iter().rposition(|message| message.role == Role::User);
         let Some(last) = last else {
-            return Err(Failure::usage("nothing was said yet"));
+            return Err(Failure::usage("there are no messages yet"));
         };
         let text = self.messages[last].plain_text();
         self.messages.truncate(last);
@@ -183,7 +183,7 @@ impl Conversation<'_> {
         for definition in &sampler_flags::TABLE {
             let set = value.get(definition.name.replace('-', "_"));
             let shown = match set {
-                None | Some(serde_json::Value::Null) => "the model's default".to_owned(),
+                None | Some(serde_json::Value::Null) => "model default".to_owned(),
                 Some(value) => value.to_string(),
             };
             terminal::note(&format!("{:20} {shown}", definition.name));
@@ -199,7 +199,7 @@ impl Conversation<'_> {
             messages: system.chain(self.messages.iter().cloned()).collect(),
         };
         transcript::save(path, &transcript)?;
-        terminal::note(&format!("saved as {}", path.display()));
+        terminal::note(&format!("saved to {}", path.display()));
         Ok(())
     }
 
@@ -210,7 +210,8 @@ impl Conversation<'_> {
         self.system = system.first().map(Message::plain_text);
         self.messages = messages;
         self.options = transcript.options;
-        terminal::note(&format!("{} messages of {}", self.messages.len(), path.display()));
+        let n = units::number_of(self.messages.len() as u64, "message");
+        terminal::note(&format!("loaded {n} from {}", path.display()));
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl<R: BufRead> Lines for Piped<R> {
             let read = self.from.read_line(&mut text).map_err(|error| {
                 let failure =
                     Failure::new(crate::cli::exit::Exit::BadInput, format!("input: {error}"));
-                failure.hint("a chat takes lines of UTF-8 text")
+                failure.hint("chat input must be lines of UTF-8 text")
             })?;
             match (read, text.trim().is_empty()) {
                 (0, true) => return Ok(Read::End),
@@ -96,7 +96,9 @@ impl Terminal {
             .use_bracketed_paste(true);
         match history_file(history) {
             Ok(history) => editor = editor.with_history(Box::new(history)),
-            Err(why) => terminal::note(&format!("this chat's history is not kept: {why}")),
+            Err(why) => {
+                terminal::note(&format!("the history of this chat will not be saved: {why}"))
+            }
         }
         Terminal { editor }
     }
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused() {
+    fn bytes_that_are_not_text_are_rejected() {
         let mut lines = Piped { from: &b"ab\xff\n"[..] };
         assert_eq!(lines.read().unwrap_err().exit, crate::cli::exit::Exit::BadInput);
     }

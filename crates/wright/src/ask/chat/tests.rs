@@ -79,7 +79,7 @@ fn reset_retry_and_system_change_what_is_asked() {
     assert_eq!(talked.asked[2], [Message::system("be kind"), Message::user("/path")]);
     assert_eq!(talked.asked.len(), 3);
     let seeds: Vec<_> = talked.requests.iter().map(|request| request.options.seed).collect();
-    assert_ne!(seeds[0], seeds[1], "a retry draws anew");
+    assert_ne!(seeds[0], seeds[1], "a retry draws again");
 }
 
 #[test]

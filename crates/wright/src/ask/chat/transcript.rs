@@ -26,12 +26,12 @@ pub enum Format {
 }
 
 /// # Errors
-/// If there is no such file, or it is no saved conversation.
+/// If there is no such file, or it is not a saved conversation.
 pub fn load(path: &Path) -> Result<Transcript, Failure> {
     let text = stdin::file(path)?;
     serde_json::from_str(&text).map_err(|error| {
-        let what = format!("{} is no saved conversation: {error}", path.display());
-        Failure::new(Exit::BadInput, what).hint("load a file that /save wrote")
+        let what = format!("{} is not a saved conversation: {error}", path.display());
+        Failure::new(Exit::BadInput, what).hint("load a file written by /save")
     })
 }
 
@@ -41,7 +41,7 @@ pub fn load(path: &Path) -> Result<Transcript, Failure> {
 /// If something else stands there, or it cannot be written.
 pub fn save(path: &Path, transcript: &Transcript) -> Result<(), Failure> {
     if path.exists() && load(path).is_err() {
-        let what = format!("{} is there and is no saved conversation", path.display());
+        let what = format!("{} exists and is not a saved conversation", path.display());
         return Err(Failure::new(Exit::Io, what).hint("choose another name"));
     }
     let mut text = serde_json::to_string_pretty(transcript)

@@ -33,7 +33,7 @@ pub fn add(
     } else if model_file.is_file() {
         sentencepiece(&model_file, folder, &about, n_vocab)?
     } else {
-        terminal::note("there is no tokenizer.json: the model will know no text, only numbers");
+        terminal::note("there is no tokenizer.json: the model will accept token IDs only, no text");
         return Ok(());
     };
     specials(folder, config, &about, &pieces, plan);
@@ -42,7 +42,7 @@ pub fn add(
 }
 
 fn failure(error: &TokenizerJsonError) -> Failure {
-    Failure::new(Exit::Unsupported, error).hint("llama.cpp's convert_hf_to_gguf.py may know it")
+    Failure::new(Exit::Unsupported, error).hint("llama.cpp's convert_hf_to_gguf.py may support it")
 }
 
 /// SentencePiece's own file, and the tokens that were added to it since.
@@ -55,7 +55,7 @@ fn sentencepiece(
     let metadata = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
     if metadata.len() > TOKENIZER_BYTES_MAX {
         let what = format!("{} is too large for a vocabulary", path.display());
-        return Err(Failure::new(Exit::BadInput, what).hint("is it the file that it should be?"));
+        return Err(Failure::new(Exit::BadInput, what).hint("check that it is the right file"));
     }
     let bytes = fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
     let mut pieces = Pieces::read_sentencepiece(&bytes, n_vocab).map_err(|e| failure(&e))?;
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn sentencepieces_own_file_serves_where_there_is_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        // Two pieces, <unk> and a; BPE; no normaliser.
+        // Two pieces, <unk> and a; BPE; no normalizer.
         let file = [
             &[10, 14, 10, 5, b'<', b'u', b'n', b'k', b'>', 21, 0, 0, 0, 0, 24, 2][..],
             &[10, 8, 10, 1, b'a', 21, 0, 0, 128, 191],

@@ -41,9 +41,9 @@ pub fn show(vocabulary: &FileVocabulary, path: &Path, as_json: bool) -> Result<E
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{key:14} {value}");
     };
-    row("it is", format!("a vocabulary without weights ({form}): it turns text into ids"));
+    row("file", format!("a vocabulary without weights ({form}), for tokenizing only"));
     row("tokenizer", splitting(kind, pre));
-    row("tokens", format!("{n_vocab}, {n_control} of them for control"));
+    row("tokens", format!("{n_vocab}, including {n_control} control tokens"));
     row("merges", vocabulary.n_merges().to_string());
     row("try", format!("wright tokenize -m {} \"some text\"", path.display()));
     if let Some(metadata) = vocabulary.metadata() {

@@ -39,8 +39,8 @@ pub fn report(context: &Context, as_json: bool) -> Result<Exit, Failure> {
     if terminal::print(&text)? && !as_json {
         let free = memory.free.map_or("unknown".to_owned(), units::bytes);
         terminal::note(&format!(
-            "memory is what a model takes by a rule of thumb, of {free} free here; `wright pull \
-             NAME` fetches one, `wright models show NAME` says where from"
+            "memory is an estimate; {free} is free here. `wright pull NAME` downloads a model, \
+             `wright models show NAME` shows where from"
         ));
     }
     Ok(Exit::Done)

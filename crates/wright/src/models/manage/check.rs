@@ -39,8 +39,10 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
     let fits = has.is_none_or(|has| needed <= has);
     let verdict = match (&tokenizer, model.config().family.verified, fits) {
         (Err(failure), _, _) => format!("no: {}", failure.what),
-        (_, _, false) => "no: it needs more memory than there is".to_owned(),
-        (_, false, _) => "with --unverified: nothing has tested this family".to_owned(),
+        (_, _, false) => "no: it needs more memory than this machine has".to_owned(),
+        (_, false, _) => "only with --unverified: this architecture is not verified against a \
+                          reference"
+            .to_owned(),
         (_, true, true) => "yes".to_owned(),
     };
     let able = capabilities(&model, tokenizer.as_ref().ok())?;
@@ -69,12 +71,12 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
         let _ = writeln!(text, "{key:14} {value}");
     };
     let family = model.config().family;
-    row("it is", format!("{} ({}: {})", model.config().name, family.name, family.models));
+    row("model", format!("{} ({}: {})", model.config().name, family.name, family.models));
     let size = units::count(model.n_parameters());
     row("size", format!("{size} parameters, mostly {}", model.main_format().name()));
     row("features", features.join(", "));
     let machine = has.map_or("unknown".to_owned(), units::bytes);
-    row("memory", format!("{} at --ctx {n_ctx}, of {machine} here", units::bytes(needed)));
+    row("memory", format!("{} at --ctx {n_ctx}; {machine} available", units::bytes(needed)));
     let of =
         format!("{} threads, weights at {}/s", threads, units::bytes(speed.bytes_per_s as u64));
     let rates = match able.score {
@@ -82,7 +84,7 @@ pub fn main(context: &Context, name: &str, as_json: bool) -> Result<Exit, Failur
         false => format!("reads about {prompt:.0} tokens/s"),
     };
     row("speed", format!("{rates} ({of})"));
-    row("runs here", verdict);
+    row("runs here?", verdict);
     terminal::print(&terminal::shown(&text))?;
     Ok(Exit::Done)
 }
@@ -100,19 +102,19 @@ fn features(model: &Model, able: &Capabilities) -> Vec<String> {
     says(able.chat, "chat");
     says(able.tools, "tools");
     says(able.reasoning, "reasoning");
-    says(able.fill, "fills gaps in code");
+    says(able.fill, "fill-in-the-middle");
     let pooling = model.pooling();
     let embeds = config.family.kind == Kind::Encoder || config.pooling != Pooling::None;
     says(embeds && pooling != Pooling::Rank, &format!("embeddings ({})", pooled(pooling)));
     says(able.rank, "reranking");
     if let Some(routing) = config.routing {
-        let what = format!("{} of {} experts a token", routing.n_used, routing.n_expert);
+        let what = format!("{} of {} experts per token", routing.n_used, routing.n_expert);
         says(true, &what);
     }
     if let Some(window) = heads.clone().find_map(|heads| heads.window) {
-        says(true, &format!("a window of {window} tokens"));
+        says(true, &format!("sliding window of {window} tokens"));
     }
-    says(config.layers.iter().any(|layer| layer.latent.is_some()), "compressed cache (MLA)");
+    says(config.layers.iter().any(|layer| layer.latent.is_some()), "compressed KV cache (MLA)");
     says(heads.clone().any(|heads| heads.alibi_max_bias.is_some()), "ALiBi");
     all
 }
@@ -127,9 +129,9 @@ fn capabilities(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<Capabili
 /// Which of a text's vectors stands for it.
 fn pooled(pooling: Pooling) -> &'static str {
     match pooling {
-        Pooling::Mean => "the mean of all tokens",
-        Pooling::First => "the first token's",
-        _ => "the last token's",
+        Pooling::Mean => "mean of all tokens",
+        Pooling::First => "first token",
+        _ => "last token",
     }
 }
 

@@ -55,7 +55,7 @@ pub fn report(context: &Context, as_json: bool) -> Result<Exit, Failure> {
     );
     if terminal::print(&text)? && of("unfinished") > 0 {
         terminal::note(
-            "unfinished: `wright pull` goes on there; `wright models remove --partial` frees it",
+            "unfinished: `wright pull` resumes it; `wright models remove --partial` deletes it",
         );
     }
     Ok(Exit::Done)
@@ -88,7 +88,7 @@ pub fn remove_partial(models: &Path) -> Result<Exit, Failure> {
     for folder in partial_folders(models) {
         fs::remove_dir_all(&folder).map_err(|error| Failure::io("remove", &folder, &error))?;
     }
-    terminal::note(&format!("{} free", units::bytes(bytes)));
+    terminal::note(&format!("{} freed", units::bytes(bytes)));
     Ok(Exit::Done)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::cli::failure::Failure;
 use std::time::Instant;
-use wright_host::Interrupt;
+use wright_host::{Interrupt, units};
 use wright_train::run_config::{DataConfig, ModelConfig};
 use wright_train::sizing::scaling_law::{Observation, effective_tokens};
 use wright_train::sizing::shape_of;
@@ -99,7 +99,8 @@ pub fn small_runs(
     for (n_embd, n_layer, part) in SMALL {
         let shape = shape_of(n_embd, n_layer, data.n_vocab());
         let seconds = seconds * part;
-        tell(&format!("{n_layer} layers of {n_embd}, about {seconds:.0} s"));
+        let layers = units::number_of(n_layer as u64, "layer");
+        tell(&format!("{layers} of width {n_embd}, about {seconds:.0} s"));
         small_run(data, &shape, seconds, interrupt, &mut measured)?;
     }
     Ok(measured)

@@ -1,5 +1,5 @@
-//! The model card: README.md of the result in Hugging Face's layout. What the model is, what went
-//! into it, how well it foretells text, what it writes; nothing is claimed beyond that.
+//! The model card: README.md of the result in Hugging Face's layout. It states what the model is,
+//! its training data, its held-out loss and samples, and claims nothing beyond that.
 
 use super::report::Facts;
 use crate::train::training::watch;
@@ -29,21 +29,21 @@ pub fn card(facts: &Facts<'_>) -> String {
 
 fn result(out: &mut String, facts: &Facts<'_>) {
     let tokens = units::count(facts.tokens_learnt());
-    let _ = write!(out, "It learnt from {tokens} tokens in {} steps.", facts.step);
+    let _ = write!(out, "It was trained on {tokens} tokens in {} steps.", facts.step);
     if let Some(last) = facts.history().last() {
         let said = watch::in_words(last.loss, last.bits_per_byte);
-        let what = if last.all { "Held-out text" } else { "The beginning of held-out text" };
-        let _ = write!(out, " {what}, which it never learnt from, costs it {said}.");
+        let what = if last.all { "Held-out text" } else { "The first part of the held-out text" };
+        let _ = write!(out, " {what}, on which it was not trained, has a loss of {said}.");
     }
     out.push_str(
-        " It is a base model: it goes on from text. It can be wrong, and it repeats what its data \
-         says, good or bad.\n\n",
+        " It is a base model that continues text. It can be wrong, and it reflects its training \
+         data, good or bad.\n\n",
     );
 }
 
 /// Sources and licences, as far as they are known, and checksums of what was learnt from.
 fn data(out: &mut String, facts: &Facts<'_>) {
-    out.push_str("## What went in\n\n");
+    out.push_str("## Training data\n\n");
     if let Some(report) = facts.data_report {
         for (title, table) in [("licence", &report.licences), ("source", &report.sources)] {
             let rows = largest_first(table);
@@ -82,7 +82,7 @@ fn data(out: &mut String, facts: &Facts<'_>) {
 fn samples(out: &mut String, facts: &Facts<'_>) {
     let all = &facts.history().samples;
     let Some(latest) = all.last().map(|sample| sample.step) else { return };
-    out.push_str("## What it writes\n\n");
+    out.push_str("## Samples\n\n");
     for sample in all.iter().filter(|sample| sample.step == latest) {
         let more = if sample.ended { "" } else { " …" };
         let text = format!("{}{}{more}", sample.prompt, sample.text.trim_end());

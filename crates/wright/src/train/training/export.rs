@@ -65,8 +65,9 @@ fn put(
         Ok(()) => Ok(()),
     });
     written.map_err(|error| {
-        Failure::from(error)
-            .hint("the training is saved: free some space, then write its results with --resume")
+        Failure::from(error).hint(
+            "the training run is saved: free some space, then use --resume to write its results",
+        )
     })
 }
 

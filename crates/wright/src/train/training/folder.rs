@@ -41,16 +41,16 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Folder, Failure> {
         let failed = |verb: &str, error: &io::Error| {
             let failure = Failure::io(verb, path, error);
-            failure.hint("name a folder that you may write to with --out")
+            failure.hint("choose a writable folder with --out")
         };
         fs::create_dir_all(path).map_err(|error| failed("make", &error))?;
         let lock =
             File::options().create(true).truncate(false).write(true).open(path.join(".lock"));
         let lock = lock.map_err(|error| failed("write to", &error))?;
         if !lock::try_lock(&lock).map_err(|error| failed("lock", &error))? {
-            let what = format!("another training works in {}", path.display());
+            let what = format!("another training run is using {}", path.display());
             return Err(Failure::new(Exit::Busy, what)
-                .hint("wait for it, stop it with Ctrl-C, or name another folder with --out"));
+                .hint("wait for it, stop it with Ctrl-C, or choose another folder with --out"));
         }
         for name in [CHECKPOINT, INTERRUPTED] {
             // What a killed run had half written.
@@ -93,8 +93,9 @@ impl Folder {
             }
         });
         written.map_err(|error| {
-            Failure::from(error)
-                .hint("what was saved before is whole: free some space, then go on with --resume")
+            Failure::from(error).hint(
+                "earlier checkpoints are intact: free some space, then continue with --resume",
+            )
         })?;
         if !interrupted {
             let _ = fs::remove_file(self.file(INTERRUPTED));
@@ -134,7 +135,7 @@ impl Folder {
     }
 }
 
-/// The lines of a log up to `step`, but for those that the end of a run writes anew.
+/// The lines of a log up to `step`, but for those that the end of a run writes again.
 fn kept_lines(path: &Path, step: u64) -> io::Result<Vec<(String, Value)>> {
     let mut kept = Vec::new();
     for line in BufReader::new(File::open(path)?).lines() {
@@ -165,6 +166,6 @@ pub fn mapped(path: &Path) -> Result<Mapped, Failure> {
 pub fn checkpoint<'m>(path: &Path, mapped: &'m Mapped) -> Result<Checkpoint<'m>, Failure> {
     Checkpoint::read(mapped.as_ref()).map_err(|error| {
         Failure::new(Exit::BadInput, format!("{}: {error}", path.display()))
-            .hint("remove that file: an earlier checkpoint is taken if there is one")
+            .hint("remove that file: an earlier checkpoint is used if there is one")
     })
 }

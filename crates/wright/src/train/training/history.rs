@@ -1,4 +1,4 @@
-//! What a run's log tells: its curves, its samples, and what went wrong on the way. It is made of
+//! The history of a run from its log: curves, samples and problems. It is made of
 //! the very objects that the log is made of, so a resumed run has its whole past.
 
 use serde_json::Value;
@@ -14,11 +14,11 @@ pub struct Step {
     pub gflop_s: f64,
 }
 
-/// How well held-out text was foretold after a step.
+/// How well held-out text was predicted after a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Validation {
     pub step: u64,
-    /// Nats a token.
+    /// Nats per token.
     pub loss: f64,
     pub bits_per_byte: Option<f64>,
     /// Of all held-out text, not of its beginning.
@@ -60,7 +60,7 @@ impl History {
             let [tok_s, gflop_s] = ["tok_s", "gflop_s"].map(|name| number(name).unwrap_or(0.0));
             self.steps.push(Step { step, loss, rate, tok_s, gflop_s });
             if let Some(why) = object["skipped"].as_str() {
-                self.troubles.push((step, format!("step {step} was left out ({why})")));
+                self.troubles.push((step, format!("step {step} was skipped ({why})")));
             }
         } else if let Some(loss) = number("validation_loss")
             && object["done"].is_null()
@@ -70,7 +70,7 @@ impl History {
             self.validations.push(Validation { step, loss, bits_per_byte, all });
         } else if let Some(from) = object["rolled_back_from"].as_u64() {
             self.forget_after(step);
-            let what = format!("from step {from} the run went back to step {step}");
+            let what = format!("the run was rolled back from step {from} to step {step}");
             self.troubles.push((step, what));
         }
         for sample in object["samples"].as_array().into_iter().flatten() {
@@ -81,7 +81,7 @@ impl History {
         }
     }
 
-    /// Steps that were undone are no part of the curve.
+    /// Steps that were undone are not part of the curve.
     fn forget_after(&mut self, step: u64) {
         self.steps.retain(|s| s.step <= step);
         self.validations.retain(|v| v.step <= step);

@@ -1,4 +1,4 @@
-//! What a person sees of a training while it runs: loss, rates, time left, what the model writes.
+//! The live display of a training run: loss, speed, remaining time and samples.
 
 use crate::cli::failure::Failure;
 use crate::terminal;
@@ -111,7 +111,7 @@ impl Live {
             "left_s": pace.left_s.round(),
         });
         if let Some(skip) = report.skipped {
-            self.say(&format!("step {} left out: {}", report.step, skip_reason(skip)));
+            self.say(&format!("step {} skipped: {}", report.step, skip_reason(skip)));
         }
         let (step, total) = (report.step, self.course.total);
         if self.json {
@@ -192,7 +192,7 @@ impl Live {
         let columns = usize::from(bar_width()).clamp(24, SAMPLE_COLUMNS + 2) - 2;
         self.above(|| {
             let mut stderr = io::stderr().lock();
-            let _ = writeln!(stderr, "{}", terminal::faint(&format!("step {step} writes:")));
+            let _ = writeln!(stderr, "{}", terminal::faint(&format!("sample at step {step}:")));
             for sample in all {
                 let _ = writeln!(stderr, "{}", page(sample, columns));
             }
@@ -263,8 +263,8 @@ fn skip_name(skip: Skip) -> &'static str {
 
 fn skip_reason(skip: Skip) -> &'static str {
     match skip {
-        Skip::NotFinite => "the loss or its gradient was not finite; the weights are as before it",
-        Skip::Spike => "the gradient or the loss was far above usual; the weights are as before it",
+        Skip::NotFinite => "the loss or its gradient was not finite; the weights are unchanged",
+        Skip::Spike => "the gradient or the loss was far above normal; the weights are unchanged",
     }
 }
 
@@ -278,7 +278,7 @@ fn message(loss: f64, pace: Pace, columns: usize) -> String {
     let (loss, tok_s) = (format!("loss {loss:.3}"), units::count(pace.tok_s as u64));
     let Pace { gflop_s, peak_share, .. } = pace;
     let digits = usize::from(gflop_s < 9.95);
-    let percent = format!("{:.0} % of peak", peak_share * 100.0);
+    let percent = format!("{:.0}% of peak", peak_share * 100.0);
     let forms = [
         format!("{loss}  {tok_s} tok/s  {gflop_s:.digits$} GFLOP/s, {percent}{left}"),
         format!("{loss}  {tok_s} tok/s  {percent}{left}"),

@@ -1,5 +1,5 @@
-//! `report.html` and `curve.svg`: what a person wants to know of a training, on one page without
-//! scripts, fonts or anything else that would have to be fetched.
+//! `report.html` and `curve.svg`: the report of a training run, on one page without scripts, fonts
+//! or anything else that has to be loaded.
 //!
 //! Texts in it come from anywhere (documents, models, file names): [`Page`] escapes all of them,
 //! and forbids itself to load or run anything.
@@ -111,15 +111,15 @@ fn head(page: &mut Page, facts: &Facts<'_>) {
     if let Some(last) = history.last() {
         match last.bits_per_byte {
             Some(bits) => figure(format!("{bits:.3}"), "bits per byte, held-out text"),
-            None => figure(format!("{:.3}", last.loss), "nats a token, held-out text"),
+            None => figure(format!("{:.3}", last.loss), "nats per token, held-out text"),
         }
     } else if let Some(step) = history.steps.last() {
-        figure(format!("{:.3}", step.loss), "nats a token in training");
+        figure(format!("{:.3}", step.loss), "nats per token, training text");
     }
-    figure(units::count(facts.tokens_learnt()), "tokens learnt from");
+    figure(units::count(facts.tokens_learnt()), "training tokens");
     figure(units::seconds(history.elapsed_s), "time");
     if let Some(bytes) = facts.peak_memory {
-        figure(units::bytes(bytes), "memory at most");
+        figure(units::bytes(bytes), "peak memory");
     }
     page.key_figures(&figures);
     for (_, trouble) in &history.troubles {

@@ -1,5 +1,5 @@
-//! The end of a run: all held-out text is scored, the model is written in the layouts that others
-//! load, and the report and the model card say what came of it.
+//! The end of a run: all held-out text is scored, the model is exported, and the report and the
+//! model card are written.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -59,10 +59,10 @@ impl Job<'_> {
         }
         let costs = held_out.map_or(String::new(), |held_out| {
             let said = watch::in_words(held_out.loss(), held_out.bits_per_byte());
-            format!(" Held-out text costs it {said}.")
+            format!(" Loss on held-out text: {said}.")
         });
         terminal::note(&format!(
-            "done.{costs} {} is for transformers, and {} tells how it went",
+            "done.{costs} {} is for transformers; see {} for a report",
             model.display(),
             report.display()
         ));

@@ -1,6 +1,5 @@
-//! What the model in training writes so far: its weights go to `model.gguf`, and the engine that
-//! answers prompts goes on from some texts, with a seed that is always the same. The training
-//! itself does not notice.
+//! Samples during training: the weights go to `model.gguf`, and the inference engine continues some
+//! texts, always with the same seed. This does not affect the training itself.
 
 use crate::cli::failure::Failure;
 use crate::open::load;

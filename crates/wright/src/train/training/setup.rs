@@ -95,7 +95,7 @@ impl Plan {
     pub fn data_report(&self) -> Option<Report> {
         let path = self.beside_data(REPORT).filter(|path| path.is_file())?;
         let say = |error: &wright_corpus::Error| {
-            let what = "the report of this training will not tell what went into it";
+            let what = "the report of this run will not describe its training data";
             terminal::note(&format!("{what}: {error}"));
         };
         wright_corpus::read_report(&path).inspect_err(say).ok()
@@ -122,12 +122,12 @@ impl Plan {
         let documents: usize = self.train.iter().map(Shard::n_docs).sum();
         let learnt = t.steps * (t.batch * s.n_ctx) as u64;
         let memory = self.memory;
-        let recompute = if self.recompute { ", computed again on the way back" } else { "" };
+        let recompute = if self.recompute { ", recomputed in the backward pass" } else { "" };
         format!(
             "model   {} parameters: {}, {} layers of {}, {} heads ({} for keys), {} tokens{}\n\
              data    {} tokens in {documents} documents\n\
              steps   {} of {} rows of {} = {} tokens, {:.2} times the data\n\
-             memory  about {} (weights and optimiser {}, activations {}{recompute})\n\
+             memory  about {} (weights and optimizer {}, activations {}{recompute})\n\
              disk    {} a checkpoint, {} for the results, in {}\n",
             units::count(s.n_parameters() as u64),
             s.family.name(),
@@ -168,13 +168,13 @@ impl Plan {
         match disk::free_bytes(folder) {
             Some(free) if free < need => {
                 let what = format!(
-                    "the disk of {} has {} free; this training writes up to {}",
+                    "the disk of {} has {} free; this training run writes up to {}",
                     folder.display(),
                     units::bytes(free),
                     units::bytes(need)
                 );
                 Err(Failure::new(Exit::Io, what)
-                    .hint("free some space, or name a folder on another disk with --out"))
+                    .hint("free some space, or choose a folder on another disk with --out"))
             }
             _ => Ok(()),
         }
@@ -210,13 +210,14 @@ fn check_vocabularies(
                 shape.n_vocab
             );
             return Err(Failure::new(Exit::BadInput, what).hint(
-                "leave out n_vocab to take the data's, or make the shard anew with `wright shard`",
+                "omit n_vocab to use the data's vocabulary, or recreate the shard with `wright \
+                 shard`",
             ));
         }
         if *vocabulary != Vocabulary::None && shard.vocab_hash() != vocabulary.hash() {
             let what = format!("{path} was made with another tokenizer than data.tokenizer names");
             return Err(Failure::new(Exit::BadInput, what)
-                .hint("name the tokenizer that the shard was made with, or make the shard anew"));
+                .hint("name the tokenizer that the shard was made with, or recreate the shard"));
         }
     }
     Ok(())
@@ -236,12 +237,12 @@ fn memory(config: &RunConfig, shape: &ModelShape) -> Result<(Memory, bool), Fail
     };
     if memory.bytes() > free {
         let what = format!(
-            "this training needs about {} of memory, and {} are free",
+            "this training run needs about {} of memory, but only {} are free",
             units::bytes(memory.bytes()),
             units::bytes(free)
         );
         return Err(Failure::new(Exit::Failed, what).hint(
-            "set micro_batch to fewer rows than batch: the result is the same but for rounding",
+            "set micro_batch to fewer rows than batch: the result is the same except for rounding",
         ));
     }
     Ok((memory, recompute))

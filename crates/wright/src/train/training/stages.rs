@@ -49,8 +49,9 @@ pub fn prepare(args: &Args, context: &Context) -> Result<(PathBuf, Option<PathBu
     let out = args.out.clone();
     match (named(&args.inputs), &args.plan) {
         (Named::Configuration(_), plan) if plan.is_some() || args.minutes.is_some() => {
-            let what = "a configuration says itself how long it trains";
-            Err(Failure::usage(what).hint("leave out --plan and --minutes, or name data instead"))
+            let what = "a configuration file sets its own number of steps";
+            Err(Failure::usage(what)
+                .hint("omit --plan and --minutes, or give data instead of a configuration"))
         }
         (Named::Configuration(path), _) => Ok((path.to_owned(), out)),
         (Named::Packed(_), Some(plan)) => Ok((plan.clone(), out)),
@@ -60,8 +61,8 @@ pub fn prepare(args: &Args, context: &Context) -> Result<(PathBuf, Option<PathBu
             Ok((path, Some(out)))
         }
         (Named::Text, Some(_)) => {
-            let what = "a plan is for packed data, and text was named";
-            Err(Failure::usage(what).hint("name the data that the plan was made for"))
+            let what = "--plan needs packed data, but text was given";
+            Err(Failure::usage(what).hint("give the data folder that the plan was made for"))
         }
         (Named::Text, None) => {
             let out = settled(args, out)?;
@@ -76,13 +77,14 @@ pub fn prepare(args: &Args, context: &Context) -> Result<(PathBuf, Option<PathBu
 /// The run's folder, in which nothing was begun, or is to be gone on with.
 fn settled(args: &Args, out: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let out = out.ok_or_else(|| {
-        Failure::usage("where the model goes is not said")
-            .hint("name a folder for it: --out storyteller")
+        Failure::usage("no output folder given")
+            .hint("choose one with --out, for example --out storyteller")
     })?;
     if !args.resume && out.join(PLAN).exists() {
-        let what = format!("{} holds a training already", out.display());
-        return Err(Failure::usage(what)
-            .hint("go on with --resume, name another folder with --out, or remove that one"));
+        let what = format!("{} already contains a training run", out.display());
+        return Err(Failure::usage(what).hint(
+            "use --resume to continue it, choose another folder with --out, or delete that one",
+        ));
     }
     Ok(out)
 }
@@ -90,7 +92,7 @@ fn settled(args: &Args, out: Option<PathBuf>) -> Result<PathBuf, Failure> {
 /// Packs the text into `data`, unless that was done before.
 fn packed(args: &Args, context: &Context, data: &Path) -> Result<(), Failure> {
     if DataFolder::is_one(data) {
-        terminal::note(&format!("the text is packed already, in {}", data.display()));
+        terminal::note(&format!("the text is already packed in {}", data.display()));
         return Ok(());
     }
     let out = data.parent().unwrap_or(Path::new(""));
@@ -121,7 +123,11 @@ fn planned(args: &Args, context: &Context, out: &Path, data: &Path) -> Result<Pa
     let made = planning::make(&packed, &wanted, out, &context.interrupt)?;
     made.write(&path)?;
     if !args.json {
-        terminal::note(&format!("planned, in {}:\n{}", path.display(), made.words().trim_end()));
+        terminal::note(&format!(
+            "plan written to {}:\n{}",
+            path.display(),
+            made.words().trim_end()
+        ));
     }
     Ok(path)
 }

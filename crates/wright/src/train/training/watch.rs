@@ -1,5 +1,4 @@
-//! How a training is watched between its steps: how well it foretells held-out text, and what it
-//! writes. None of it touches the weights.
+//! Observations between training steps: held-out loss and samples. They do not affect the weights.
 
 use crate::cli::failure::Failure;
 use crate::terminal::progress::Progress;
@@ -16,10 +15,10 @@ pub enum Watched<T> {
     Stopped,
 }
 
-/// `2.345 nats a token, 1.234 bits a byte`
+/// `2.345 nats per token, 1.234 bits per byte`
 pub fn in_words(loss: f64, bits_per_byte: Option<f64>) -> String {
-    let bits = bits_per_byte.map_or(String::new(), |bits| format!(", {bits:.4} bits a byte"));
-    format!("{loss:.4} nats a token{bits}")
+    let bits = bits_per_byte.map_or(String::new(), |bits| format!(", {bits:.4} bits per byte"));
+    format!("{loss:.4} nats per token{bits}")
 }
 
 impl Job<'_> {
@@ -37,7 +36,7 @@ impl Job<'_> {
         let step = self.run.trainer.steps_done();
         let said = in_words(held_out.loss(), held_out.bits_per_byte());
         let best = best.map_or(String::new(), |best| format!(" (best at step {})", best.step));
-        live.tell(&object, &format!("step {step}: held-out text costs {said}{best}"))
+        live.tell(&object, &format!("step {step}: held-out loss {said}{best}"))
     }
 
     /// Scores all of the held-out text, if there is any, with progress.
@@ -60,7 +59,7 @@ impl Job<'_> {
         object["all"] = json!(true);
         self.folder.log(&object);
         let said = in_words(held_out.loss(), held_out.bits_per_byte());
-        live.tell(&object, &format!("all held-out text: {said}"))?;
+        live.tell(&object, &format!("loss on all held-out text: {said}"))?;
         Ok(Watched::Seen(Some(held_out)))
     }
 

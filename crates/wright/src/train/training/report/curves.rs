@@ -9,7 +9,7 @@ const NARROW: Size = Size { width: 350.0, height: 280.0 };
 const WIDE_STRIP: Size = Size { width: 688.0, height: 170.0 };
 const NARROW_STRIP: Size = Size { width: 350.0, height: 160.0 };
 
-/// Training loss, as it was and smoothed, and that of held-out text, in nats a token.
+/// Training loss, as it was and smoothed, and that of held-out text, in nats per token.
 pub fn loss(history: &History, n_steps: u64) -> Chart {
     // So that the line follows what happens in a fiftieth of the run.
     let smooth = history.smooth_losses(history.steps.len() / 40);
@@ -37,8 +37,8 @@ pub fn loss(history: &History, n_steps: u64) -> Chart {
             points: held_out,
         },
     ];
-    let lines = Lines { x: steps_axis(n_steps), y: Axis::new("nats a token", y), series };
-    Chart::new("Loss of training and of held-out text over the steps", Plot::Lines(lines))
+    let lines = Lines { x: steps_axis(n_steps), y: Axis::new("nats per token", y), series };
+    Chart::new("Training and held-out loss by step", Plot::Lines(lines))
 }
 
 /// The first steps fall from so high that the rest would be a flat line: they are cut off.
@@ -71,7 +71,7 @@ fn bits(history: &History, n_steps: u64) -> Option<Chart> {
     }];
     let y = Axis::new("bits per byte", round_range(low, high));
     let lines = Lines { x: steps_axis(n_steps), y, series };
-    Some(Chart::new("Bits per byte of held-out text over the steps", Plot::Lines(lines)))
+    Some(Chart::new("Held-out bits per byte by step", Plot::Lines(lines)))
 }
 
 fn rate(history: &History, n_steps: u64) -> Chart {
@@ -86,7 +86,7 @@ fn rate(history: &History, n_steps: u64) -> Chart {
     }];
     let y = Axis::new("thousandths", round_range(0.0, high));
     let lines = Lines { x: steps_axis(n_steps), y, series };
-    Chart::new("Learning rate over the steps", Plot::Lines(lines))
+    Chart::new("Learning rate by step", Plot::Lines(lines))
 }
 
 /// "How it learnt".
@@ -108,8 +108,8 @@ pub fn section(page: &mut Page, facts: &Facts<'_>) {
     if let Some(best) = history.best() {
         let bits = best.bits_per_byte.map_or(String::new(), |b| format!(", {b:.4} bits per byte"));
         page.note(&format!(
-            "Held-out text is text that it never learnt from. Lower is better. The best of the \
-             dots: {:.4} nats a token{bits}, at step {}.",
+            "The model was not trained on the held-out text. Lower is better. Best point: {:.4} \
+             nats per token{bits}, at step {}.",
             best.loss, best.step
         ));
     }

@@ -1,5 +1,5 @@
-//! "What went in": the report that `wright pack` left beside the shards, or what the shards
-//! themselves tell.
+//! "Training data": the report that `wright pack` wrote next to the shards, or what the shards
+//! themselves show.
 
 use super::Facts;
 use std::collections::BTreeMap;
@@ -18,11 +18,11 @@ pub fn section(page: &mut Page, facts: &Facts<'_>) {
     page.section("What went in");
     let seen = facts.tokens_learnt() as f64 / train.1.max(1) as f64;
     let in_words = |(documents, tokens)| format!("{documents}, {} tokens", units::count(tokens));
-    let mut rows = vec![("documents to learn from", in_words(train))];
+    let mut rows = vec![("training documents", in_words(train))];
     if held_out.0 > 0 {
-        rows.push(("documents held out", in_words(held_out)));
+        rows.push(("held-out documents", in_words(held_out)));
     }
-    rows.push(("times each was seen", format!("{seen:.2}")));
+    rows.push(("epochs", format!("{seen:.2}")));
     page.facts(&rows);
     if let Some(report) = facts.data_report {
         packed(page, report);
@@ -91,7 +91,7 @@ fn boilerplate(page: &mut Page, gone: &Boilerplate) {
     }
     let amount = format!("{}, {}", gone.documents, units::bytes(gone.bytes));
     let paragraphs = units::number_of(gone.paragraphs, "paragraph");
-    let what = format!("taken out: {paragraphs} that many documents have");
+    let what = format!("removed: {paragraphs} that several documents share");
     page.details(&what, &amount, false, |page| {
         for repeat in gone.examples.iter().take(EXAMPLES_MAX) {
             let times = units::number_of(repeat.times, "time");
@@ -103,7 +103,7 @@ fn boilerplate(page: &mut Page, gone: &Boilerplate) {
 /// Files that could not be read.
 fn skipped(page: &mut Page, all: &[Skipped]) {
     for kind in all {
-        let what = format!("passed over: {}", kind.reason.name());
+        let what = format!("skipped: {}", kind.reason.name());
         page.details(&what, &kind.files.to_string(), false, |page| {
             for example in kind.examples.iter().take(EXAMPLES_MAX) {
                 page.quote(example, None);

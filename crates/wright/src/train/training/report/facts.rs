@@ -1,4 +1,4 @@
-//! The tables of the report: what was planned, what came out and on what.
+//! The tables of the report: predictions, results and environment.
 
 use super::{Facts, State, threads};
 use wright_host::units;
@@ -11,18 +11,19 @@ pub fn plan(page: &mut Page, facts: &Facts<'_>) {
     let mut table = comparison();
     if let Some(forecast) = forecast.filter(|_| facts.state == State::Done) {
         let pair = (forecast.seconds, history.steps_s);
-        compare(&mut table, "time of the steps", pair, 0.15, units::seconds);
+        compare(&mut table, "training time", pair, 0.15, units::seconds);
     }
     if let Some(peak) = facts.peak_memory {
         let planned = forecast.map_or(facts.plan.memory.bytes(), |f| f.memory_bytes);
         let pair = (planned as f64, peak as f64);
-        compare(&mut table, "memory at most", pair, 0.1, |bytes| units::bytes(bytes as u64));
+        compare(&mut table, "peak memory", pair, 0.1, |bytes| units::bytes(bytes as u64));
     }
     let last = history.last().filter(|_| facts.state == State::Done);
     if let Some((forecast, last)) = forecast.zip(last) {
         let bits = forecast.bits_per_byte.zip(last.bits_per_byte);
         let loss = forecast.validation_loss.map(|planned| (planned, last.loss));
-        for (name, pair) in [("bits per byte, held-out", bits), ("nats a token, held-out", loss)] {
+        for (name, pair) in [("bits per byte, held-out", bits), ("nats per token, held-out", loss)]
+        {
             let number = |x: f64| format!("{x:.3}");
             pair.into_iter().for_each(|pair| compare(&mut table, name, pair, 0.03, number));
         }
@@ -85,15 +86,15 @@ pub fn usage(page: &mut Page, facts: &Facts<'_>) {
     let mut command = |what: &str, text: String| {
         page.subsection(what).code(&text);
     };
-    command("Have it write", format!("wright -m {folder}/model.gguf --raw {prompt}"));
+    command("Generate text", format!("wright -m {folder}/model.gguf --raw {prompt}"));
     if facts.state == State::Done {
         command(
-            "Make it smaller",
+            "Quantize it",
             format!("wright quantize {folder}/model.gguf Q8_0 -o {folder}/model-Q8_0.gguf"),
         );
-        command("In llama.cpp", format!("llama-completion -m {folder}/model.gguf -p {prompt}"));
+        command("With llama.cpp", format!("llama-completion -m {folder}/model.gguf -p {prompt}"));
         command(
-            "In Python, with transformers",
+            "With transformers in Python",
             format!(
                 "from transformers import AutoModelForCausalLM, AutoTokenizer\n\
                  model = AutoModelForCausalLM.from_pretrained({})\n\
@@ -136,7 +137,7 @@ pub fn machine(page: &mut Page, facts: &Facts<'_>) {
         rows.push(("in training", format!("{median:.0} GFLOP/s, {share:.0} % of the peak")));
     }
     let flops = facts.flops_a_token * facts.tokens_learnt() as f64;
-    rows.push(("arithmetic in all", format!("{flops:.2e} operations")));
+    rows.push(("total arithmetic", format!("{flops:.2e} operations")));
     rows.push(("wright", env!("CARGO_PKG_VERSION").to_owned()));
     page.facts(&rows);
     let data = facts.plan.data();

@@ -3,7 +3,7 @@ use crate::train::training::history::History;
 use serde_json::json;
 
 #[test]
-fn samples_are_text_whatever_they_say() {
+fn samples_are_always_plain_text() {
     let mut history = History::default();
     let evil = "</p><script>alert(1)</script><img src=x onerror=\"y\"> \u{202e}& \u{1b}[2J";
     for step in [1, 2] {
