@@ -21,6 +21,7 @@ mod origin;
 mod request;
 pub mod schema;
 mod sink;
+mod text;
 mod tool;
 mod tool_loop;
 mod usage;
@@ -31,7 +32,7 @@ pub use error::{Error, ErrorKind, Remedy};
 pub use event::{Event, FinishReason, Response, TokenInfo, TopToken};
 pub use fake::{FakeModel, FakeReply};
 pub use media::{Media, MediaKind, MediaSource};
-pub use message::{Content, Message, Part, ProviderData, Role, Text};
+pub use message::{Content, Message, Part, ProviderData, Role};
 pub use model::{
     Capabilities, Description, Model, ModelEntry, ModelSource, Provider, Score, Token,
 };
@@ -40,6 +41,7 @@ pub use request::{
     Adapter, FormatKind, GrammarSyntax, Options, Prompt, ReasoningEffort, Request, ResponseFormat,
 };
 pub use sink::{Collect, Sink};
+pub use text::Text;
 pub use tool::{Tool, ToolCall, ToolChoice, ToolResult, ToolRunner};
 pub use tool_loop::{
     Approval, ToolLoop, ToolLoopEnd, ToolLoopObserver, ToolLoopOutcome, ToolRound,

@@ -1,6 +1,6 @@
 //! Messages and their parts.
 
-use crate::{Media, Origin, ToolCall, ToolResult};
+use crate::{Media, Origin, Text, ToolCall, ToolResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,19 +23,6 @@ impl Role {
             Role::Assistant => "assistant",
             Role::Tool => "tool",
         }
-    }
-}
-
-/// Text together with where it came from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Text {
-    pub text: String,
-    pub origin: Origin,
-}
-
-impl Text {
-    pub fn new(origin: Origin, text: impl Into<String>) -> Self {
-        Text { text: text.into(), origin }
     }
 }
 

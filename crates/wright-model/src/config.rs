@@ -6,11 +6,13 @@
 
 mod experts;
 mod families;
+mod gating;
 mod keys;
 mod ropes;
 
-pub use experts::{Gating, Routing};
+pub use experts::Routing;
 pub use families::{FAMILIES, Family, Kind};
+pub use gating::Gating;
 
 use crate::Error;
 use crate::metadata::Metadata;

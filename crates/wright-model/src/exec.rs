@@ -14,7 +14,6 @@ use crate::config::{Heads, Temperature};
 use crate::network::{Bank, Experts, Linear, Norm, WeightId};
 use wright_kernels::Activation;
 
-pub mod cost;
 pub mod cpu;
 pub mod exact;
 pub(crate) mod routing;

@@ -36,8 +36,10 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+mod bytes;
 pub mod config;
 pub mod convert;
+pub mod cost;
 mod error;
 pub mod exec;
 mod forward;
@@ -59,16 +61,17 @@ mod summary;
 pub mod type_mix;
 
 pub use batch::{Batch, Rows, Segment, SeqId, Span, Want};
+pub use bytes::Bytes;
 pub use config::Config;
+pub use cost::Cost;
 pub use error::{Error, ErrorKind};
 pub use exec::Exec;
-pub use exec::cost::Cost;
 pub use forward::{classify, forward, hidden};
 pub use gguf::{Gguf, TensorInfo};
 pub use imatrix::{Collected, Importance};
 pub use kv::{KvType, PIECE as KV_PIECE};
 pub use metadata::{Metadata, Value};
-pub use model::{Bytes, Model};
+pub use model::Model;
 pub use network::{Network, WeightId};
 pub use session::{Logits, Precision, Session, SessionOptions};
 pub use summary::{FormatSummary, Memory};

@@ -1,17 +1,12 @@
 //! A model: a parsed file whose parts have been found, with its weights where they lie.
 
-use crate::Error;
 use crate::config::{Config, Kind, Pooling};
 use crate::gguf::{Gguf, TensorInfo};
 use crate::metadata::Metadata;
 use crate::network::{Bank, Network, WeightId};
+use crate::{Bytes, Error};
 use std::sync::Arc;
 use wright_kernels::{Matrix, dequantize};
-
-/// A file's bytes, wherever they are: a map of the file, or a buffer.
-pub trait Bytes: AsRef<[u8]> + Send + Sync {}
-
-impl<T: AsRef<[u8]> + Send + Sync + ?Sized> Bytes for T {}
 
 /// A model ready to run. Weights are read from the file's bytes, which it keeps alive.
 pub struct Model {

@@ -4,7 +4,7 @@
 //! weights read a second when one row meets a matrix too large for the caches, and operations a
 //! second when many rows meet a small one.
 
-use crate::exec::cost::Cost;
+use crate::cost::Cost;
 use wright_kernels::quant::{Activations, Packed, linear_packed};
 use wright_kernels::{DType, Matrix, Pool};
 

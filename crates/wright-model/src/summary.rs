@@ -1,7 +1,7 @@
 //! What a file contains and what running it costs, as numbers.
 
 use crate::batch::{Rows, SeqId};
-use crate::exec::cost::Cost;
+use crate::cost::Cost;
 use crate::kv::{BLOCK, KvType};
 use crate::model::Model;
 use wright_kernels::DType;

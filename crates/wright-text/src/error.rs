@@ -57,6 +57,7 @@ pub enum Error {
 impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
+        // tidy: circle: hints list the names that are known, which stand beside what has them
         use crate::{pretokenizer, template};
         Some(match self {
             Error::UnknownAlgorithm(_) => "supported types: gpt2 (byte-level BPE), llama \

@@ -19,6 +19,7 @@ mod families;
 mod merge;
 mod pattern;
 mod pretokenizer;
+mod rendered;
 mod spec;
 mod special;
 mod spm;
@@ -31,8 +32,9 @@ mod wordpiece;
 
 pub use error::Error;
 pub use families::{BARE_LIST, BARE_OBJECT, CallFormat, CallSyntax, ReasoningFormat};
+pub use rendered::{Rendered, Span};
 pub use spec::{Algorithm, Spec, TokenKind};
-pub use template::{Now, RankPrompt, RenderOptions, Rendered, Span, Template};
+pub use template::{Now, RankPrompt, RenderOptions, Template};
 pub use tokenizer::{Encoded, Pair, Tokenizer};
 pub use tokenizer_json::{Frame, Pieces, TokenizerJsonError, pretokenizer_of};
 pub use unicode_properties::UNICODE_VERSION;

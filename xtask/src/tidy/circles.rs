@@ -10,13 +10,9 @@ use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 const RULE: &str = "circle";
-/// Crates whose circles are still to be undone; nothing may be added here.
-const PENDING: &[&str] =
-    &["crates/wright-chat/src/", "crates/wright-model/src/", "crates/wright-text/src/"];
-
 pub fn check(sources: &[Source<'_>], marks: &Marks<'_>, found: &mut Vec<Violation>) {
     let folders: BTreeSet<String> = sources.iter().filter_map(|s| source_folder(s.path)).collect();
-    for folder in folders.iter().filter(|folder| !PENDING.contains(&folder.as_str())) {
+    for folder in &folders {
         let modules = Modules::of(folder, sources);
         check_crate(&modules, marks, found);
     }

@@ -9,8 +9,6 @@ use std::collections::{HashMap, VecDeque};
 
 /// Nodes of a schema at most.
 const NODES_MAX: usize = 100_000;
-/// Schemas within schemas at most.
-pub(super) const DEPTH_MAX: usize = 256;
 
 /// The nodes of a schema, the root first.
 pub(super) struct Compiled {

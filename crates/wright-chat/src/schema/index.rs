@@ -2,9 +2,8 @@
 //!
 //! Only keywords that hold schemas are followed: an `$id` within an `enum` names nothing.
 
-use super::SchemaError;
-use super::compile::DEPTH_MAX;
 use super::reference::{join, pointer_step, split_fragment};
+use super::{DEPTH_MAX, SchemaError};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::rc::Rc;

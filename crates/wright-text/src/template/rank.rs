@@ -4,7 +4,8 @@
 //! files call `rerank`. What a query or a document says is data, as in conversations (`guard.rs`).
 
 use super::guard::{Mode, Names, free_noncharacters};
-use super::{Rendered, names};
+use super::names;
+use crate::rendered::Rendered;
 use crate::{Error, Tokenizer};
 
 /// A prompt with places for a query and a document, for one tokenizer.

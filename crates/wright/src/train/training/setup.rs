@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wright_corpus::REPORT;
 use wright_data::report::Report;
 use wright_host::{disk, machine, units};
-use wright_model::exec::cost::Cost;
+use wright_model::Cost;
 use wright_model::{Rows, SeqId};
 use wright_train::memory::Memory;
 use wright_train::{ModelShape, RunConfig, Shard, Vocabulary};

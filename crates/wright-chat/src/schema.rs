@@ -31,6 +31,9 @@ use std::collections::HashMap;
 use std::fmt;
 use thiserror::Error;
 
+/// Schemas may be nested this deep.
+const DEPTH_MAX: usize = 256;
+
 /// Why a schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SchemaError {
