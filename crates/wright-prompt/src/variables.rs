@@ -74,9 +74,9 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, VariableError> {
     while let Some(at) = rest.find('$') {
         pieces.push(Piece::Text(&rest[..at]));
         let after = &rest[at + 1..];
-        if after.starts_with('$') {
+        if let Some(behind) = after.strip_prefix('$') {
             pieces.push(Piece::Text("$"));
-            rest = &after[1..];
+            rest = behind;
         } else if let Some(inside) = after.strip_prefix('{') {
             let length = name_length(inside);
             if length == 0 || !inside[length..].starts_with('}') {

@@ -63,7 +63,7 @@ fn main() -> std::io::Result<()> {
     let (wide, narrow) =
         (Size { width: 688.0, height: 340.0 }, Size { width: 350.0, height: 300.0 });
     for (name, chart) in [("lines", losses()), ("bars", scores()), ("tags", words())] {
-        print!("{}\n", chart.to_terminal(80, false));
+        println!("{}", chart.to_terminal(80, false));
         std::fs::write(folder.join(format!("{name}.svg")), chart.to_svg_file(wide))?;
         page.section(&chart.title).chart_with_table(&chart, wide, narrow);
     }

@@ -220,8 +220,7 @@ impl SqlRunner {
         if batch.next()?.is_some() {
             return Err(Failure::Refused(SqlError::Several));
         }
-        let columns: Vec<String> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let n_columns = columns.len();
         let mut table = Table { columns, ..Table::default() };
         let mut n_bytes = 0;

@@ -24,8 +24,9 @@ fn log(
     time_ms: i64,
 ) -> (String, String) {
     let (answer, before) = texts.split_last().unwrap();
-    let roles = [Message::user, Message::assistant];
-    let messages = before.iter().zip(roles.iter().cycle()).map(|(text, make)| make(*text));
+    let roles: [fn(&str) -> Message; 2] =
+        [|text| Message::user(text), |text| Message::assistant(text)];
+    let messages = before.iter().zip(roles.iter().cycle()).map(|(text, make)| make(text));
     let request = Request::chat(messages.collect());
     let response = Response::new(Message::assistant(*answer), FinishReason::Stop, Usage::default());
     let mut turn = NewTurn::new("m", "local", &request, &response, time_ms);

@@ -23,8 +23,9 @@ fn answer(text: &str) -> Response {
 }
 
 fn chat(texts: &[&str]) -> Request {
-    let roles = [Message::user, Message::assistant];
-    let messages = texts.iter().zip(roles.iter().cycle()).map(|(text, make)| make(*text));
+    let roles: [fn(&str) -> Message; 2] =
+        [|text| Message::user(text), |text| Message::assistant(text)];
+    let messages = texts.iter().zip(roles.iter().cycle()).map(|(text, make)| make(text));
     Request::chat(messages.collect())
 }
 

@@ -55,7 +55,7 @@ impl Draft {
     }
 
     /// The identifier of `value`, if it begins a resource or names an anchor.
-    fn id<'s>(self, value: &'s Value) -> Option<&'s str> {
+    fn id(self, value: &Value) -> Option<&str> {
         let name = if self == Draft::Four { "id" } else { "$id" };
         let is_hidden = self < Draft::Modern && value.get("$ref").is_some();
         value.get(name).filter(|_| !is_hidden)?.as_str()

@@ -65,7 +65,7 @@ impl TypeSet {
         TypeSet(self.0 | other.0)
     }
 
-    pub fn not(self) -> TypeSet {
+    pub fn complement(self) -> TypeSet {
         TypeSet(!self.0 & TypeSet::ALL.0)
     }
 

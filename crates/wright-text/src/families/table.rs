@@ -34,7 +34,6 @@ pub(super) static FAMILIES: &[Family] = &[
                 "<|end|>",
                 "<|return|>",
             ],
-            ..REASONING
         }),
         calls: Some(CallFormat {
             template_contains: &["<|channel|>analysis<|message|>", "<|call|>"],
@@ -68,7 +67,6 @@ pub(super) static FAMILIES: &[Family] = &[
                 "<|start|>assistant to=user<|message|>",
                 "<|eom|>",
             ],
-            ..REASONING
         }),
         calls: Some(CallFormat {
             template_contains: &["<atem:invoke"],
@@ -123,7 +121,6 @@ pub(super) static FAMILIES: &[Family] = &[
                 "<|START_TEXT|>",
                 "<|END_TEXT|>",
             ],
-            ..REASONING
         }),
         calls: Some(CallFormat {
             template_contains: &["<|START_ACTION|>"],
@@ -152,7 +149,6 @@ pub(super) static FAMILIES: &[Family] = &[
             close: "<|end|>",
             anywhere: true,
             ignored_tags: &["<|begin|>assistant", "<|content|>", "<|end|>"],
-            ..REASONING
         }),
         calls: Some(CallFormat {
             template_contains: &["<|tool_calls|>", "<|tool_call:begin|>"],
@@ -197,7 +193,6 @@ pub(super) static FAMILIES: &[Family] = &[
                 "<|close|>response<|sep|>",
                 "<|close|>message<|sep|>",
             ],
-            ..REASONING
         }),
         calls: Some(CallFormat {
             template_contains: &["<|open|>", "<|close|>"],

@@ -121,7 +121,7 @@ impl From<wright_hub::Error> for Failure {
             Error::Model { path, source } => Failure::from(source).in_file(&path),
             Error::Sources { message, worst } => Failure { what: message, ..Failure::from(*worst) },
             _ => {
-                let hint = error.hint().map(|hint| hub_hint(hint));
+                let hint = error.hint().map(hub_hint);
                 Failure { exit, what: error.to_string(), hint }
             }
         }
