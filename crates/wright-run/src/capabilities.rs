@@ -3,7 +3,8 @@
 
 use crate::fill_in_middle::FillInMiddle;
 use crate::reranker;
-use wright_chat::Capabilities;
+use std::collections::BTreeSet;
+use wright_chat::{Capabilities, FormatKind};
 use wright_model::Model;
 use wright_model::config::{Kind, Pooling};
 use wright_text::{CallFormat, ReasoningFormat, Template, Tokenizer};
@@ -19,9 +20,15 @@ pub fn of(model: &Model, tokenizer: &Tokenizer, template: Option<&Template>) -> 
         rank: reranker::ranks(model),
         tools: writes && template.is_some_and(calls_tools),
         fill: writes && FillInMiddle::find(model.metadata(), tokenizer).is_some(),
+        formats: if writes && !tokenizer.ends().is_empty() { formats() } else { BTreeSet::new() },
         reasoning: writes && template.is_some_and(reasons),
         ..Capabilities::default()
     }
+}
+
+/// The forms of an answer that [`crate::Constraint`] enforces.
+fn formats() -> BTreeSet<FormatKind> {
+    [FormatKind::Json, FormatKind::JsonSchema, FormatKind::Grammar, FormatKind::Regex].into()
 }
 
 /// Whether a model writes text: no encoder does, and a decoder that judges pairs has most likely

@@ -18,7 +18,7 @@ mod tests;
 pub use loop_detector::LoopDetector;
 
 use crate::prefix::{BLOCK, Next, PREFIX_MIN, Prefixes};
-use crate::{LogSoftmax, Sampler};
+use crate::{Constraint, LogSoftmax, Sampler};
 use prompt_lookup::RowCost;
 use slot::{ActiveRequest, Slot};
 use std::collections::VecDeque;
@@ -61,6 +61,8 @@ pub(crate) enum Task {
         top: Option<u32>,
         /// End an answer that repeats itself without end.
         stop_loops: bool,
+        /// The form that the answer must have, if any.
+        constraint: Option<Box<Constraint>>,
     },
     /// How likely are the ids from this index on?
     Score { from: usize },

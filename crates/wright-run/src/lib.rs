@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capabilities;
+mod constraint;
 mod context;
 mod engine;
 mod fill_in_middle;
@@ -22,6 +23,9 @@ mod sampler;
 mod softmax;
 mod vocabulary;
 
+pub use constraint::{
+    Constraint, ConstraintError, ConstraintGrammar, ConstraintVocabulary, Refusal,
+};
 pub use engine::LoopDetector;
 pub use load::{Clock, LoadError, LoadOptions, Release};
 pub use local_model::LocalModel;

@@ -1,5 +1,6 @@
 //! A model file as a [`wright_chat::Model`]: tokenizer, chat template and engine together.
 
+mod constrain;
 mod embed;
 mod generate;
 mod pending;
@@ -12,9 +13,9 @@ use crate::engine::Engine;
 use crate::fill_in_middle::FillInMiddle;
 use crate::load::{LoadError, LoadOptions};
 use crate::reranker::Reranker;
-use crate::{Sampling, vocabulary};
+use crate::{ConstraintVocabulary, Sampling, vocabulary};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wright_chat::{
     Cancel, Description, Error, ErrorKind, Provider, Request, Response, Score, Sink, Text, Token,
 };
@@ -30,7 +31,9 @@ use wright_text::{Template, Tokenizer};
 pub struct LocalModel {
     options: LoadOptions,
     description: Description,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
+    /// The vocabulary as constraints need it: made for the first that there is.
+    constraint_vocabulary: OnceLock<Result<Arc<ConstraintVocabulary>, String>>,
     template: Option<Template>,
     /// Of models that judge documents.
     reranker: Option<Reranker>,
@@ -69,7 +72,8 @@ impl LocalModel {
             n_vocab: model.n_vocab() as u32,
             sampling: vocabulary::sampling(model.metadata()),
             options,
-            tokenizer,
+            tokenizer: Arc::new(tokenizer),
+            constraint_vocabulary: OnceLock::new(),
             template,
             engine,
         })

@@ -90,8 +90,11 @@ fn a_long_chat_says_what_it_left_out_and_one_long_question_is_refused() {
 #[test]
 fn unsupported_requests_are_rejected_before_any_output() {
     let tool = Tool { name: "f".into(), description: String::new(), parameters: "{}".into() };
-    let format = Some(ResponseFormat::Json);
+    let format =
+        Some(ResponseFormat::JsonSchema(serde_json::json!({"not": {"uniqueItems": true}})));
     assert_eq!(refused(&Request { format, ..chat("a") }), ErrorKind::Unsupported);
+    let format = Some(ResponseFormat::Regex("(a".into()));
+    assert_eq!(refused(&Request { format, ..chat("a") }), ErrorKind::BadRequest);
     assert_eq!(refused(&Request { tools: vec![tool], ..chat("a") }), ErrorKind::Unsupported);
     let tool_choice = ToolChoice::Required;
     assert_eq!(refused(&Request { tool_choice, ..chat("a") }), ErrorKind::Unsupported);

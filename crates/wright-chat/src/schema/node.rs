@@ -198,6 +198,12 @@ impl Node {
         }
     }
 
+    /// Whether it has no keyword that asks for anything.
+    pub fn is_trivial(&self) -> bool {
+        let plain = Node::anything(self.location.clone(), self.resource);
+        *self == plain
+    }
+
     /// Schemas that judge the same value as this one, in the order of evaluation.
     pub fn in_place(&self) -> impl Iterator<Item = NodeId> + '_ {
         let dynamic = self.dynamic_reference.as_ref().map(|reference| reference.initial);

@@ -29,6 +29,8 @@ pub(super) struct ActiveRequest {
     /// id is to be read.
     next: usize,
     sampled: Option<u32>,
+    /// Tokens that the form of the answer forces after `sampled`: read with it in one pass.
+    forced: Vec<u32>,
     n_generated: usize,
     /// Drafts what comes next, if speculative decoding is on.
     lookup: Option<PromptLookup>,
@@ -51,20 +53,25 @@ impl ActiveRequest {
             request,
             next: n_held,
             sampled: None,
+            forced: Vec::new(),
             n_generated: 0,
         }
     }
 
-    /// The sampled token and what may follow it, at most `room` tokens in all.
+    /// The sampled token, what is known to follow it and what may follow that: drafts only as far
+    /// as `room` tokens in all.
     fn draft(&mut self, id: u32, room: usize) -> (Vec<u32>, Want) {
         let mut ids = vec![id];
+        ids.append(&mut self.forced);
+        let n_sure = ids.len();
         if let (Some(lookup), Task::Generate { max_tokens, .. }) =
             (&mut self.lookup, &self.request.task)
         {
-            let left = max_tokens.saturating_sub(self.n_generated).min(room);
-            ids.extend(lookup.propose(left.saturating_sub(1)));
+            let left = max_tokens.saturating_sub(self.n_generated);
+            let room = (room + 1).saturating_sub(n_sure);
+            ids.extend(lookup.propose(left.min(room).saturating_sub(1)));
         }
-        (ids, Want::All)
+        (ids, if n_sure == 1 { Want::All } else { Want::From(n_sure - 1) })
     }
 }
 
@@ -176,51 +183,88 @@ impl ActiveRequest {
         n_before: usize,
         n_ctx: usize,
     ) -> (bool, usize) {
-        let (mut n_kept, mut goes_on) = (0, true);
+        let n_sure = read.len() + 1 - rows.len();
+        let (mut n_kept, mut goes_on) = (n_sure - 1, true);
         for row in rows {
             n_kept += 1;
             goes_on = self.generate(row, n_before + n_kept, n_ctx);
-            if !goes_on || read.get(n_kept).copied() != self.sampled {
+            let is_right = read.get(n_kept).copied() == self.sampled && self.forced.is_empty();
+            if !goes_on || !is_right {
                 break;
             }
         }
-        let n_proposed = read.len() - 1;
+        let (n_proposed, n_accepted) = (read.len() - n_sure, n_kept - n_sure);
         if let Some(lookup) = &mut self.lookup
             && n_proposed > 0
         {
-            lookup.learn(n_kept - 1);
+            lookup.learn(n_accepted);
             goes_on &=
-                self.send(EngineEvent::Speculated { proposed: n_proposed, accepted: n_kept - 1 });
+                self.send(EngineEvent::Speculated { proposed: n_proposed, accepted: n_accepted });
         }
         (goes_on, n_kept)
     }
 
     /// Samples the next id; the cache holds `n_held`. Returns whether the request goes on.
     fn generate(&mut self, logits: &[f32], n_held: usize, n_ctx: usize) -> bool {
-        let Task::Generate { sampler, max_tokens, top, .. } = &mut self.request.task else {
-            return false;
-        };
-        if self.n_generated >= *max_tokens {
+        let Task::Generate { max_tokens, top, .. } = self.request.task else { return false };
+        if self.n_generated >= max_tokens {
             self.send(EngineEvent::End(End::MaxTokens));
             return false;
         }
-        let id = match sampler.sample(logits) {
-            Ok(id) => id,
+        // Tokens that are not sampled have no log-probability to report.
+        let n_forced = if top.is_some() { 0 } else { n_ctx.saturating_sub(n_held + 1) };
+        let (id, forced) = match self.sample(logits, n_forced.min(max_tokens)) {
+            Ok(sampled) => sampled,
             Err(error) => {
-                let error = Error::new(ErrorKind::BadModel, error.to_string());
                 self.send(EngineEvent::Failed(error));
                 return false;
             }
         };
-        sampler.accept(id);
+        self.sampled = Some(id);
+        let mut goes_on =
+            self.emit(id, top.and_then(|top| logprobs(logits, id, top)), n_held, n_ctx);
+        for (i, &id) in (1..).zip(&forced) {
+            goes_on = goes_on && self.emit(id, None, n_held + i, n_ctx);
+        }
+        self.forced = forced;
+        goes_on
+    }
+
+    /// The next id, which the form of the answer permits if it has one, and at most `n_forced` ids
+    /// that can only follow it.
+    fn sample(&mut self, logits: &[f32], n_forced: usize) -> Result<(u32, Vec<u32>), Error> {
+        let Task::Generate { sampler, constraint, .. } = &mut self.request.task else {
+            return Err(Error::new(ErrorKind::Internal, "nothing is to be generated"));
+        };
+        let Some(constraint) = constraint else {
+            let id = sampler.sample(logits);
+            let id = id.map_err(|error| Error::new(ErrorKind::BadModel, error.to_string()))?;
+            sampler.accept(id);
+            return Ok((id, Vec::new()));
+        };
+        let id = constraint.sample(logits, sampler)?;
+        constraint.accept(id)?;
+        let forced = constraint.forced(n_forced)?;
+        [id].iter().chain(&forced).for_each(|&id| sampler.accept(id));
+        Ok((id, forced))
+    }
+
+    /// Hands out one token of the answer; the cache holds `n_held`, or will when it is read.
+    /// Returns whether the request goes on.
+    fn emit(
+        &mut self,
+        id: u32,
+        logprobs: Option<super::Logprobs>,
+        n_held: usize,
+        n_ctx: usize,
+    ) -> bool {
         if let Some(lookup) = &mut self.lookup {
             lookup.push(id);
         }
-        let logprobs = top.and_then(|top| logprobs(logits, id, top));
         self.n_generated += 1;
-        self.sampled = Some(id);
         let is_loop = self.loops.as_mut().is_some_and(|loops| loops.push(id));
-        let end = if self.n_generated == *max_tokens {
+        let Task::Generate { max_tokens, .. } = self.request.task else { return false };
+        let end = if self.n_generated >= max_tokens {
             Some(End::MaxTokens)
         } else if n_held >= n_ctx {
             Some(End::Context)

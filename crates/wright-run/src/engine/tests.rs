@@ -23,7 +23,13 @@ fn generate(engine: &Engine, ids: &[u32], n: usize, n_vocab: u32) -> Receiver<En
     let sampling = Sampling { temperature: 0.9, seed: 7, ..Sampling::default() };
     let sampler = Box::new(Sampler::new(sampling, n_vocab));
     let (events, receiver) = mpsc::channel();
-    let task = Task::Generate { sampler, max_tokens: n, top: Some(3), stop_loops: false };
+    let task = Task::Generate {
+        sampler,
+        max_tokens: n,
+        top: Some(3),
+        stop_loops: false,
+        constraint: None,
+    };
     let request = EngineRequest { ids: ids.to_vec(), task, events, cancelled: Arc::default() };
     engine.submit(request).expect("the engine lives");
     receiver
@@ -202,8 +208,13 @@ fn speculative_decoding_changes_the_number_of_passes_and_nothing_else() {
                 let n_vocab = session.model().n_vocab() as u32;
                 let engine = Engine::start(session, speculative, None).unwrap();
                 let sampler = Box::new(Sampler::new(sampling.clone(), n_vocab));
-                let task =
-                    Task::Generate { sampler, max_tokens: 500, top: Some(2), stop_loops: false };
+                let task = Task::Generate {
+                    sampler,
+                    max_tokens: 500,
+                    top: Some(2),
+                    stop_loops: false,
+                    constraint: None,
+                };
                 submit(&engine, &prompt, task).into_iter().collect()
             };
             let (with, without) = (run(true), run(false));
@@ -242,7 +253,8 @@ fn a_loop_ends_at_the_same_token_with_speculative_decoding_without_and_in_a_batc
         let others: Vec<_> =
             (0..n_others).map(|i| generate(&engine, &[1, 9 + i], 600, n_vocab)).collect();
         let sampler = Box::new(Sampler::new(stuck.clone(), n_vocab));
-        let task = Task::Generate { sampler, max_tokens: 700, top: None, stop_loops };
+        let task =
+            Task::Generate { sampler, max_tokens: 700, top: None, stop_loops, constraint: None };
         let events = submit(&engine, &[1, 5, 9], task).into_iter().collect();
         others.into_iter().for_each(drop);
         events

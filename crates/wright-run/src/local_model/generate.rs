@@ -3,9 +3,9 @@
 use super::LocalModel;
 use super::pending::Pending;
 use super::prompt::PreparedPrompt;
-use crate::Sampler;
 use crate::engine::{self, End, EngineEvent, Task};
 use crate::output::{OutputState, OutputStream};
+use crate::{Constraint, Sampler};
 use std::ops::ControlFlow;
 use wright_chat::{
     Cancel, Error, ErrorKind, Event, FinishReason, Prompt, Remedy, Request, Response, Sink,
@@ -19,19 +19,17 @@ impl LocalModel {
         cancel: &Cancel,
         sink: &mut dyn Sink,
     ) -> Result<Response, Error> {
-        if request.format.is_some() {
-            return Err(self.unsupported("follow a schema or grammar"));
-        }
         if !self.description.capabilities.score {
             return Err(self.no_text_output());
         }
         let begin = self.seconds();
         let PreparedPrompt { ids, format, n_dropped } = self.prepare(request)?;
+        let constraint = self.constraint(request, &format)?;
         let mut usage = Usage { prompt_tokens: ids.len() as u32, ..Usage::default() };
         // With its index a call's id has nine letters and digits: Mistral's templates want that.
         let prefix = format!("c{:06}", ids.len());
         let mut output = OutputStream::new(format, &request.options.stop, prefix);
-        let pending = self.start_answer(request, ids)?;
+        let pending = self.start_answer(request, ids, constraint)?;
         let mut finish = None;
         if n_dropped > 0 {
             let text = format!("left out the {n_dropped} oldest messages: the context is full");
@@ -77,7 +75,12 @@ impl LocalModel {
         Ok(response(output, finish, usage, tokens, sink))
     }
 
-    fn start_answer(&self, request: &Request, ids: Vec<u32>) -> Result<Pending, Error> {
+    fn start_answer(
+        &self,
+        request: &Request,
+        ids: Vec<u32>,
+        constraint: Option<Box<Constraint>>,
+    ) -> Result<Pending, Error> {
         let bad = |error: crate::OptionError| Error::new(ErrorKind::BadRequest, error.to_string());
         let sampling = self.sampling.with(&request.options, self.n_vocab).map_err(bad)?;
         let mut sampler = Sampler::new(sampling, self.n_vocab);
@@ -89,6 +92,7 @@ impl LocalModel {
             max_tokens: request.options.max_tokens.map_or(usize::MAX, |n| n as usize),
             top: request.logprobs,
             stop_loops: request.options.stop_loops.unwrap_or(!is_raw),
+            constraint,
         };
         self.start(ids, task)
     }
