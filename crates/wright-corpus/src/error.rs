@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use wright_data::report::{Dropped, ReportError, Skipped};
+use wright_host::units;
 
 /// A failure of reading, packing or training a tokenizer.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum Error {
     BadTokenizer { path: PathBuf, source: wright_train::Error },
     /// The text gives fewer pairs that come often enough than there were to be merged.
     #[error(
-        "the text is too small for {wanted} tokens: no pair comes {min_frequency} times after \
+        "the text is too short for {wanted} tokens: no pair occurs {min_frequency} times after \
          {n_vocab}"
     )]
     TooFewPairs { wanted: usize, n_vocab: usize, min_frequency: u64 },
@@ -84,7 +85,7 @@ fn dropped_in_words(all: &[Dropped]) -> String {
     let reasons: Vec<&str> = all.iter().map(|dropped| dropped.reason.name()).collect();
     match documents {
         0 => String::new(),
-        n => format!("; {n} documents were dropped ({})", reasons.join(", ")),
+        n => format!("; {} dropped ({})", units::number_of(n, "document"), reasons.join(", ")),
     }
 }
 

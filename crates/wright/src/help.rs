@@ -77,7 +77,7 @@ Wright runs, trains and measures language models on your own machine.
   wright chat                          hold a conversation; /help lists commands
 
   wright models                        list models; default, alias, remove, du
-  wright pull NAME|org/repo:Q4_K_M     download one; wright doctor finds problems
+  wright pull NAME|org/repo:Q4_K_M     download one; wright doctor checks all
   wright inspect FILE                  what a model file contains and costs
   wright tokenize \"text\"               show tokens; wright tokenizer train
   wright embed \"text\"                  vectors; wright rerank ranks documents

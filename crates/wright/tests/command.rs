@@ -109,11 +109,11 @@ fn command_line_mistakes_exit_with_2() {
     let home = Home::new();
     home.wright(&["modles"]).failed(2, "wright models");
     home.wright(&["run", "--frobnicate", "hi"]).failed(2, "--frobnicate");
-    home.wright(&["run"]).failed(2, "nothing to answer");
-    home.wright(&["help", "nothing-known"]).failed(2, "no help");
+    home.wright(&["run"]).failed(2, "no prompt given");
+    home.wright(&["help", "nothing-known"]).failed(2, "no help topic");
     home.wright(&["hi", "-o", "temprature", "1"]).failed(2, "temperature");
     home.wright(&["hi", "--top-k", "many"]).failed(2, "top-k");
-    home.wright(&["bench", "-p", "0", "-n", "0", "-m", &tiny()]).failed(2, "empty");
+    home.wright(&["bench", "-p", "0", "-n", "0", "-m", &tiny()]).failed(2, "nothing to measure");
     home.wright(&["hi", "-m", &tiny(), "--temperature", "-1"]).failed(2, "temperature");
     home.wright(&["hi", "--threads", "0"]).failed(2, "threads");
 }
@@ -123,8 +123,8 @@ fn missing_models_exit_with_4() {
     let home = Home::new();
     home.wright(&["hi", "-m", "smolm2"]).failed(4, "did you mean smollm2");
     home.wright(&["hi", "-m", "./none.gguf"]).failed(4, "none.gguf");
-    home.wright(&["models", "remove", "smollm2"]).failed(4, "not here");
-    home.wright(&["models", "show", "zzzzzzzzz"]).failed(4, "no model");
+    home.wright(&["models", "remove", "smollm2"]).failed(4, "not on this machine");
+    home.wright(&["models", "show", "zzzzzzzzz"]).failed(4, "unknown model");
     home.wright(&["perplexity", "-m", &tiny(), "none.txt"]).failed(4, "none.txt");
 }
 

@@ -102,8 +102,9 @@ fn a_mixed_folder_is_packed_and_everything_is_accounted_for() {
 fn what_many_documents_have_stays_in_the_first_and_short_lines_stay() {
     let bench = Bench::new();
     let notice = "This text is free for everyone to read, to keep and to hand on, in part or \
-        whole, as long as this notice stays with it and nobody is told that it was written by \
-        somebody else than by its author, who would like to hear what you think of it.";
+                  whole, as long as this notice stays with it and nobody is told that it was \
+                  written by somebody else than by its author, who would like to hear what you \
+                  think of it.";
     let refrain = "\"Who are you, and why do you seek me?\"";
     for number in 0..6 {
         let text = format!("{notice}\n\n{refrain}\n\n{}\n{refrain}\n", story(number));
@@ -195,7 +196,7 @@ fn failed_packing_says_why_and_leaves_nothing() {
     bench.file("binary/x.bin", [0u8; 5000]);
     bench.fails(&["binary"], 3, "binary");
     bench.file("small.txt", "A single line of a few words, and no more than that.");
-    bench.fails(&["small.txt"], 3, "too few");
+    bench.fails(&["small.txt"], 3, "not enough");
     bench.file("same.txt", "The same line again.\n".repeat(500));
     bench.fails(&["same.txt"], 3, "repeated-lines");
     bench.file("good.txt", story(1).repeat(3));

@@ -34,7 +34,7 @@ fn failed_planning_is_reported_with_a_hint() {
         (&["plan", ".", "--minutes", "0"], "minutes"),
         (&["plan", "."], "report.json"),
         (&["plan", "--hardware", "9xAbacus"], "Abacus"),
-        (&["train", ".", "--minutes", "1"], "not said"),
+        (&["train", ".", "--minutes", "1"], "no output folder"),
     ] {
         let output = wright(folder.path(), arguments);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();

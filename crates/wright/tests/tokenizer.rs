@@ -76,12 +76,12 @@ fn unsuitable_text_is_reported_and_nothing_is_written() {
     for (arguments, code, said) in [
         (&["nowhere"][..], 4, "nowhere"),
         (&["b"], 3, "binary (b/x.bin)"),
-        (&["small.txt", "--vocab", "5000"], 3, "too small for 5000 tokens"),
+        (&["small.txt", "--vocab", "5000"], 3, "too short for 5000 tokens"),
         (&["small.txt", "--vocab", "100"], 2, "257"),
         (&["small.txt", "--pre", "none-such"], 2, "none-such"),
         (&["small.txt", "-o", "small.txt"], 2, "--force"),
         (&["small.txt", "-o", "b"], 2, "b is a folder"),
-        (&["small.txt", "--gguf", "no/v.gguf"], 4, "no folder no"),
+        (&["small.txt", "--gguf", "no/v.gguf"], 4, "folder not found: no"),
     ] {
         let output = bench.run(&[&["tokenizer", "train"], arguments].concat(), b"");
         let told = stderr(&output);
@@ -106,12 +106,12 @@ fn a_vocabulary_alone_is_enough_for_all_that_needs_no_weights() {
     for (file, form) in [("v.gguf", "GGUF"), ("tokenizer.json", "tokenizer.json")] {
         let said = bench.says(&["inspect", file]);
         assert!(said.contains("a vocabulary without weights"), "{said}");
-        assert!(said.contains(form) && said.contains("splits text as qwen2"), "{said}");
+        assert!(said.contains(form) && said.contains("pre-tokenizer qwen2"), "{said}");
         let said: Value = serde_json::from_str(&bench.says(&["inspect", file, "--json"])).unwrap();
         assert_eq!((&said["n_vocab"], &said["n_control"]), (&290.into(), &1.into()));
         assert_eq!(said["merges"], 290 - 257);
     }
     let output = bench.run(&["-m", "v.gguf", "Hello"], b"");
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
-    assert!(stderr(&output).contains("a vocabulary and no weights"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("a vocabulary but no weights"), "{}", stderr(&output));
 }

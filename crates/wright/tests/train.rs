@@ -132,7 +132,7 @@ fn ctrl_c_saves_and_says_how_to_resume() {
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stderr(&output).contains("wright train long.toml --resume"), "{}", stderr(&output));
     assert!(bench.path("long/interrupted").is_file());
-    bench.fails(&["train", "long.toml"], 2, "holds a training at step");
+    bench.fails(&["train", "long.toml"], 2, "contains a training run at step");
     let shorter = long.replace("100000", "100001");
     bench.file("long.toml", shorter.as_bytes());
     bench.fails(&["train", "long.toml", "--resume"], 3, "train.steps");
@@ -218,7 +218,7 @@ fn mistakes_are_reported_before_training_starts() {
     bench.file("newer.shard", &shard);
     bench.fails(&["train", "bad.toml"], 3, "damaged");
     bench.file("newer.shard", b"hello");
-    bench.fails(&["train", "bad.toml"], 3, "no shard");
+    bench.fails(&["train", "bad.toml"], 3, "not a shard");
     let tokenizer = r#"{"added_tokens":[{"id":256,"content":"<|endoftext|>","special":true}],
         "pre_tokenizer":{"type":"ByteLevel"},
         "model":{"type":"BPE","vocab":{"a":0},"merges":[]}}"#;

@@ -281,7 +281,8 @@ impl From<wright_corpus::Error> for Failure {
                 return Failure::new(Exit::BadInput, &error).hint(hint);
             }
             Error::TooFewPairs { n_vocab, .. } => {
-                let hint = format!("--vocab {n_vocab}, more text, or a smaller --min-frequency");
+                let hint =
+                    format!("use --vocab {n_vocab}, more text, or a smaller --min-frequency");
                 return Failure::new(Exit::BadInput, error).hint(hint);
             }
             Error::BadTokenizer { .. } => (
@@ -308,11 +309,9 @@ impl From<wright_corpus::Error> for Failure {
                 (Exit::Usage, "it was not created by `wright pack`: choose another folder with -o")
             }
             Error::InTheWay(_) => (Exit::Usage, "move the file, or choose another folder"),
-            Error::Busy(_) => (
-                Exit::Busy,
-                "wait for it to finish, or choose another folder with \
-                                            -o",
-            ),
+            Error::Busy(_) => {
+                (Exit::Busy, "wait for it to finish, or choose another folder with -o")
+            }
             Error::BadReport { .. } | Error::MissingFile { .. } => {
                 (Exit::BadInput, "recreate it with `wright pack … --force`")
             }

@@ -106,7 +106,7 @@ fn amount(n: u64, count: Count) -> String {
     }
 }
 
-/// A plain line: `label: 40 % of 98.4 MB, 12.3 MB/s, 5 s left`.
+/// A plain line: `label: 40% of 98.4 MB, 12.3 MB/s, 5 s left`.
 fn line(label: &str, done: u64, total: u64, elapsed: Duration, count: Count) -> String {
     if total == 0 && done > 0 {
         let rate = done as f64 / elapsed.as_secs_f64().max(1e-9);
@@ -174,15 +174,15 @@ mod tests {
     fn a_plain_line_says_rate_and_time_left() {
         let elapsed = Duration::from_secs(4);
         let said = line("smol", 40_000_000, 100_000_000, elapsed, Count::Bytes);
-        assert_eq!(said, "smol: 40 % of 100.0 MB, 10.0 MB/s, 6.0 s left");
+        assert_eq!(said, "smol: 40% of 100.0 MB, 10.0 MB/s, 6.0 s left");
         let said = line("text", 3, 12, elapsed, Count::Things("windows"));
-        assert_eq!(said, "text: 25 % of 12 windows, 0.8 windows/s, 12 s left");
+        assert_eq!(said, "text: 25% of 12 windows, 0.8 windows/s, 12 s left");
         let said = line("q", 5_000_000_000, 6_738_415_616, elapsed, Count::Things("values"));
-        assert_eq!(said, "q: 74 % of 6.7 G values, 1.2 G values/s, 1.4 s left");
-        assert_eq!(line("x", 0, 10, elapsed, Count::Bytes), "x: 0 % of 10 bytes");
+        assert_eq!(said, "q: 74% of 6.7 G values, 1.2 G values/s, 1.4 s left");
+        assert_eq!(line("x", 0, 10, elapsed, Count::Bytes), "x: 0% of 10 bytes");
         let whole = line("x", 8, 8, elapsed, Count::Bytes);
-        assert_eq!(whole, "x: 100 % of 8 bytes, 2 bytes/s");
-        assert_eq!(line("x", 0, 0, elapsed, Count::Bytes), "x: 100 % of 0 bytes");
+        assert_eq!(whole, "x: 100% of 8 bytes, 2 bytes/s");
+        assert_eq!(line("x", 0, 0, elapsed, Count::Bytes), "x: 100% of 0 bytes");
     }
 
     #[test]

@@ -67,7 +67,7 @@ mod tests {
         let wanted = [
             "read       0 bytes in 1 file: 5 bytes of text in 1 document",
             "           d: taken so",
-            "           1 document taken for windows-1252",
+            "           1 document read as windows-1252",
             "skipped    5 damaged",
             "           0.gz: cut",
             "           1.gz: cut",

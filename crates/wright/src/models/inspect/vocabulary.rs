@@ -8,6 +8,7 @@ use crate::terminal;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
+use wright_host::units;
 
 /// The vocabulary of a file that holds nothing else.
 ///
@@ -43,7 +44,10 @@ pub fn show(vocabulary: &FileVocabulary, path: &Path, as_json: bool) -> Result<E
     };
     row("file", format!("a vocabulary without weights ({form}), for tokenizing only"));
     row("tokenizer", splitting(kind, pre));
-    row("tokens", format!("{n_vocab}, including {n_control} control tokens"));
+    row(
+        "tokens",
+        format!("{n_vocab}, including {}", units::number_of(n_control as u64, "control token")),
+    );
     row("merges", vocabulary.n_merges().to_string());
     row("try", format!("wright tokenize -m {} \"some text\"", path.display()));
     if let Some(metadata) = vocabulary.metadata() {

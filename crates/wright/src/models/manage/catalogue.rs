@@ -115,7 +115,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("name "));
-        for word in ["98.4 MB", "257.2 MB", "tight", "here", "Apache-2.0", "small and quick"] {
+        for word in ["98.4 MB", "257.2 MB", "tight", "here", "Apache-2.0", "small and fast"] {
             assert!(lines[1].contains(word), "{word}: {}", lines[1]);
         }
         assert_eq!(lines[2].matches("unknown").count(), 3, "size, memory, fit: {}", lines[2]);

@@ -309,11 +309,11 @@ mod tests {
     #[test]
     fn a_line_tells_what_fits() {
         let said = message(3.2149, PACE, 80);
-        let whole = "loss 3.215  11.1 k tok/s  131 GFLOP/s, 63 % of peak  2 min 3 s left";
+        let whole = "loss 3.215  11.1 k tok/s  131 GFLOP/s, 63% of peak  2 min 3 s left";
         assert_eq!(said, whole);
         assert_eq!(
             message(3.2149, PACE, 56),
-            "loss 3.215  11.1 k tok/s  63 % of peak  2 min 3 s left"
+            "loss 3.215  11.1 k tok/s  63% of peak  2 min 3 s left"
         );
         assert_eq!(message(3.2149, PACE, 44), "loss 3.215  11.1 k tok/s  2 min 3 s left");
         assert_eq!(message(3.2149, PACE, 30), "loss 3.215  2 min 3 s left");

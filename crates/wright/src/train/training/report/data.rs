@@ -132,7 +132,7 @@ mod tests {
             "dropped": [
                 { "reason": "too-short", "meaning": evil, "documents": 2, "bytes": 10,
                   "examples": [{ "source": evil, "number": 0, "bytes": 1, "text": evil }] },
-                { "reason": "mojibake", "meaning": "none", "documents": 0, "bytes": 0,
+                { "reason": "mojibake", "meaning": "unseen", "documents": 0, "bytes": 0,
                   "examples": [] },
             ],
             "boilerplate": { "paragraphs": 1, "documents": 4, "bytes": 3000, "examples": [
@@ -147,8 +147,8 @@ mod tests {
         let out = page.to_html();
         assert!(!out.contains("<b "), "{out}");
         assert!(out.contains("2 of 5 documents") && out.contains("2.0 kB"), "{out}");
-        assert!(out.contains("1 paragraph that many") && out.contains("4, 3.0 kB"), "{out}");
-        assert!(!out.contains("none"), "{out}");
+        assert!(out.contains("1 paragraph that several") && out.contains("4, 3.0 kB"), "{out}");
+        assert!(!out.contains("unseen"), "{out}");
         let (evil_at, mit_at) = (out.find("&lt;b onclick=x&gt;&amp;</td>"), out.find("MIT"));
         assert!(evil_at.unwrap() < mit_at.unwrap(), "the largest first");
     }
