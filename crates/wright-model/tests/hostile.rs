@@ -107,13 +107,13 @@ fn counts_larger_than_the_file_are_rejected() {
         for count in [u64::MAX, 1 << 40, 1000] {
             let mut bytes = small();
             bytes[at..at + 8].copy_from_slice(&count.to_le_bytes());
-            refused(bytes, ErrorKind::BadFile, &["number of", "cannot fit"]);
+            refused(bytes, ErrorKind::BadFile, &["number of", "do not fit"]);
         }
     }
     let mut long = Writer::new("llama");
     let array = [8u32.to_le_bytes().as_slice(), &(1u64 << 50).to_le_bytes()].concat();
     long.pair("tokens", 9, &array);
-    refused(long.finish(), ErrorKind::BadFile, &["tokens", "cannot fit"]);
+    refused(long.finish(), ErrorKind::BadFile, &["tokens", "do not fit"]);
     let mut layers = Writer::new("llama");
     layers.u32("llama.block_count", u32::MAX);
     refused(layers.finish(), ErrorKind::BadModel, &["block_count", "0 tensors"]);
@@ -212,7 +212,7 @@ fn types_that_cannot_be_read_are_named() {
         (31, ["Q4_0_4_4", "removed"]),
         (36, ["IQ4_NL_4_4", "removed"]),
         (28, ["F64", "does not read"]),
-        (24, ["I8", "no type for weights"]),
+        (24, ["I8", "not a type for weights"]),
         (999, ["type 999", "does not know"]),
     ] {
         let mut writer = Writer::new("llama");
@@ -271,7 +271,7 @@ fn tensors_without_a_place_are_named() {
     let key = b"llama.block_count";
     let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len() + 4;
     bytes[at] = 1;
-    refused(bytes, ErrorKind::BadModel, &["no place", "blk.1."]);
+    refused(bytes, ErrorKind::BadModel, &["does not use", "blk.1."]);
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn one_command_trains_from_text_and_resumes_by_stage() {
     fs::remove_file(at("me/model.gguf")).unwrap();
     let (done, told) = run(&[&all[..], &["--resume"]].concat());
     assert!(done, "{told}");
-    assert!(told.contains("packed already") && !told.contains("measuring"), "{told}");
+    assert!(told.contains("already packed") && !told.contains("measuring"), "{told}");
     assert!(model == fs::read(at("me/model.gguf")).unwrap(), "the same bytes");
     // The plan and the data alone give them, too.
     let (done, told) = run(&["train", "me/data", "--plan", "me/plan.toml", "--out", "you"]);
