@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((one.text.as_str(), one.licence.as_deref()), ("one", Some("MIT")));
         assert_eq!((one.source.as_deref(), two.text.as_str()), (Some("u"), "two"));
         assert_eq!(*reason, SkipReason::BadLine);
-        assert!(detail.starts_with("2 of its lines; the first is line 3"), "{detail}");
+        assert!(detail.starts_with("2 lines; the first is line 3"), "{detail}");
     }
 
     #[test]

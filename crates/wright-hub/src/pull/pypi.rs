@@ -195,7 +195,7 @@ mod tests {
         let full = failed("ERROR: Could not install: [Errno 28] No space left on device");
         assert_eq!(full.kind(), ErrorKind::Io);
         let other = failed("noise\nERROR: No matching distribution found for x==1\n");
-        assert_eq!(other.to_string(), "pip says: No matching distribution found for x==1");
+        assert_eq!(other.to_string(), "pip reports: No matching distribution found for x==1");
         assert!(failed("").to_string().contains("exit status: 1"));
     }
 

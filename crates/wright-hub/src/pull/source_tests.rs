@@ -108,7 +108,7 @@ fn when_no_source_has_it_each_is_named_with_its_reason() {
     let failure = pull(&server, &entry, models.path()).unwrap_err();
     assert_eq!(failure.kind(), ErrorKind::WrongHash, "the worst sign");
     assert!(failure.hint().is_some());
-    for word in ["none of the 3 sources", "/gone: ", "/other: ", "SHA-256", "/page: ", "web page"] {
+    for word in ["any of its 3 sources", "/gone: ", "/other: ", "SHA-256", "/page: ", "web page"] {
         assert!(failure.to_string().contains(word), "{word}: {}", failure);
     }
     let left: Vec<_> = fs::read_dir(models.path()).unwrap().flatten().collect();
