@@ -1,7 +1,7 @@
 //! The command line: verbs, the flags that several of them share, and the verb that need not be
 //! said (`wright "…"` is `wright run "…"`).
 
-use crate::ask::{chat, run};
+use crate::ask::{chat, logs, run, sql};
 use crate::cli::failure::Failure;
 use crate::cli::suggest;
 use crate::measure::{bench, embed, perplexity, rerank, tokenize};
@@ -29,6 +29,8 @@ pub struct Line {
 pub enum Verb {
     Run(run::Args),
     Chat(chat::Args),
+    Logs(logs::Args),
+    Sql(sql::Args),
     Models(manage::Args),
     Pull(pull::Args),
     Inspect(inspect::Args),

@@ -1,4 +1,6 @@
-//! Verbs that ask a model.
+//! Verbs that ask a model, and what was said.
 
 pub mod chat;
+pub mod logs;
 pub mod run;
+pub mod sql;

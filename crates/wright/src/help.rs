@@ -75,6 +75,7 @@ Wright runs, trains and measures language models on your own machine.
   cat letter.txt | wright \"Sum it up\"  text from a pipe precedes the prompt
   wright -m FILE.gguf \"Hi\"             any GGUF file
   wright chat                          hold a conversation; /help lists commands
+  wright logs                          search past answers; wright sql \"SELECT …\"
 
   wright models                        list models; default, alias, remove, du
   wright pull NAME|org/repo:Q4_K_M     download one; wright doctor checks all

@@ -16,7 +16,7 @@ mod terminal;
 mod train;
 
 use arguments::{Asked, Line, Verb};
-use ask::{chat, run};
+use ask::{chat, logs, run, sql};
 use clap::CommandFactory;
 use cli::exit::Exit;
 use cli::failure::Failure;
@@ -66,6 +66,8 @@ fn answer_command_line() -> Result<Exit, Failure> {
     match &verb {
         Verb::Run(args) => run::main(args, &context),
         Verb::Chat(args) => chat::main(args, &context),
+        Verb::Logs(args) => logs::main(args, &context),
+        Verb::Sql(args) => sql::main(args, &context),
         Verb::Models(args) => manage::main(args, &context),
         Verb::Pull(args) => pull::main(args, &context),
         Verb::Inspect(args) => inspect::main(args, &context),

@@ -4,6 +4,7 @@ pub mod context;
 pub mod home;
 pub mod load;
 pub mod locate;
+pub mod memory;
 pub mod prefix_cache;
 pub mod settings;
 pub mod vocabulary;

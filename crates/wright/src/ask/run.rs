@@ -9,6 +9,7 @@ use crate::cli::flags::ModelFlags;
 use crate::cli::sampler_flags::{SamplerFlags, with_seed};
 use crate::open::context::Context;
 use crate::open::load;
+use crate::open::memory::{self, Answered, LogFlags};
 use crate::terminal::answer::{self, Answer, Show};
 use crate::terminal::{self, stdin};
 use serde_json::json;
@@ -44,6 +45,8 @@ pub struct Args {
     pub stats: bool,
     #[command(flatten)]
     pub sampler: SamplerFlags,
+    #[command(flatten)]
+    pub log: LogFlags,
 }
 
 /// Stands where `--fim` is to fill.
@@ -68,7 +71,16 @@ pub fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit
         terminal::note(&format!("{} is a base model; use --raw to continue text", model.id));
     }
     let show = if args.json || args.no_stream { Show::Hold } else { Show::Stream };
+    let started_ms = memory::now_ms();
     let answer = answer::ask(&*model.chat, &request, show, &mut io::stdout(), &context.interrupt)?;
+    let answered = Answered {
+        request: &request,
+        response: &answer.response,
+        model: &model.id,
+        started_ms,
+        conversation: None,
+    };
+    memory::keep(&answered, args.log, context);
     if show == Show::Hold && !print_whole(args, &model.id, &request.options, &answer)? {
         return Ok(Exit::Done);
     }

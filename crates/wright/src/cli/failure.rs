@@ -100,6 +100,53 @@ impl From<wright_host::Error> for Failure {
     }
 }
 
+impl From<wright_store::Error> for Failure {
+    fn from(error: wright_store::Error) -> Self {
+        use wright_store::Error;
+        let (exit, hint) = match &error {
+            Error::Open { .. } | Error::ReadOnly => (
+                Exit::Io,
+                "check who may write to the log's folder (`wright logs path`), or set WRIGHT_HOME",
+            ),
+            Error::Foreign { .. } => {
+                (Exit::BadInput, "name another file, or set WRIGHT_HOME to another folder")
+            }
+            Error::LlmLog { .. } => (Exit::BadInput, "`wright logs import FILE` takes it over"),
+            Error::Newer { .. } => (Exit::Unsupported, "use the newer version of Wright again"),
+            Error::Corrupt(_) | Error::Malformed(_) => {
+                (Exit::BadInput, "move the file away, and put a backup in its place")
+            }
+            Error::Busy => (Exit::Busy, "let the other process finish, then try again"),
+            Error::Full => (Exit::Io, "free some space on the disk of the log"),
+            Error::NotFound { .. } => (Exit::NotFound, "`wright logs --json` shows what there is"),
+            Error::BadQuery { .. } => {
+                (Exit::Usage, "quote a phrase as \"…\"; AND, OR and NOT stand between words")
+            }
+            Error::File { path, reason } => return Failure::io("use", path, reason),
+            _ => return Failure::new(Exit::Failed, error),
+        };
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
+impl From<wright_store::SqlError> for Failure {
+    fn from(error: wright_store::SqlError) -> Self {
+        use wright_store::SqlError;
+        let (exit, hint) = match &error {
+            SqlError::Open { .. } => (Exit::NotFound, "name a SQLite file, or log something first"),
+            SqlError::Time(_) => (Exit::Failed, "--timeout SECONDS gives it longer"),
+            SqlError::Memory | SqlError::Value(_) => {
+                (Exit::Failed, "ask for fewer or shorter rows")
+            }
+            SqlError::Corrupt(_) => (Exit::BadInput, "the file is no SQLite database, or damaged"),
+            SqlError::Empty | SqlError::Several => (Exit::Usage, "give one SELECT statement"),
+            SqlError::NotReadOnly(_) => (Exit::Usage, "`wright sql` reads, and never writes"),
+            _ => (Exit::Usage, "`SELECT sql FROM sqlite_schema` shows the tables"),
+        };
+        Failure::new(exit, error).hint(hint)
+    }
+}
+
 impl From<wright_hub::Error> for Failure {
     fn from(error: wright_hub::Error) -> Self {
         use wright_hub::{Error, ErrorKind};

@@ -1,7 +1,8 @@
 //! Where Wright keeps things: models, settings, the history of `chat`.
 //!
 //! `$WRIGHT_HOME` holds all of it if it is set. Otherwise the XDG folders do: models in the cache
-//! (they can be fetched again), settings in config, history in state.
+//! (they can be fetched again), settings in config, history in
+//! state, the log in data.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -15,6 +16,8 @@ pub struct Home {
     pub models: PathBuf,
     pub settings: PathBuf,
     pub history: PathBuf,
+    /// The log of everything said.
+    pub memory: PathBuf,
 }
 
 impl Home {
@@ -36,6 +39,7 @@ impl Home {
                 models: home.join("models"),
                 settings: home.join("settings.json"),
                 history: home.join("chat-history.txt"),
+                memory: home.join("logs.db"),
             });
         }
         let user = folder("HOME").or_else(|| folder("USERPROFILE"));
@@ -51,6 +55,7 @@ impl Home {
             history: place("XDG_STATE_HOME", ".local/state")?
                 .join("wright")
                 .join("chat-history.txt"),
+            memory: place("XDG_DATA_HOME", ".local/share")?.join("wright").join("logs.db"),
         })
     }
 }
