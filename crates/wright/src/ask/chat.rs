@@ -14,11 +14,13 @@ use crate::cli::flags::ModelFlags;
 use crate::cli::sampler_flags::SamplerFlags;
 use crate::open::context::Context;
 use crate::open::load;
+use crate::open::memory::{self, Answered, LogFlags};
 use crate::terminal::{self, stdin};
 use conversation::{Conversation, Editor};
 use lines::{Lines, Piped, Terminal};
 use std::io::{self, IsTerminal, Write};
 use std::process::Command;
+use wright_chat::{Request, Response};
 
 /// Chat with a model; /help lists the commands
 #[derive(Debug, clap::Args)]
@@ -33,6 +35,8 @@ pub struct Args {
     stats: bool,
     #[command(flatten)]
     sampler: SamplerFlags,
+    #[command(flatten)]
+    log: LogFlags,
 }
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -48,6 +52,20 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let live = io::stdin().is_terminal() && io::stdout().is_terminal();
     let check = || model.check_unchanged();
     let mut out = io::stdout();
+    // All answers of this chat are one conversation of the log.
+    let mut id: Option<String> = None;
+    let mut keep = |request: &Request, response: &Response, started_ms: i64| {
+        let answered = Answered {
+            request,
+            response,
+            model: &model.id,
+            started_ms,
+            conversation: id.as_deref(),
+        };
+        if let Some(kept) = memory::keep(&answered, args.log, context) {
+            id = Some(kept);
+        }
+    };
     let mut conversation = Conversation {
         model: &*model.chat,
         interrupt: &context.interrupt,
@@ -58,6 +76,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         options,
         stats: args.stats,
         check: &check,
+        keep: &mut keep,
     };
     let mut lines: Box<dyn Lines> = match live {
         true => {

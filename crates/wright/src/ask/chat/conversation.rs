@@ -5,11 +5,12 @@ use super::lines::{Lines, Read};
 use super::transcript::{self, Format, Transcript};
 use crate::cli::failure::Failure;
 use crate::cli::sampler_flags;
+use crate::open::memory;
 use crate::terminal;
 use crate::terminal::answer::{self, Show};
 use std::io::Write;
 use std::path::Path;
-use wright_chat::{Message, Model, Options, Request, Role};
+use wright_chat::{Message, Model, Options, Request, Response, Role};
 use wright_host::{Interrupt, units};
 
 /// Lets the person change a text, and gives back what became of it.
@@ -29,6 +30,8 @@ pub struct Conversation<'a> {
     pub stats: bool,
     /// Check after each answer that the model is still the one that was loaded.
     pub check: &'a dyn Fn() -> Result<(), Failure>,
+    /// Logs each answer with its request and the time of the request.
+    pub keep: &'a mut dyn FnMut(&Request, &Response, i64),
 }
 
 /// Whether the chat goes on.
@@ -128,6 +131,7 @@ impl Conversation<'_> {
         // Without a seed each message gets a fresh one: a retry should say something else.
         request.options = sampler_flags::with_seed(self.options.clone());
         self.interrupt.clear();
+        let started_ms = memory::now_ms();
         let asked = answer::ask(self.model, &request, Show::Stream, self.out, self.interrupt);
         self.interrupt.clear();
         let answer = match asked {
@@ -137,6 +141,7 @@ impl Conversation<'_> {
                 return Err(failure);
             }
         };
+        (self.keep)(&request, &answer.response, started_ms);
         if let Some(ending) = answer::ending(answer.response.finish, request.options.max_tokens) {
             terminal::note(&ending);
         }

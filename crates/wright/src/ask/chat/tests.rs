@@ -49,6 +49,7 @@ fn conversation<'a>(
         options: Options::default(),
         stats: false,
         check: &|| Ok(()),
+        keep: &mut |_, _, _| {},
     }
 }
 
