@@ -18,6 +18,7 @@ use crate::open::memory::{self, Answered, LogFlags};
 use crate::terminal::{self, stdin};
 use conversation::{Conversation, Editor};
 use lines::{Lines, Piped, Terminal};
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::process::Command;
 use wright_chat::{Request, Response};
@@ -53,17 +54,18 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let check = || model.check_unchanged();
     let mut out = io::stdout();
     // All answers of this chat are one conversation of the log.
-    let mut id: Option<String> = None;
-    let mut keep = |request: &Request, response: &Response, started_ms: i64| {
+    let id = RefCell::new(None::<String>);
+    let keep = |request: &Request, response: &Response, started_ms: i64| {
+        let before = id.borrow().clone();
         let answered = Answered {
             request,
             response,
             model: &model.id,
             started_ms,
-            conversation: id.as_deref(),
+            conversation: before.as_deref(),
         };
         if let Some(kept) = memory::keep(&answered, args.log, context) {
-            id = Some(kept);
+            id.replace(Some(kept));
         }
     };
     let mut conversation = Conversation {
@@ -76,7 +78,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         options,
         stats: args.stats,
         check: &check,
-        keep: &mut keep,
+        keep: &keep,
     };
     let mut lines: Box<dyn Lines> = match live {
         true => {

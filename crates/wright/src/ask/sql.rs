@@ -150,7 +150,7 @@ fn draw(kind: &str, args: &Args, table: &Table) -> Result<Exit, Failure> {
         "bar" => Plot::Bars(Bars::of(y.as_str(), values().map(|(name, n)| (text(name), n)))),
         "cloud" => Plot::Tags(TagCloud::of(y.as_str(), values().map(|(name, n)| (text(name), n)))),
         _ => {
-            // Places that are no numbers, such as days, stand one after the other.
+            // Places other than numbers, such as days, follow each other at equal distances.
             let points = values()
                 .enumerate()
                 .map(|(at, (place, n))| (number(place).unwrap_or(at as f64), n));

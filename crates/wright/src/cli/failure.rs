@@ -138,7 +138,9 @@ impl From<wright_store::SqlError> for Failure {
             SqlError::Memory | SqlError::Value(_) => {
                 (Exit::Failed, "ask for fewer or shorter rows")
             }
-            SqlError::Corrupt(_) => (Exit::BadInput, "the file is no SQLite database, or damaged"),
+            SqlError::Corrupt(_) => {
+                (Exit::BadInput, "the file is not an SQLite database, or is damaged")
+            }
             SqlError::Empty | SqlError::Several => (Exit::Usage, "give one SELECT statement"),
             SqlError::NotReadOnly(_) => (Exit::Usage, "`wright sql` reads, and never writes"),
             _ => (Exit::Usage, "`SELECT sql FROM sqlite_schema` shows the tables"),

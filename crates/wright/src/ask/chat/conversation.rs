@@ -31,7 +31,7 @@ pub struct Conversation<'a> {
     /// Check after each answer that the model is still the one that was loaded.
     pub check: &'a dyn Fn() -> Result<(), Failure>,
     /// Logs each answer with its request and the time of the request.
-    pub keep: &'a mut dyn FnMut(&Request, &Response, i64),
+    pub keep: &'a dyn Fn(&Request, &Response, i64),
 }
 
 /// Whether the chat goes on.

@@ -49,7 +49,7 @@ fn conversation<'a>(
         options: Options::default(),
         stats: false,
         check: &|| Ok(()),
-        keep: &mut |_, _, _| {},
+        keep: &|_, _, _| {},
     }
 }
 
