@@ -71,11 +71,10 @@ pub fn screen(default_model: &str) -> String {
 Wright runs, trains and measures language models on your own machine.
 
   wright \"Why is the sky blue?\"        ask the default model
-  wright -s \"Answer in French\" \"Hi\"    with a system prompt
   cat letter.txt | wright \"Sum it up\"  text from a pipe precedes the prompt
-  wright -m FILE.gguf \"Hi\"             any GGUF file
+  wright -m FILE.gguf -s \"Be brief\" Hi  any GGUF file; with a system prompt
   wright chat                          hold a conversation; /help lists commands
-  wright logs                          search past answers; wright sql \"SELECT …\"
+  wright logs                          past answers; wright sql asks them in SQL
 
   wright models                        list models; default, alias, remove, du
   wright pull NAME|org/repo:Q4_K_M     download one; wright doctor checks all
