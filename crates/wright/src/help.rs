@@ -72,7 +72,7 @@ Wright runs, trains and measures language models on your own machine.
 
   wright \"Why is the sky blue?\"        ask the default model
   cat letter.txt | wright \"Sum it up\"  text from a pipe precedes the prompt
-  wright -m FILE.gguf -s \"Be brief\" Hi  any GGUF file; with a system prompt
+  wright -m FILE.gguf -s \"Rhyme\" \"Hi\"  any GGUF file; with a system prompt
   wright chat                          hold a conversation; /help lists commands
   wright logs                          past answers; wright sql asks them in SQL
 
