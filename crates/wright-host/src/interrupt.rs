@@ -41,3 +41,14 @@ impl Interrupt {
         self.asked.store(true, Ordering::Relaxed);
     }
 }
+
+/// Suspends this process, as Ctrl-Z does, until it is told to go on.
+///
+/// # Errors
+/// If the system has no such thing.
+pub fn suspend() -> io::Result<()> {
+    #[cfg(unix)]
+    return signal_hook::low_level::raise(signal_hook::consts::SIGTSTP);
+    #[cfg(not(unix))]
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -19,7 +19,7 @@ pub mod units;
 
 pub use atomic_file::AtomicFile;
 pub use error::Error;
-pub use interrupt::Interrupt;
+pub use interrupt::{Interrupt, suspend};
 pub use mmap::Mapped;
 pub use parallel_map::parallel_map;
 pub use report::{Count, Progress, Reporter, Silent};

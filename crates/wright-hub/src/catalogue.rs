@@ -6,6 +6,7 @@
 
 use crate::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A model that can be fetched by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Entry {
     pub sha256: String,
     pub licence: String,
     pub licence_note: String,
+    /// Sampler options that suit it, by the names of their flags, such as `repetition-penalty`.
+    #[serde(default)]
+    pub sampling: BTreeMap<String, String>,
     /// Who told size and hash, and of which sources it is known that they hold these bytes.
     #[serde(default)]
     pub seen_in: String,

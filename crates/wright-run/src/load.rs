@@ -4,6 +4,7 @@ use crate::prefix::Prefixes;
 use std::ops::Range;
 use std::sync::Arc;
 use thiserror::Error;
+use wright_chat::Options;
 use wright_model::{KvType, Precision, SessionOptions};
 use wright_text::Now;
 
@@ -38,6 +39,8 @@ pub struct LoadOptions {
     pub now: Option<Now>,
     /// A built-in template's name or Jinja source, in place of the model's own template.
     pub chat_template: Option<String>,
+    /// Sampler options where a request sets none, over those that the file recommends.
+    pub defaults: Options,
     /// Whether a family that is not verified against a reference implementation may run.
     pub unverified: bool,
 }
@@ -58,6 +61,7 @@ impl LoadOptions {
             release: None,
             now: None,
             chat_template: None,
+            defaults: Options::default(),
             unverified: false,
         }
     }
@@ -84,6 +88,8 @@ pub enum LoadError {
     TokenKind { id: usize, kind: i64 },
     #[error("the vocabulary has {tokens} tokens, but the model {rows}")]
     Vocabulary { tokens: usize, rows: usize },
+    #[error("default sampler options: {0}")]
+    Options(#[from] crate::OptionError),
     #[error(transparent)]
     Text(#[from] wright_text::Error),
     #[error(transparent)]
@@ -101,7 +107,7 @@ impl LoadError {
             }
             LoadError::Text(error) => error.hint(),
             LoadError::Model(error) => Some(error.hint()),
-            LoadError::Thread(_) => None,
+            LoadError::Options(_) | LoadError::Thread(_) => None,
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::{ConstraintVocabulary, Sampling, vocabulary};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use wright_chat::{
-    Cancel, Description, Error, ErrorKind, Provider, Request, Response, Score, Sink, Text, Token,
+    Cancel, Description, Error, ErrorKind, Options, Provider, Request, Response, Score, Sink, Text,
+    Token,
 };
 use wright_model::config::Kind;
 use wright_model::{Model, Session};
@@ -61,6 +62,8 @@ impl LocalModel {
         });
         let (tokenizer, template) = text?;
         let session = session.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let n_vocab = model.n_vocab() as u32;
+        let sampling = vocabulary::sampling(model.metadata()).with(&options.defaults, n_vocab)?;
         let n_ctx = session.n_ctx();
         let engine = Engine::start(session, options.speculative, options.prefixes.clone())
             .map_err(|e| LoadError::Thread(e.to_string()))?;
@@ -69,8 +72,8 @@ impl LocalModel {
             reranker: Reranker::find(&model, &tokenizer),
             fill: FillInMiddle::find(model.metadata(), &tokenizer),
             n_ctx,
-            n_vocab: model.n_vocab() as u32,
-            sampling: vocabulary::sampling(model.metadata()),
+            n_vocab,
+            sampling,
             options,
             tokenizer: Arc::new(tokenizer),
             constraint_vocabulary: OnceLock::new(),
@@ -82,6 +85,11 @@ impl LocalModel {
     /// The tokenizer that the model's file carries.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// The sampler options where a request sets none.
+    pub fn default_options(&self) -> Options {
+        self.sampling.to_options()
     }
 
     /// The caller's clock, or 0 without one.

@@ -107,6 +107,22 @@ impl Sampling {
         })
     }
 
+    /// The sampler options that a request would set for the same; without bias and seed, which
+    /// belong to a request.
+    pub fn to_options(&self) -> Options {
+        Options {
+            temperature: Some(self.temperature),
+            top_k: Some(self.top_k),
+            top_p: Some(self.top_p),
+            min_p: Some(self.min_p),
+            repetition_penalty: Some(self.repetition_penalty),
+            penalty_window: Some(self.penalty_window),
+            presence_penalty: Some(self.presence_penalty),
+            frequency_penalty: Some(self.frequency_penalty),
+            ..Options::default()
+        }
+    }
+
     /// Whether recent tokens change any logit.
     pub(crate) fn penalises(&self) -> bool {
         let quiet = self.repetition_penalty == 1.0
@@ -194,5 +210,7 @@ mod tests {
         let options = Options { temperature: Some(0.0), seed: Some(9), ..Options::default() };
         let got = model.with(&options, 10).unwrap();
         assert_eq!(got, Sampling { top_k: 5, temperature: 0.0, seed: 9, ..Sampling::default() });
+        let again = Sampling::default().with(&got.to_options(), 10).unwrap();
+        assert_eq!(again, Sampling { seed: 0, ..got });
     }
 }

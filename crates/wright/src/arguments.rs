@@ -8,8 +8,10 @@ use crate::measure::{bench, embed, perplexity, rerank, tokenize};
 use crate::models::{convert, imatrix, inspect, manage, pull, quantize};
 use crate::train::{pack, plan, shard, tokenizer, training};
 use crate::{doctor, help};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::Path;
+use wright_hub::catalogue::Catalogue;
 
 /// Run, train and measure language models on your own machine
 #[derive(Debug, Parser)]
@@ -71,17 +73,19 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Fail
     }
     let implied = !names_a_verb(&words[1]);
     if implied {
+        check_misspelt(&words[1..])?;
         words.insert(1, OsString::from("run"));
     }
-    let line = match Line::try_parse_from(&words) {
-        Ok(line) => line,
-        Err(error) if !error.use_stderr() => return Ok(Asked::Text(error.render().to_string())),
-        Err(error) => return Err(mistake(&error)),
-    };
-    if implied && let Verb::Run(args) = &line.verb {
-        check_misspelt(args)?;
+    match parser().try_get_matches_from(&words).and_then(|found| Line::from_arg_matches(&found)) {
+        Ok(line) => Ok(Asked::Verb(line.verb)),
+        Err(error) if !error.use_stderr() => Ok(Asked::Text(error.render().to_string())),
+        Err(error) => Err(mistake(&error)),
     }
-    Ok(Asked::Verb(line.verb))
+}
+
+/// The command line's definition. Of an option that is given twice, the last holds.
+pub fn parser() -> Command {
+    Line::command().args_override_self(true)
 }
 
 /// Every verb's name.
@@ -95,25 +99,68 @@ fn names_a_verb(word: &OsString) -> bool {
     ["-h", "--help", "-V", "--version"].contains(&word) || verbs().iter().any(|verb| verb == word)
 }
 
-/// A prompt of one word that is a verb but for a letter is hardly a question.
-fn check_misspelt(args: &run::Args) -> Result<(), Failure> {
-    let [word] = args.prompt.as_slice() else { return Ok(()) };
-    if word.len() < 3 || word.contains(char::is_whitespace) {
-        return Ok(());
-    }
+/// Refuses what was hardly meant as a prompt: a word that is one edit away from a verb and is
+/// followed by nothing, or by what that verb takes: its sub-commands and flags, a file, or a model
+/// of the catalogue. `wright plane crash` is a prompt.
+fn check_misspelt(words: &[OsString]) -> Result<(), Failure> {
+    let words: Vec<&str> = words.iter().map_while(|word| word.to_str()).collect();
     let verbs = verbs();
-    match suggest::closest(word, verbs.iter().map(String::as_str), 1) {
-        Some(verb) if verb == word => {
-            Err(Failure::usage(format!("command '{verb}' must come before flags")).hint(format!(
-                "put the command first: wright {verb} …; to use the word as a prompt: wright run \
-                 {verb}"
+    let closest = |word: &str| {
+        let is_word = word.len() >= 3 && word.chars().all(|c| c.is_alphanumeric() || c == '-');
+        let names = verbs.iter().map(String::as_str);
+        suggest::closest(word, names, 1).filter(|_| is_word).map(str::to_owned)
+    };
+    let Some((&first, rest)) = words.split_first() else { return Ok(()) };
+    if first.starts_with('-') {
+        return match words.iter().rposition(|word| verbs.iter().any(|verb| verb == word)) {
+            Some(at) if at + 1 == words.len() && !words.contains(&"--") => {
+                after_a_flag(words[at], words[at - 1])
+            }
+            _ => Ok(()),
+        };
+    }
+    match closest(first) {
+        Some(verb) if rest.first().is_none_or(|word| belongs_to(&verb, word)) => {
+            let command = [&[verb.as_str()], rest].concat().join(" ");
+            let prompt = words.join(" ");
+            Err(Failure::usage(format!("there is no command '{first}'")).hint(format!(
+                "did you mean `wright {command}`? To ask the model: wright -- {prompt}"
             )))
         }
-        Some(verb) => Err(Failure::usage(format!("unknown command '{word}'")).hint(format!(
-            "did you mean `wright {verb}`? To use the word as a prompt: wright run {word}"
-        ))),
-        None => Ok(()),
+        _ => Ok(()),
     }
+}
+
+/// A verb at the end of flags, unless it is the value of the last one.
+fn after_a_flag(verb: &str, before: &str) -> Result<(), Failure> {
+    let run = parser();
+    let takes_value = |arg: &clap::Arg| {
+        let is_it = arg.get_long().is_some_and(|long| before == format!("--{long}"))
+            || arg.get_short().is_some_and(|short| before == format!("-{short}"));
+        is_it && arg.get_action().takes_values()
+    };
+    let run = run.find_subcommand("run");
+    if run.is_some_and(|run| run.get_arguments().any(takes_value)) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("the command '{verb}' comes after an option"))
+        .hint(format!("put the command first: wright {verb} …; to ask the word: wright -- {verb}")))
+}
+
+/// Whether `verb` could take `word` as its first argument.
+fn belongs_to(verb: &str, word: &str) -> bool {
+    let parser = parser();
+    let Some(verb) = parser.find_subcommand(verb) else { return false };
+    let is_flag = |arg: &clap::Arg| match word.strip_prefix("--") {
+        Some(long) => arg.get_long() == Some(long.split('=').next().unwrap_or(long)),
+        None => arg.get_short().is_some_and(|short| word.starts_with(&format!("-{short}"))),
+    };
+    let takes_files = verb.get_positionals().next().is_some();
+    let is_known = |word: &str| Catalogue::built_in().is_ok_and(|all| all.find(word).is_some());
+    ["-h", "--help"].contains(&word)
+        || verb.find_subcommand(word).is_some()
+        || word.starts_with('-') && verb.get_arguments().any(is_flag)
+        || takes_files && (Path::new(word).exists() || is_known(word))
 }
 
 /// The parser's complaint in the form of all others.
@@ -175,6 +222,34 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_may_begin_with_a_word_like_a_verb() {
+        for words in [
+            &["plane", "crash", "statistics"][..],
+            &["trains", "in", "Japan"],
+            &["--", "modles", "list"],
+            &["--", "models"],
+            &["plane crash"],
+            &["-s", "chat", "hi"],
+        ] {
+            assert!(!run_args(words).prompt.is_empty(), "{words:?}");
+        }
+        // The value of an option is not a verb that came too late.
+        assert_eq!(run_args(&["hi", "-s", "chat"]).prompt, ["hi"]);
+        assert_eq!(run_args(&["-s", "chat"]).system.as_deref(), Some("chat"));
+    }
+
+    #[test]
+    fn of_an_option_given_twice_the_last_holds() {
+        let args = run_args(&["--json", "--seed", "1", "--json", "--seed", "2", "hi"]);
+        assert!(args.json);
+        assert_eq!(args.sampler.options().unwrap().seed, Some(2));
+        let both = run_args(&["--stop", "a", "--stop", "b", "hi"]);
+        assert_eq!(both.sampler.options().unwrap().stop, ["a", "b"]);
+        let twice = ["models", "--json", "--json"];
+        assert!(matches!(ask(&twice), Ok(Asked::Verb(Verb::Models(_)))));
+    }
+
+    #[test]
     fn negative_values_and_pairs_are_read() {
         let args = run_args(&["--presence-penalty", "-1", "--logit-bias", "3=-2", "hi"]);
         let options = args.sampler.options().unwrap();
@@ -185,7 +260,18 @@ mod tests {
     #[test]
     fn mistakes_carry_hints() {
         let failed = |words: &[&str]| ask(words).err().unwrap();
-        assert!(failed(&["modles"]).hint.unwrap().contains("wright models"));
+        for (words, right) in [
+            (&["modles"][..], "`wright models`"),
+            (&["modles", "list"], "`wright models list`"),
+            (&["insepct", "Cargo.toml"], "`wright inspect Cargo.toml`"),
+            (&["pul", "gemma-3-270m"], "`wright pull gemma-3-270m`"),
+            (&["chatt", "-m", "smollm2"], "`wright chat -m smollm2`"),
+            (&["helpp", "--help"], "`wright help --help`"),
+        ] {
+            let hint = failed(words).hint.unwrap();
+            assert!(hint.contains(right), "{words:?}: {hint}");
+            assert!(hint.contains(&format!("wright -- {}", words.join(" "))), "{hint}");
+        }
         assert!(failed(&["-m", "x", "bench"]).hint.unwrap().contains("wright bench"));
         let flag = failed(&["chat", "--thread", "2"]);
         assert!(flag.what.contains("--thread"), "{flag:?}");

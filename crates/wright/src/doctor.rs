@@ -73,7 +73,10 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         }
         false => table(&checks, worst),
     };
-    terminal::print(&text)?;
+    match args.json {
+        true => terminal::print(&text)?,
+        false => terminal::print_text(&text)?,
+    };
     Ok(if worst == Verdict::Broken { Exit::Failed } else { Exit::Done })
 }
 

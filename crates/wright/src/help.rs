@@ -1,5 +1,5 @@
-//! `wright help`: the list of commands, one command in detail, or the exit codes; and the screen
-//! that `wright` without arguments shows.
+//! `wright help`: the list of commands, one command in detail, the exit codes or the environment
+//! variables; and the screen that `wright` without arguments shows.
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -7,11 +7,11 @@ use crate::cli::suggest;
 use crate::terminal;
 use clap::Command;
 
-/// Explain a command or the exit codes
+/// Explain a command, the exit codes or the environment variables
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A command, a command and its subcommand, or `exit-codes`
-    #[arg(value_name = "COMMAND|exit-codes")]
+    /// A command, a command and its subcommand, `exit-codes` or `environment`
+    #[arg(value_name = "COMMAND|exit-codes|environment")]
     topic: Vec<String>,
 }
 
@@ -23,6 +23,7 @@ pub fn main(args: &Args, mut line: Command) -> Result<Exit, Failure> {
     let text = match args.topic.as_slice() {
         [] => line.render_long_help().to_string(),
         [topic] if topic == "exit-codes" => exit_codes(),
+        [topic] if topic == "environment" => environment(terminal::stdout_width()),
         path => {
             line.build();
             command(&mut line, path)?.render_long_help().to_string()
@@ -40,7 +41,7 @@ fn command<'c>(line: &'c mut Command, path: &[String]) -> Result<&'c mut Command
         let mut topics: Vec<String> =
             found.get_subcommands().map(|sub| format!("{above}{}", sub.get_name())).collect();
         if depth == 0 {
-            topics.push("exit-codes".to_owned());
+            topics.extend(["exit-codes", "environment"].map(str::to_owned));
         }
         found = match found.find_subcommand_mut(name) {
             Some(sub) => sub,
@@ -57,6 +58,40 @@ fn unknown(topic: &str, topics: &[String]) -> Failure {
         None if topics.is_empty() => failure.hint("`wright help` lists the commands"),
         None => failure.hint(format!("topics: {}", topics.join(", "))),
     }
+}
+
+/// Every environment variable that the program reads, and what it is for.
+const ENVIRONMENT: [(&str, &str); 18] = [
+    ("WRIGHT_HOME", "Folder for everything that Wright keeps: models, settings, history, caches"),
+    ("WRIGHT_MODEL", "The default model: a name, an alias or a path to a .gguf file"),
+    (
+        "XDG_CACHE_HOME, XDG_CONFIG_HOME, XDG_STATE_HOME",
+        "Without WRIGHT_HOME: where models and caches, settings, and history are kept",
+    ),
+    ("HOME", "Without those: ~/.cache, ~/.config and ~/.local/state"),
+    ("NO_COLOR", "Any value: no colour on the terminal"),
+    ("TERM", "`dumb`: no colour and no progress bars"),
+    ("VISUAL, EDITOR", "The editor that /edit opens in a chat"),
+    ("TMPDIR", "Folder for the file that /edit opens"),
+    ("HF_ENDPOINT", "The hub that `org/repo` is fetched from [default: https://huggingface.co]"),
+    ("HF_TOKEN", "Token for the hub; otherwise the one in the folder of HF_HOME is used"),
+    ("HF_HOME, HF_HUB_CACHE", "Where Hugging Face's tools keep their files"),
+    ("OLLAMA_REGISTRY", "The registry that `ollama:NAME` is fetched from"),
+    ("OLLAMA_MODELS", "Where ollama keeps its models"),
+    ("LLAMA_CACHE", "Where llama.cpp keeps its models"),
+    ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "Proxies for downloads"),
+    ("PIP_INDEX_URL and others of pip", "How pip fetches models that are packages on PyPI"),
+    ("PATH", "Where `python3` with pip, and the editor, are found"),
+    ("USERPROFILE", "HOME on systems that have none"),
+];
+
+/// The environment variables, for a terminal of `columns`.
+fn environment(columns: usize) -> String {
+    let row = |&(names, does): &(&str, &str)| {
+        format!("  {names}\n{}\n", terminal::wrap(does, columns, "      "))
+    };
+    let rows = ENVIRONMENT.iter().map(row);
+    std::iter::once("Environment variables:\n".to_owned()).chain(rows).collect()
 }
 
 fn exit_codes() -> String {
@@ -88,7 +123,7 @@ Wright runs, trains and measures language models on your own machine.
   wright pack FOLDER -o data           text files to training data; wright shard
   wright plan DATA, wright train DATA  train a model of your own
 
-  wright help COMMAND, wright help exit-codes
+  wright help COMMAND, wright help exit-codes, wright help environment
 
 The default model is {default_model}.
 It is downloaded on first use. Nothing you ask leaves this machine.
@@ -133,6 +168,39 @@ mod tests {
         let rows = Exit::ALL.iter().map(|e| format!("| {} | {} |\n", e.code(), e.meaning()));
         let table: String = rows.collect();
         assert!(page.ends_with(&table), "docs/exit-codes.md needs these rows:\n{table}");
+    }
+
+    #[test]
+    fn every_variable_that_is_read_is_documented() {
+        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let documented: String = ENVIRONMENT.iter().map(|(names, _)| *names).collect();
+        for name in variables_read(std::path::Path::new(crates)) {
+            assert!(documented.contains(&name), "{name} is not in `wright help environment`");
+        }
+        assert!(environment(60).lines().all(|line| line.chars().count() <= 60));
+    }
+
+    /// Names in upper case that stand in quotes beside a call that reads a variable.
+    fn variables_read(folder: &std::path::Path) -> Vec<String> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") && !path.ends_with("target") {
+                names.extend(variables_read(&path));
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let reads = |line: &&str| {
+                    ["env::var", "variable(", "folder(", "named("].iter().any(|c| line.contains(c))
+                };
+                for quoted in text.lines().filter(reads).flat_map(|line| line.split('"').skip(1)) {
+                    let upper = |c: char| c.is_ascii_uppercase() || c == '_';
+                    if quoted.len() > 3 && quoted.chars().all(upper) {
+                        names.push(quoted.to_owned());
+                    }
+                }
+            }
+        }
+        names
     }
 
     #[test]

@@ -15,9 +15,8 @@ mod open;
 mod terminal;
 mod train;
 
-use arguments::{Asked, Line, Verb};
+use arguments::{Asked, Verb};
 use ask::{chat, logs, run, sql};
-use clap::CommandFactory;
 use cli::exit::Exit;
 use cli::failure::Failure;
 use measure::{bench, embed, perplexity, rerank, tokenize};
@@ -60,7 +59,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Asked::Nothing => return without_arguments(),
     };
     if let Verb::Help(args) = &verb {
-        return help::main(args, Line::command());
+        return help::main(args, arguments::parser());
     }
     let context = Context::find()?;
     match &verb {
@@ -85,7 +84,7 @@ fn answer_command_line() -> Result<Exit, Failure> {
         Verb::Quantize(args) => quantize::main(args, &context),
         Verb::Imatrix(args) => imatrix::main(args, &context),
         Verb::Doctor(args) => doctor::main(args, &context),
-        Verb::Help(args) => help::main(args, Line::command()),
+        Verb::Help(args) => help::main(args, arguments::parser()),
     }
 }
 

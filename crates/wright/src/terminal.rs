@@ -7,12 +7,16 @@
 pub mod answer;
 pub mod progress;
 pub mod stdin;
+#[cfg(unix)]
+pub mod type_ahead;
+mod wrap;
 
 use crate::cli::failure::Failure;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
+pub use wrap::{Wrapper, wrap};
 
 /// Every progress bar of the program, so that several do not write over each other.
 pub static BARS: LazyLock<MultiProgress> =
@@ -43,7 +47,7 @@ pub fn faint(text: &str) -> String {
 /// Information that is not an error.
 pub fn note(text: &str) {
     // A note that cannot be printed is no reason to stop working.
-    let line = faint(&format!("note: {}", shown(text)));
+    let line = faint(&wrapped(&format!("note: {}", shown(text))));
     BARS.suspend(|| {
         let _ = writeln!(io::stderr(), "{line}");
     });
@@ -54,11 +58,40 @@ pub fn report(failure: &Failure) {
     if failure.what.is_empty() {
         return;
     }
+    let line = |code: &str, label: &str, text: &str| {
+        let text = wrapped(&format!("{label} {}", shown(text)));
+        let rest = text.strip_prefix(label).unwrap_or(&text).to_owned();
+        format!("{}{rest}", painted(code, label))
+    };
     let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "{} {}", painted("1;31", "error:"), shown(&failure.what));
+    let _ = writeln!(stderr, "{}", line("1;31", "error:", &failure.what));
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(stderr, "{} {}", painted("1;36", "hint:"), shown(hint));
+        let _ = writeln!(stderr, "{}", line("1;36", "hint:", hint));
     }
+}
+
+/// `text` for stderr: wrapped where that is a terminal, as it is elsewhere.
+pub fn wrapped(text: &str) -> String {
+    match io::stderr().is_terminal() {
+        true => wrap(text, width(&io::stderr()), ""),
+        false => text.to_owned(),
+    }
+}
+
+/// Columns of the terminal on stdout; 100 where it is none.
+pub fn stdout_width() -> usize {
+    if io::stdout().is_terminal() { width(&io::stdout()) } else { 100 }
+}
+
+/// Columns of a terminal.
+#[cfg(unix)]
+pub fn width(of: &impl std::os::fd::AsFd) -> usize {
+    rustix::termios::tcgetwinsize(of).map_or(80, |size| usize::from(size.ws_col).max(20))
+}
+
+#[cfg(not(unix))]
+pub fn width<T>(_: &T) -> usize {
+    80
 }
 
 /// `text` with every control character but newline and tab replaced by its picture, so that no
@@ -80,6 +113,17 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 /// Whether a write failed because nobody reads any more, as in `wright … | head -1`.
 pub fn reader_left(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Writes text for people to stdout: on a terminal, lines are broken between words.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_text(text: &str) -> Result<bool, Failure> {
+    match io::stdout().is_terminal() {
+        true => print(&wrap(text, stdout_width(), "")),
+        false => print(text),
+    }
 }
 
 /// Writes data to stdout. `Ok(false)`: the reader left, and the program should end quietly.

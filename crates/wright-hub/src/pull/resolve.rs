@@ -5,6 +5,7 @@ use crate::catalogue::{Entry, HttpFile, PypiPart, Source};
 use crate::error::{Error, ErrorKind, Hint};
 use crate::reference::{Reference, mentions};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Where hubs are, and who asks.
 #[derive(Debug, Clone)]
@@ -83,6 +84,7 @@ fn bare(reference: &Reference, file: &str) -> Entry {
         sha256: String::new(),
         licence: "not stated".to_owned(),
         licence_note: "see its source".to_owned(),
+        sampling: BTreeMap::new(),
         seen_in: String::new(),
         sources: Vec::new(),
     }

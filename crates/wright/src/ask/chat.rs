@@ -10,7 +10,7 @@ mod tests;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::flags::ModelFlags;
+use crate::cli::flags::{AnswerFlags, ModelFlags};
 use crate::cli::sampler_flags::SamplerFlags;
 use crate::open::context::Context;
 use crate::open::load;
@@ -31,6 +31,8 @@ pub struct Args {
     system: Option<String>,
     #[command(flatten)]
     model: ModelFlags,
+    #[command(flatten)]
+    answer: AnswerFlags,
     /// Print token counts and speed after each answer
     #[arg(long)]
     stats: bool,
@@ -42,8 +44,8 @@ pub struct Args {
 
 pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut options = args.sampler.options()?;
-    options.stop_loops = args.model.engine.stop_loops();
-    let model = load::model(&args.model, context)?;
+    options.stop_loops = args.answer.stop_loops();
+    let model = load::answering(&args.model, &args.answer, context)?;
     if model.is_base {
         terminal::note(&format!(
             "{} is a base model, not trained for chat: expect odd answers",
@@ -76,6 +78,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         system: args.system.clone(),
         messages: Vec::new(),
         options,
+        defaults: model.defaults.clone(),
         stats: args.stats,
         check: &check,
         keep: &keep,

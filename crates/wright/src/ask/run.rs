@@ -5,8 +5,8 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::flags::ModelFlags;
-use crate::cli::sampler_flags::{SamplerFlags, with_seed};
+use crate::cli::flags::{AnswerFlags, ModelFlags};
+use crate::cli::sampler_flags::{self, SamplerFlags, with_seed};
 use crate::open::context::Context;
 use crate::open::load;
 use crate::open::memory::{self, Answered, LogFlags};
@@ -14,6 +14,7 @@ use crate::terminal::answer::{self, Answer, Show};
 use crate::terminal::{self, stdin};
 use serde_json::json;
 use std::io;
+use std::path::Path;
 use wright_chat::{Message, Options, Origin, Part, Prompt, Request, Role, Text};
 use wright_hub::find;
 
@@ -28,6 +29,8 @@ pub struct Args {
     pub system: Option<String>,
     #[command(flatten)]
     pub model: ModelFlags,
+    #[command(flatten)]
+    pub answer: AnswerFlags,
     /// Continue the prompt as plain text, without the model's chat template
     #[arg(long, conflicts_with = "system")]
     pub raw: bool,
@@ -37,7 +40,7 @@ pub struct Args {
     /// Print the answer when it is complete instead of streaming it
     #[arg(long)]
     pub no_stream: bool,
-    /// Print one JSON object: text, finish reason, model, usage and options, including the seed
+    /// Print one JSON object: text, finish reason, model, usage and the options used
     #[arg(long)]
     pub json: bool,
     /// Print token counts and speed after the answer
@@ -62,11 +65,17 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
 /// # Errors
 /// If there is nothing to answer, or the model cannot be opened or fails.
 pub fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit, Failure> {
+    if let Some(name) = named_file(&args.prompt) {
+        terminal::note(&format!(
+            "'{name}' was taken as words of the prompt, not as a file. To ask about its text: \
+             cat {name} | wright \"…\""
+        ));
+    }
     let prompt = prompt(args, piped)?;
     let mut request = Request::new(prompt);
     request.options = with_seed(args.sampler.options()?);
-    request.options.stop_loops = args.model.engine.stop_loops();
-    let model = load::model(&args.model, context)?;
+    request.options.stop_loops = args.answer.stop_loops();
+    let model = load::answering(&args.model, &args.answer, context)?;
     if model.is_base && !args.raw && !args.fim {
         terminal::note(&format!("{} is a base model; use --raw to continue text", model.id));
     }
@@ -81,7 +90,8 @@ pub fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit
         conversation: None,
     };
     memory::keep(&answered, args.log, context);
-    if show == Show::Hold && !print_whole(args, &model.id, &request.options, &answer)? {
+    let used = sampler_flags::or_default(&request.options, &model.defaults);
+    if show == Show::Hold && !print_whole(args, &model.id, &used, &answer)? {
         return Ok(Exit::Done);
     }
     if let Some(ending) = answer::ending(answer.response.finish, request.options.max_tokens)
@@ -97,6 +107,16 @@ pub fn ask(args: &Args, piped: Option<String>, context: &Context) -> Result<Exit
         true => Ok(Exit::Interrupted),
         false => Ok(Exit::Done),
     }
+}
+
+/// A word of the prompt that names a file in reach, with a path or an ending like a file's.
+fn named_file(words: &[String]) -> Option<&str> {
+    let is_file = |word: &&str| {
+        word.contains(['.', '/'])
+            && !word.contains(char::is_whitespace)
+            && Path::new(word).is_file()
+    };
+    words.iter().map(String::as_str).find(is_file)
 }
 
 /// Whether the model goes on from the text as it stands: because it is asked to, or because it was
@@ -230,6 +250,15 @@ mod tests {
     fn raw_text_is_not_touched() {
         let made = prompt(&args(&["--raw", "wood"]), Some("How much ".into())).unwrap();
         assert_eq!(made, Prompt::Raw(Text::new(Origin::User, "How much wood")));
+    }
+
+    #[test]
+    fn a_file_among_the_words_of_a_prompt_is_noticed() {
+        let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        // Tests run in the folder of their crate.
+        assert_eq!(named_file(&words(&["Sum up", "Cargo.toml"])), Some("Cargo.toml"));
+        assert_eq!(named_file(&words(&["Sum up Cargo.toml"])), None, "a sentence");
+        assert_eq!(named_file(&words(&["Sum", "up", "src"])), None, "a word");
     }
 
     #[test]

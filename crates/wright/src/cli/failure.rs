@@ -276,6 +276,7 @@ impl From<wright_run::LoadError> for Failure {
                 Exit::BadModel
             }
             LoadError::Text(ref error) => text_exit(error),
+            LoadError::Options(_) => Exit::Usage,
             LoadError::Thread(_) => Exit::Failed,
         };
         Failure { exit, what: error.to_string(), hint }

@@ -15,6 +15,8 @@ pub struct Definition {
     pub name: &'static str,
     value: &'static str,
     pub help: &'static str,
+    /// What holds where neither the request nor the model sets it.
+    pub unset: &'static str,
     set: fn(&mut Options, &str) -> Option<()>,
 }
 
@@ -23,78 +25,85 @@ pub const TABLE: [Definition; 12] = [
     Definition {
         name: "temperature",
         value: "N",
-        help: "Sampling temperature: 0 always picks the most likely token, higher is more varied \
-               [default: 0.7]",
+        help: "Sampling temperature: 0 always picks the most likely token, higher is more varied",
+        unset: "0.7",
         set: |options, text| read(&mut options.temperature, text),
     },
     Definition {
         name: "top-k",
         value: "N",
-        help: "Sample from the N most likely tokens; 0 disables [default: 40]",
+        help: "Sample from the N most likely tokens; 0 disables",
+        unset: "40",
         set: |options, text| read(&mut options.top_k, text),
     },
     Definition {
         name: "top-p",
         value: "P",
-        help: "Sample from the most likely tokens that together reach probability P; 1 disables \
-               [default: 0.95]",
+        help: "Sample from the most likely tokens that together reach probability P; 1 disables",
+        unset: "0.95",
         set: |options, text| read(&mut options.top_p, text),
     },
     Definition {
         name: "min-p",
         value: "P",
-        help: "Drop tokens less than P times as likely as the most likely one; 0 disables \
-               [default: 0.05]",
+        help: "Drop tokens less than P times as likely as the most likely one; 0 disables",
+        unset: "0.05",
         set: |options, text| read(&mut options.min_p, text),
     },
     Definition {
         name: "repetition-penalty",
         value: "N",
-        help: "Divide the logits of recent tokens by N; 1 disables [default: 1]",
+        help: "Divide the logits of recent tokens by N; 1 disables",
+        unset: "1",
         set: |options, text| read(&mut options.repetition_penalty, text),
     },
     Definition {
         name: "presence-penalty",
         value: "N",
-        help: "Subtract N from the logit of each recent token; 0 disables [default: 0]",
+        help: "Subtract N from the logit of each recent token; 0 disables",
+        unset: "0",
         set: |options, text| read(&mut options.presence_penalty, text),
     },
     Definition {
         name: "frequency-penalty",
         value: "N",
-        help: "Subtract N times its count from the logit of each recent token; 0 disables \
-               [default: 0]",
+        help: "Subtract N times its count from the logit of each recent token; 0 disables",
+        unset: "0",
         set: |options, text| read(&mut options.frequency_penalty, text),
     },
     Definition {
         name: "penalty-window",
         value: "N",
-        help: "Number of recent tokens that the penalties consider [default: 64]",
+        help: "Number of recent tokens that the penalties consider",
+        unset: "64",
         set: |options, text| read(&mut options.penalty_window, text),
     },
     Definition {
         name: "logit-bias",
         value: "ID=N",
         help: "Add N to the logit of token ID; repeatable",
+        unset: "none",
         set: set_logit_bias,
     },
     Definition {
         name: "seed",
         value: "N",
-        help: "Random seed; the same seed, prompt and options give the same answer [default: \
-               random]",
+        help: "Random seed; the same seed, prompt and options give the same answer",
+        unset: "random",
         set: |options, text| read(&mut options.seed, text),
     },
     Definition {
         name: "max-tokens",
         value: "N",
-        help: "Generate at most N tokens [default: until the context is full]",
+        help: "Generate at most N tokens",
+        unset: "until the context is full",
         set: |options, text| read(&mut options.max_tokens, text),
     },
     Definition {
         name: "stop",
         value: "TEXT",
         help: "Stop before TEXT would appear; repeatable",
+        unset: "none",
         set: |options, text| {
             options.stop.push(text.to_owned());
             Some(())
@@ -184,7 +193,7 @@ impl clap::Args for SamplerFlags {
             let flag = Arg::new(definition.name)
                 .long(definition.name)
                 .value_name(definition.value)
-                .help(definition.help)
+                .help(format!("{} [default: {}]", definition.help, definition.unset))
                 .help_heading(HEADING)
                 .allow_hyphen_values(true)
                 .action(if repeated { ArgAction::Append } else { ArgAction::Set });
@@ -198,12 +207,30 @@ impl clap::Args for SamplerFlags {
             .allow_hyphen_values(true)
             .action(ArgAction::Append)
             .help_heading(HEADING)
-            .help("Set any of these options by name: -o temperature 0.5");
+            .help(
+                "Set any of these options by name: -o temperature 0.5. Some models have defaults \
+                 of their own; --json and /set show the values in use",
+            );
         command.arg(option)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
+    }
+}
+
+/// `options` where it sets a value, `defaults` elsewhere.
+pub fn or_default(options: &Options, defaults: &Options) -> Options {
+    Options {
+        temperature: options.temperature.or(defaults.temperature),
+        top_k: options.top_k.or(defaults.top_k),
+        top_p: options.top_p.or(defaults.top_p),
+        min_p: options.min_p.or(defaults.min_p),
+        repetition_penalty: options.repetition_penalty.or(defaults.repetition_penalty),
+        penalty_window: options.penalty_window.or(defaults.penalty_window),
+        presence_penalty: options.presence_penalty.or(defaults.presence_penalty),
+        frequency_penalty: options.frequency_penalty.or(defaults.frequency_penalty),
+        ..options.clone()
     }
 }
 
@@ -228,6 +255,20 @@ mod tests {
         assert_eq!(with_seed(asked).seed, Some(3));
         let made = [with_seed(Options::default()).seed, with_seed(Options::default()).seed];
         assert!(made[0].is_some() && made[0] != made[1]);
+    }
+
+    #[test]
+    fn the_defaults_in_help_are_those_of_the_sampler() {
+        let sampling = wright_run::Sampling::default().to_options();
+        let value = serde_json::to_value(&sampling).unwrap();
+        for definition in &TABLE[..8] {
+            let shown: f64 = definition.unset.parse().unwrap();
+            let is = value[definition.name.replace('-', "_")].as_f64().unwrap();
+            assert!((shown - is).abs() < 1e-6, "{}: {shown}, {is}", definition.name);
+        }
+        let asked = Options { top_k: Some(5), ..Options::default() };
+        let used = or_default(&asked, &sampling);
+        assert_eq!((used.top_k, used.temperature), (Some(5), Some(0.7)));
     }
 
     #[test]

@@ -5,22 +5,25 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::flags::ModelFlags;
+use crate::cli::flags::EngineFlags;
 use crate::open::context::Context;
 use crate::open::{load, locate};
 use crate::terminal;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
+use wright_host::machine;
+use wright_hub::find::Located;
 use wright_model::{Batch, Model, Segment, SeqId, Session, Want};
 
 /// Measure speed: tokens per second for prompts and for generation
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
-#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
+    /// Model name from `wright models`, or path to a .gguf file
+    #[arg(short, long, value_name = "NAME|FILE")]
+    model: Option<String>,
     #[command(flatten)]
-    model: ModelFlags,
+    engine: EngineFlags,
     /// Prompt tokens to process; 0 skips the test
     #[arg(short = 'p', long = "prompt", value_name = "N", default_value_t = 512)]
     prompt: u32,
@@ -80,11 +83,11 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
         return Err(Failure::usage("nothing to measure: -p and -n are both 0")
             .hint("set -p or -n to a positive number of tokens"));
     };
-    let located = locate::model(args.model.model.as_deref(), context)?;
+    let located = locate::model(args.model.as_deref(), context)?;
     let (mapped, model) = load::weights(&located.path)?;
     let model = Arc::new(model);
     let n_ctx = args.depth.saturating_add(longest);
-    let mut options = load::session_options(&model, &args.model.engine, n_ctx)?;
+    let mut options = load::session_options(&model, &args.engine, n_ctx)?;
     options.n_seq = args.batch as usize;
     let threads = options.threads;
     let mut session =
@@ -103,7 +106,10 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
                 rates.push(f64::from(test.tokens() * args.batch) / s.max(1e-9));
             }
         }
-        let line = line(&test.name(args.depth, args.batch), threads, &mut rates, args.json);
+        let mut line = line(&test.name(args.depth, args.batch), threads, &mut rates, args.json);
+        if args.json {
+            line = with_subject(&line, &located);
+        }
         if !terminal::print(&line)? {
             return Ok(Exit::Done);
         }
@@ -155,6 +161,16 @@ fn id(pos: u32, n_vocab: u32) -> u32 {
 
 fn header(id: &str) -> String {
     format!("{id}\n{:14} {:>7} {:>9} {:>9} {:>9}\n", "test", "threads", "tok/s", "min", "max")
+}
+
+/// The JSON object in `line` with what was measured, by what, on which processor.
+fn with_subject(line: &str, located: &Located) -> String {
+    let mut object: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    object["model"] = json!(located.id);
+    object["file"] = json!(located.path);
+    object["version"] = json!(env!("CARGO_PKG_VERSION"));
+    object["processor"] = json!(machine::processor_name());
+    format!("{object}\n")
 }
 
 fn line(test: &str, threads: usize, rates: &mut [f64], as_json: bool) -> String {

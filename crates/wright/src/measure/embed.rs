@@ -12,8 +12,6 @@ use wright_chat::{Origin, Text};
 
 /// Turn texts into vectors, or rank them by similarity to a query
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
-#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
     /// The texts [default: each line of standard input]
     #[arg(value_name = "TEXT")]

@@ -19,14 +19,9 @@ use wright_host::Count;
 use wright_model::{Batch, Segment, SeqId, Session, Want};
 
 const CTX_DEFAULT: u32 = 512;
-const CTX_HELP: &str =
-    "Tokens per window [default: 512, or the model's context length if that is shorter]";
 
 /// Measure how well a model predicts a text
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("ctx", |arg| arg.help(CTX_HELP)))]
-#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
-#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
     /// A file with UTF-8 text
     #[arg(value_name = "FILE")]
@@ -34,6 +29,9 @@ pub struct Args {
     /// Model name from `wright models`, or path to a .gguf file
     #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
+    /// Tokens per window [default: 512, or the model's context length if that is shorter]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
+    ctx: Option<u32>,
     #[command(flatten)]
     engine: EngineFlags,
     /// Score at most N windows
@@ -51,7 +49,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let tokenizer = load::tokenizer(&model)?;
     let ids = tokenizer.encode_document(&text);
     let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());
-    let n_ctx = args.engine.ctx.unwrap_or(CTX_DEFAULT.min(model.n_ctx_train()));
+    let n_ctx = args.ctx.unwrap_or(CTX_DEFAULT.min(model.n_ctx_train()));
     let options = load::session_options(&model, &args.engine, n_ctx)?;
     let n_windows = (ids.len() / options.n_ctx).min(args.windows.map_or(usize::MAX, to_usize));
     if n_windows == 0 {

@@ -14,8 +14,6 @@ use wright_chat::{Capabilities, Origin, Text};
 
 /// Rank documents by relevance to a query, with a reranking model
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
-#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
     /// The query
     #[arg(value_name = "QUERY")]

@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// Output file [default: FOLDER-TYPE.gguf in the current folder]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long = "out", alias = "output", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Type of the weights: F32, F16, BF16 or Q8_0 [default: unchanged]
     #[arg(long = "type", value_name = "TYPE")]

@@ -16,14 +16,9 @@ use wright_host::{AtomicFile, Count, units};
 use wright_model::{Batch, Segment, SeqId, Session, Want};
 
 const CTX_DEFAULT: u32 = 512;
-const CTX_HELP: &str =
-    "Tokens per window [default: 512, or the model's context length if that is shorter]";
 
 /// Compute an importance matrix from a text, for `wright quantize --imatrix`
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("ctx", |arg| arg.help(CTX_HELP)))]
-#[command(mut_arg("no_drafts", |arg| arg.hide(true)))]
-#[command(mut_arg("no_prefix_cache", |arg| arg.hide(true)))]
 pub struct Args {
     /// A file with UTF-8 text that resembles the intended use; a few hundred kB are enough
     #[arg(value_name = "TEXT")]
@@ -32,8 +27,17 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Output file
-    #[arg(short, long, value_name = "FILE", default_value = "imatrix.gguf")]
+    #[arg(
+        short,
+        long = "out",
+        alias = "output",
+        value_name = "FILE",
+        default_value = "imatrix.gguf"
+    )]
     output: PathBuf,
+    /// Tokens per window [default: 512, or the model's context length if that is shorter]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
+    ctx: Option<u32>,
     #[command(flatten)]
     engine: EngineFlags,
     /// Process at most N windows
@@ -51,7 +55,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let tokenizer = load::tokenizer(&model)?;
     let ids = tokenizer.encode_document(&text);
     let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());
-    let n_ctx = args.engine.ctx.unwrap_or(CTX_DEFAULT.min(model.n_ctx_train()));
+    let n_ctx = args.ctx.unwrap_or(CTX_DEFAULT.min(model.n_ctx_train()));
     let options = load::session_options(&model, &args.engine, n_ctx)?;
     let most = args.windows.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
     let windows: Vec<&[u32]> = ids.chunks_exact(options.n_ctx).take(most).collect();

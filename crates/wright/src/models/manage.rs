@@ -188,12 +188,14 @@ fn list(context: &Context, as_json: bool) -> Result<Exit, Failure> {
         let mark = if row.is_default { '*' } else { ' ' };
         let size = units::bytes(row.bytes);
         let (name, state, about) = (&row.name, row.state, &row.about);
-        text += &format!("{mark} {name:width$}  {size:>9}  {state:state_width$}  {about}\n");
+        // In a narrow terminal the description gets a line of its own.
+        let gap = if terminal::stdout_width() < 100 { "\n    " } else { "  " };
+        text += &format!("{mark} {name:width$}  {size:>9}  {state:state_width$}{gap}{about}\n");
     }
     for (short, name) in &context.settings.aliases {
         text += &format!("  {short:width$}  alias of {name}\n");
     }
-    if terminal::print(&text)? {
+    if terminal::print_text(&text)? {
         terminal::note("* is the default model; `wright models default NAME` changes it");
     }
     Ok(Exit::Done)
@@ -262,6 +264,11 @@ fn of_entry(entry: &Entry) -> Vec<(&'static str, String)> {
             units::bytes(entry.memory_bytes())
         ),
     };
+    let sampling = entry.sampling.iter().map(|(name, value)| format!("{name} {value}"));
+    let sampling = match entry.sampling.is_empty() {
+        true => "the usual defaults".to_owned(),
+        false => sampling.collect::<Vec<_>>().join(", "),
+    };
     vec![
         ("name", entry.name.clone()),
         ("aliases", entry.aliases.join(", ")),
@@ -269,6 +276,7 @@ fn of_entry(entry: &Entry) -> Vec<(&'static str, String)> {
         ("about", entry.about.clone()),
         ("size", size),
         ("licence", format!("{} ({})", entry.licence, entry.licence_note)),
+        ("sampling", sampling),
         ("sha-256", entry.sha256.clone()),
         ("from", sources.join(", then ")),
         ("checked", entry.seen_in.clone()),

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(value_name = "TYPE")]
     file_type: String,
     /// Output file [default: NAME-TYPE.gguf in the current folder]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long = "out", alias = "output", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Importance matrix from `wright imatrix` or llama-imatrix
     #[arg(long, value_name = "FILE")]

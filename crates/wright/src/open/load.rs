@@ -2,7 +2,8 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::flags::{EngineFlags, ModelFlags};
+use crate::cli::flags::{AnswerFlags, EngineFlags, ModelFlags};
+use crate::cli::sampler_flags;
 use crate::open::context::Context;
 use crate::open::locate;
 use crate::open::prefix_cache::{self, PrefixCache};
@@ -10,7 +11,9 @@ use crate::open::vocabulary::FileVocabulary;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use wright_chat::Options;
 use wright_host::{Mapped, machine};
+use wright_hub::catalogue::Entry;
 use wright_model::{Bytes, Model, Precision, SessionOptions};
 use wright_run::{LoadOptions, LocalModel, Prefixes};
 use wright_text::{Now, Tokenizer};
@@ -79,7 +82,7 @@ pub fn context_length(model: &Model, asked: Option<u32>) -> Result<u32, Failure>
     }
 }
 
-/// A session for one sequence of `n_ctx` tokens, or of as many as `--ctx` says.
+/// A session for one sequence of `n_ctx` tokens.
 ///
 /// # Errors
 /// If the context is longer than the model's.
@@ -88,7 +91,7 @@ pub fn session_options(
     flags: &EngineFlags,
     n_ctx: u32,
 ) -> Result<SessionOptions, Failure> {
-    let n_ctx = context_length(model, Some(flags.ctx.unwrap_or(n_ctx).max(n_ctx)))?;
+    let n_ctx = context_length(model, Some(n_ctx))?;
     Ok(SessionOptions {
         precision: precision(flags),
         threads: threads(flags),
@@ -113,6 +116,8 @@ pub struct Loaded {
     /// Whether the catalogue lists it as a base model, which continues text and does not answer.
     pub is_base: bool,
     pub chat: Box<dyn wright_chat::Model>,
+    /// The sampler options where a request sets none.
+    pub defaults: Options,
     mapped: Arc<Mapped>,
 }
 
@@ -124,14 +129,34 @@ impl Loaded {
     }
 }
 
-/// The model that was asked for, ready to answer.
+/// The model that was asked for, ready to embed or rank texts.
 ///
 /// # Errors
 /// If it cannot be found, fetched, read or run.
 pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
+    load(flags, None, context)
+}
+
+/// The model that was asked for, ready to answer.
+///
+/// # Errors
+/// If it cannot be found, fetched, read or run.
+pub fn answering(
+    flags: &ModelFlags,
+    answer: &AnswerFlags,
+    context: &Context,
+) -> Result<Loaded, Failure> {
+    load(flags, Some(answer), context)
+}
+
+fn load(
+    flags: &ModelFlags,
+    answer: Option<&AnswerFlags>,
+    context: &Context,
+) -> Result<Loaded, Failure> {
     let located = locate::model(flags.model.as_deref(), context)?;
     let (mapped, model) = weights(&located.path)?;
-    let n_ctx = context_length(&model, flags.engine.ctx)?;
+    let n_ctx = context_length(&model, flags.ctx)?;
     // Repacking reads it all, from the front: the disk may start now.
     mapped.will_need(0..usize::MAX);
     let started = Instant::now();
@@ -142,19 +167,35 @@ pub fn model(flags: &ModelFlags, context: &Context) -> Result<Loaded, Failure> {
         clock: Some(Arc::new(move || started.elapsed().as_secs_f64())),
         now: now(),
         unverified: flags.engine.unverified,
-        speculative: !flags.engine.no_drafts,
-        prefixes: prefixes(&flags.engine, &mapped, context),
+        speculative: answer.is_some_and(|answer| !answer.no_drafts),
+        prefixes: answer
+            .filter(|answer| !answer.no_prefix_cache)
+            .and_then(|_| prefixes(&flags.engine, &mapped, context)),
+        defaults: defaults(located.entry.as_ref())?,
         ..LoadOptions::new(located.id.clone(), n_ctx as usize, threads(&flags.engine))
     };
     let local = LocalModel::new(Arc::new(model), options)?;
     mapped.check_unchanged()?;
     let is_base = located.entry.is_some_and(|entry| !entry.chat);
-    Ok(Loaded { id: located.id, is_base, chat: Box::new(local), mapped })
+    let defaults = local.default_options();
+    Ok(Loaded { id: located.id, is_base, chat: Box::new(local), defaults, mapped })
+}
+
+/// The sampler options that the catalogue recommends for a model.
+///
+/// # Errors
+/// If the catalogue names an option that does not exist.
+fn defaults(entry: Option<&Entry>) -> Result<Options, Failure> {
+    let mut options = Options::default();
+    for (name, value) in entry.into_iter().flat_map(|entry| &entry.sampling) {
+        sampler_flags::set(&mut options, name, value)?;
+    }
+    Ok(options)
 }
 
 /// Where prompts that were read before are found, beside the models.
 fn prefixes(flags: &EngineFlags, mapped: &Mapped, context: &Context) -> Option<Prefixes> {
-    let folder = context.home.models.parent().filter(|_| !flags.no_prefix_cache)?;
+    let folder = context.home.models.parent()?;
     let store = Arc::new(PrefixCache::new(folder.join("prefixes")));
     let how = format!("{} {:?}", env!("CARGO_PKG_VERSION"), precision(flags));
     Some(Prefixes { store, model: prefix_cache::model_key(mapped, &how) })

@@ -1,7 +1,7 @@
 //! An answer on its way to the person: piece by piece, stopped by Ctrl-C or by a reader who left.
 
 use crate::cli::failure::Failure;
-use crate::terminal;
+use crate::terminal::{self, Wrapper};
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use wright_chat::{Cancel, Event, FinishReason, Model, Request, Response, Sink, Usage};
@@ -47,12 +47,16 @@ pub fn ask(
         clean,
         live,
         line_open: false,
+        text_lines: Wrapper::new(clean.then(terminal::stdout_width)),
+        reasoning_lines: Wrapper::new(live.then(|| terminal::width(&io::stderr()))),
         reasoning_open: false,
         ended_line: true,
         failed: None,
     };
     let responded = model.respond(request, &Cancel::new(), &mut printer);
     printer.close_line();
+    let rest = printer.text_lines.finish();
+    printer.write(&rest);
     if printer.show == Show::Stream && !printer.ended_line && printer.failed.is_none() {
         printer.write("\n");
     }
@@ -76,6 +80,9 @@ struct Printer<'a> {
     live: bool,
     /// Whether such a line is shown now.
     line_open: bool,
+    /// Where the lines of the answer and of the reasoning end.
+    text_lines: Wrapper,
+    reasoning_lines: Wrapper,
     reasoning_open: bool,
     /// Whether the answer so far ends in a newline, or is empty.
     ended_line: bool,
@@ -84,8 +91,7 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn write(&mut self, text: &str) {
-        let shown = if self.clean { terminal::shown(text) } else { text.into() };
-        let written = self.out.write_all(shown.as_bytes()).and_then(|()| self.out.flush());
+        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
         if let Err(error) = written {
             self.failed = Some(error);
         }
@@ -94,7 +100,9 @@ impl Printer<'_> {
     fn text(&mut self, text: &str) {
         self.close_line();
         if self.show == Show::Stream && !text.is_empty() {
-            self.write(text);
+            let shown = if self.clean { terminal::shown(text) } else { text.into() };
+            let lines = self.text_lines.push(&shown);
+            self.write(&lines);
             self.ended_line = text.ends_with('\n');
         }
     }
@@ -102,7 +110,8 @@ impl Printer<'_> {
     fn reasoning(&mut self, text: &str) {
         self.close_progress();
         if self.show == Show::Stream {
-            let _ = write!(io::stderr(), "{}", terminal::faint(&terminal::shown(text)));
+            let lines = self.reasoning_lines.push(&terminal::shown(text));
+            let _ = write!(io::stderr(), "{}", terminal::faint(&lines));
             self.reasoning_open = !text.ends_with('\n');
         }
     }
@@ -126,7 +135,8 @@ impl Printer<'_> {
     fn close_line(&mut self) {
         self.close_progress();
         if std::mem::take(&mut self.reasoning_open) {
-            let _ = writeln!(io::stderr());
+            let rest = self.reasoning_lines.finish();
+            let _ = writeln!(io::stderr(), "{}", terminal::faint(&rest));
         }
     }
 }

@@ -110,7 +110,7 @@ pub fn main(args: &Args, context: &Context) -> Result<Exit, Failure> {
     run.trainer.set_recompute(plan.recompute);
     let from = resume(args, &plan, &folder, &mut run)?;
     if !args.json {
-        let _ = write!(io::stderr(), "{}", terminal::faint(&plan.costs(&path)));
+        let _ = write!(io::stderr(), "{}", terminal::faint(&terminal::wrapped(&plan.costs(&path))));
         if let Some(step) = from {
             terminal::note(&format!("resuming after step {step}"));
         }

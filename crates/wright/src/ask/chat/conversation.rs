@@ -27,6 +27,8 @@ pub struct Conversation<'a> {
     /// Without the system prompt.
     pub messages: Vec<Message>,
     pub options: Options,
+    /// What the model takes where `options` sets nothing.
+    pub defaults: Options,
     pub stats: bool,
     /// Check after each answer that the model is still the one that was loaded.
     pub check: &'a dyn Fn() -> Result<(), Failure>,
@@ -61,6 +63,10 @@ impl Conversation<'_> {
                 }
             };
             asked_to_leave = false;
+            // An editor that is started reads the keyboard itself.
+            if !message.starts_with("/edit") {
+                lines.keep_typing(self.interrupt);
+            }
             match self.take(&message) {
                 Ok(Next::On) => {}
                 Ok(Next::Leave) => return Ok(()),
@@ -142,6 +148,9 @@ impl Conversation<'_> {
             }
         };
         (self.keep)(&request, &answer.response, started_ms);
+        if answer.interrupted {
+            terminal::note("stopped");
+        }
         if let Some(ending) = answer::ending(answer.response.finish, request.options.max_tokens) {
             terminal::note(&ending);
         }
@@ -184,12 +193,19 @@ impl Conversation<'_> {
     }
 
     fn show_options(&self) {
-        let value = serde_json::to_value(&self.options).unwrap_or_default();
+        let values = |options| serde_json::to_value(options).unwrap_or_default();
+        let (set, defaults) = (values(&self.options), values(&self.defaults));
+        let is_set = |value: &&serde_json::Value| match value {
+            serde_json::Value::Array(list) => !list.is_empty(),
+            serde_json::Value::Object(map) => !map.is_empty(),
+            value => !value.is_null(),
+        };
         for definition in &sampler_flags::TABLE {
-            let set = value.get(definition.name.replace('-', "_"));
-            let shown = match set {
-                None | Some(serde_json::Value::Null) => "model default".to_owned(),
-                Some(value) => value.to_string(),
+            let name = definition.name.replace('-', "_");
+            let shown = match (set.get(&name).filter(is_set), defaults.get(&name).filter(is_set)) {
+                (Some(value), _) => value.to_string(),
+                (None, Some(value)) => format!("{value} (default)"),
+                (None, None) => definition.unset.to_owned(),
             };
             terminal::note(&format!("{:20} {shown}", definition.name));
         }

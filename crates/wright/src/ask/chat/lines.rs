@@ -5,6 +5,8 @@
 
 use crate::cli::failure::Failure;
 use crate::terminal;
+#[cfg(unix)]
+use crate::terminal::type_ahead::TypeAhead;
 use reedline::{
     EditCommand, Emacs, FileBackedHistory, KeyCode, KeyModifiers, Prompt, PromptEditMode,
     PromptHistorySearch, Reedline, ReedlineEvent, Signal, ValidationResult, Validator,
@@ -14,6 +16,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::Path;
+use wright_host::Interrupt;
 
 const HISTORY_LINES: usize = 5000;
 
@@ -31,6 +34,11 @@ pub trait Lines {
     /// # Errors
     /// If reading fails.
     fn read(&mut self) -> Result<Read, Failure>;
+
+    /// Keeps what is typed from now on for the next [`Lines::read`], without showing it.
+    fn keep_typing(&mut self, interrupt: &Interrupt) {
+        let _ = interrupt;
+    }
 }
 
 /// Whether `text` is a message yet, or more must come.
@@ -82,6 +90,8 @@ impl<R: BufRead> Lines for Piped<R> {
 /// A terminal.
 pub struct Terminal {
     editor: Reedline,
+    #[cfg(unix)]
+    type_ahead: Option<TypeAhead>,
 }
 
 impl Terminal {
@@ -90,6 +100,8 @@ impl Terminal {
         let mut keys = default_emacs_keybindings();
         let newline = ReedlineEvent::Edit(vec![EditCommand::InsertNewline]);
         keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, newline);
+        let suspend = ReedlineEvent::ExecuteHostCommand("suspend".to_owned());
+        keys.add_binding(KeyModifiers::CONTROL, KeyCode::Char('z'), suspend);
         let mut editor = Reedline::create()
             .with_edit_mode(Box::new(Emacs::new(keys)))
             .with_validator(Box::new(Whole))
@@ -100,7 +112,11 @@ impl Terminal {
                 terminal::note(&format!("the history of this chat will not be saved: {why}"))
             }
         }
-        Terminal { editor }
+        Terminal {
+            editor,
+            #[cfg(unix)]
+            type_ahead: None,
+        }
     }
 }
 
@@ -119,7 +135,17 @@ fn history_file(path: &Path) -> Result<FileBackedHistory, String> {
 
 impl Lines for Terminal {
     fn read(&mut self) -> Result<Read, Failure> {
-        match self.editor.read_line(&Mark) {
+        #[cfg(unix)]
+        if let Some(typed) = self.type_ahead.take().map(TypeAhead::finish) {
+            self.editor.run_edit_commands(&[EditCommand::InsertString(typed)]);
+        }
+        let mut signal = self.editor.read_line(&Mark);
+        while let Ok(Signal::HostCommand(_)) = signal {
+            // Ctrl-Z: the line that was begun is there again when the program goes on.
+            let _ = wright_host::suspend();
+            signal = self.editor.read_line(&Mark);
+        }
+        match signal {
             Ok(Signal::Success(text)) => Ok(Read::Message(message(&text))),
             Ok(Signal::CtrlC) => Ok(Read::Interrupt),
             Ok(Signal::CtrlD) => Ok(Read::End),
@@ -131,6 +157,11 @@ impl Lines for Terminal {
                 Err(Failure::new(crate::cli::exit::Exit::Io, what))
             }
         }
+    }
+
+    #[cfg(unix)]
+    fn keep_typing(&mut self, interrupt: &Interrupt) {
+        self.type_ahead = TypeAhead::start(interrupt, crate::cli::exit::Exit::Interrupted.code());
     }
 }
 

@@ -47,6 +47,7 @@ fn conversation<'a>(
         system: Some("be brief".into()),
         messages: Vec::new(),
         options: Options::default(),
+        defaults: Options::default(),
         stats: false,
         check: &|| Ok(()),
         keep: &|_, _, _| {},

@@ -36,7 +36,11 @@ pub fn report(context: &Context, as_json: bool) -> Result<Exit, Failure> {
         true => as_objects(entries, &here, memory).to_string() + "\n",
         false => table(entries, &here, memory),
     };
-    if terminal::print(&text)? && !as_json {
+    let printed = match as_json {
+        true => terminal::print(&text)?,
+        false => terminal::print_text(&text)?,
+    };
+    if printed && !as_json {
         let free = memory.free.map_or("unknown".to_owned(), units::bytes);
         terminal::note(&format!(
             "memory is an estimate; {free} is free here. `wright pull NAME` downloads a model, \
