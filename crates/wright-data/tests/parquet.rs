@@ -42,7 +42,7 @@ fn documents(name: &str, options: &ReadOptions) -> (Vec<[Option<String>; 4]>, St
 fn tables_of_all_writers_give_what_jsonl_gives() {
     let options = ReadOptions::default();
     let (wanted, bad) = documents("rows.jsonl", &options);
-    assert!(wanted.len() > 80 && bad.starts_with("8 of its lines; the first is line 8"), "{bad}");
+    assert!(wanted.len() > 80 && bad.starts_with("8 lines; the first is line 8"), "{bad}");
     let about = |at: usize| wanted.iter().filter(|document| document[at].is_some()).count();
     assert!((1..4).all(|at| about(at) > 10), "titles, licences and sources are in it");
     for name in [

@@ -288,7 +288,7 @@ fn rejected_batches_leave_the_session_unchanged() {
     };
     let segment = |seq, pos, ids| Segment { seq: SeqId(seq), pos, ids, want: Want::Last };
     check(&[segment(0, 249, &[1])], ErrorKind::BadBatch, "holds 250");
-    check(&[segment(9, 0, &[1])], ErrorKind::BadBatch, "no sequence 9");
+    check(&[segment(9, 0, &[1])], ErrorKind::BadBatch, "sequence 9 does not exist");
     check(&[segment(1, 0, &[72])], ErrorKind::BadBatch, "token 72");
     check(&[segment(1, 0, &[1]), segment(1, 0, &[1])], ErrorKind::BadBatch, "twice");
     check(&[segment(1, 0, &[1]), segment(0, 250, &ids[..7])], ErrorKind::ContextFull, "256");

@@ -178,7 +178,7 @@ fn two_trainings_in_one_folder_are_refused() {
     while !bench.path("long/log.jsonl").is_file() {
         thread::sleep(Duration::from_millis(2));
     }
-    bench.fails(&["train", "long.toml", "--resume"], 12, "another training works in long");
+    bench.fails(&["train", "long.toml", "--resume"], 12, "another training run is using long");
     child.kill().unwrap();
     child.wait().unwrap();
     bench.train(&["run.toml", "--out", "other"]);
