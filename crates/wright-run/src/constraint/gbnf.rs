@@ -113,8 +113,7 @@ impl Parser<'_> {
 
     fn sequence(&mut self, depth: usize) -> Result<String, String> {
         let mut all: Vec<String> = Vec::new();
-        loop {
-            let Some(c) = self.rest.chars().next() else { break };
+        while let Some(c) = self.rest.chars().next() {
             let item = match c {
                 '"' => self.literal()?,
                 '[' => self.class()?,

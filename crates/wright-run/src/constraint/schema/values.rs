@@ -155,7 +155,7 @@ fn index(id: NodeId) -> usize {
     id.0 as usize
 }
 
-/// Texts of the values of a branch that are no arrays and no objects.
+/// Texts of the values of a branch that are neither arrays nor objects.
 fn scalars_of(branch: &Branch<'_>) -> Result<Vec<Language>, Refusal> {
     let mut all = Vec::new();
     for value in [Value::Null, Value::Bool(true), Value::Bool(false)] {
