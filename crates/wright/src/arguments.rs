@@ -27,6 +27,7 @@ pub struct Line {
     pub verb: Verb,
 }
 
+#[allow(clippy::large_enum_variant)] // read once a run, from the command line
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Run(run::Args),
@@ -54,6 +55,7 @@ pub enum Verb {
 }
 
 /// What the command line asks for.
+#[allow(clippy::large_enum_variant)] // read once a run, from the command line
 pub enum Asked {
     Verb(Verb),
     /// Text that answers the command line by itself: help or the version.
